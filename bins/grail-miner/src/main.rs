@@ -1,0 +1,2 @@
+//! Mines windows: answers problems, proves them, uploads.
+fn main() {}

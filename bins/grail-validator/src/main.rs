@@ -1,0 +1,2 @@
+//! Verifies windows and sets weights.
+fn main() {}

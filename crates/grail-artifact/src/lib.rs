@@ -1,0 +1,1 @@
+//! What lies on the shelf, byte for byte: window files, manifests, keys.

@@ -1,0 +1,1 @@
+//! Fetches drand rounds and checks them.

@@ -1,0 +1,1 @@
+//! A language model that can be asked, and that proves what it answered.

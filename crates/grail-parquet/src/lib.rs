@@ -1,0 +1,1 @@
+//! Window files as Parquet.

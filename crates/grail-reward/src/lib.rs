@@ -1,0 +1,1 @@
+//! Reward components and group advantages.

@@ -1,0 +1,1 @@
+//! From verified tallies to weights.

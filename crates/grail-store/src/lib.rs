@@ -1,0 +1,1 @@
+//! Shelves over any object store.

@@ -1,0 +1,1 @@
+//! One window world in memory, for tests.

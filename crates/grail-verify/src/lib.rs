@@ -1,0 +1,1 @@
+//! The court: decides about a miner's window.
