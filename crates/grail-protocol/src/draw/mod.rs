@@ -1,0 +1,218 @@
+//! Forced sampling: public randomness picks the token, and a verifier can tell by how much a claim missed.
+//!
+//! At completion step `t`, with logits `z` in f32, the next token is
+//! ```text
+//! argmax over v in S of  z_v / T + G(t, v),      ties to the smaller id
+//! G(t, v) = −ln(−ln u),  u = (w + 1/2) / 2³²
+//! w = word (v mod 4) of Philox4x32-10(key = K_draw[0..8], counter = (v/4, t, K_draw[8..12], K_draw[12..16]))
+//! S = the smallest set of most probable tokens whose mass reaches top_p, after the temperature
+//! ```
+//! The Gumbel-max form keeps what the model considers impossible impossible: a token that did not win is admissible
+//! at margin `m` with probability at most `p·e^m`.
+//! Exponentials and logarithms here are our own or `libm`'s, so that no platform's maths library can disagree.
+
+mod nucleus;
+mod weights;
+
+use crate::{philox::philox4x32_10, seed::DrawKey, words::TokenId};
+use nucleus::Nucleus;
+use serde::{Deserialize, Serialize};
+
+/// How tokens are drawn: published by the checkpoint, the same for everyone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplingPolicy {
+    /// Divides the logits; above 0.
+    pub temperature: f32,
+    /// Mass that the kept tokens reach, in `(0, 1]`; 1 keeps all.
+    pub top_p: f32,
+}
+
+impl SamplingPolicy {
+    /// Temperature 1.0, top-p 0.95.
+    pub const DEFAULT: Self = Self { temperature: 1.0, top_p: 0.95 };
+
+    /// Checks the ranges: temperature finite and in `[0.05, 10]`, top-p in `(0, 1]`.
+    pub fn check(&self) -> Result<(), DrawError> {
+        let temperature = (0.05..=10.0).contains(&self.temperature);
+        let top_p = self.top_p > 0.0 && self.top_p <= 1.0;
+        if temperature && top_p { Ok(()) } else { Err(DrawError::Policy { policy: *self }) }
+    }
+}
+
+/// Why logits cannot be sampled or judged. Always trouble on our side: the miner sends no logits.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum DrawError {
+    /// A temperature or top-p outside its range.
+    #[error("sampling policy out of range: temperature {}, top-p {}", policy.temperature, policy.top_p)]
+    Policy {
+        /// The policy.
+        policy: SamplingPolicy,
+    },
+    /// NaN, infinity, or no logits at all.
+    #[error("the logits are empty or not finite at token {token}")]
+    NotFinite {
+        /// First token whose logit is not a number one can sample from.
+        token: TokenId,
+    },
+    /// A token outside the vocabulary reached the arithmetic; callers check ids before.
+    #[error("token {token} is outside the vocabulary of {vocabulary}")]
+    Vocabulary {
+        /// The token.
+        token: TokenId,
+        /// Number of logits.
+        vocabulary: usize,
+    },
+}
+
+/// A drawn token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drawn {
+    /// The token that won.
+    pub token: TokenId,
+    /// Its log-probability in nats under `softmax(z / T)` over the whole vocabulary.
+    pub logprob: f32,
+}
+
+/// What a verifier sees when it holds its own logits against a claimed token.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawReading {
+    /// `max over S_in (z/T + G) − (z_a/T + G_a)` in nats, 0 where the claim wins.
+    pub margin: f32,
+    /// Whether the claim lies in the outer nucleus, at `top_p + slack`. If not, no margin excuses it.
+    pub in_outer: bool,
+    /// The token that the verifier's own logits draw.
+    pub winner: TokenId,
+    /// Log-probability of the claimed token in nats under `softmax(z / T)` over the whole vocabulary.
+    pub logprob: f32,
+    /// `1 − Σ p²` over the verifier's nucleus: how much a little noise can matter here.
+    pub gini: f32,
+}
+
+/// Scratch memory for sampling one row after another; holds three vectors of the vocabulary's size.
+#[derive(Debug, Default)]
+pub struct Sampler {
+    nucleus: Nucleus,
+}
+
+impl Sampler {
+    /// A sampler without memory yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Draws the token of step `t` from `logits`, one per token of the vocabulary.
+    ///
+    /// Errors: [`DrawError::Policy`], [`DrawError::NotFinite`].
+    pub fn draw(
+        &mut self,
+        logits: &[f32],
+        policy: &SamplingPolicy,
+        key: &DrawKey,
+        t: u32,
+    ) -> Result<Drawn, DrawError> {
+        policy.check()?;
+        self.nucleus.prepare(logits, policy)?;
+        let noise = Noise::new(key, t);
+        let top_p = f64::from(policy.top_p);
+        let token = best(self.nucleus.within(top_p), &noise).0;
+        Ok(Drawn { token, logprob: self.nucleus.logprob(logits, token)? })
+    }
+
+    /// Holds the verifier's `logits` of step `t` against the `claimed` token.
+    ///
+    /// `slack` widens and narrows top-p: the claim must lie in the set at `top_p + slack`, and competes only with
+    /// the set at `top_p − slack`, so that a token at the boundary decides nothing.
+    ///
+    /// Errors: [`DrawError::Policy`], [`DrawError::NotFinite`], [`DrawError::Vocabulary`].
+    pub fn read(
+        &mut self,
+        logits: &[f32],
+        policy: &SamplingPolicy,
+        slack: f64,
+        key: &DrawKey,
+        t: u32,
+        claimed: TokenId,
+    ) -> Result<DrawReading, DrawError> {
+        policy.check()?;
+        self.nucleus.prepare(logits, policy)?;
+        let noise = Noise::new(key, t);
+        let top_p = f64::from(policy.top_p);
+        let logprob = self.nucleus.logprob(logits, claimed)?;
+        let own = self.nucleus.score(logits, claimed)? + noise.gumbel(claimed);
+        let winner = best(self.nucleus.within(top_p), &noise).0;
+        let strongest = best(self.nucleus.within(top_p - slack), &noise).1;
+        let in_outer = self.nucleus.within(top_p + slack).any(|(token, _)| token == claimed);
+        Ok(DrawReading {
+            margin: (strongest - own).max(0.0) as f32,
+            in_outer,
+            winner,
+            logprob,
+            gini: self.nucleus.gini(top_p) as f32,
+        })
+    }
+}
+
+/// The winner among `(token, z/T)` pairs, with its score; ties to the smaller id.
+fn best(candidates: impl Iterator<Item = (TokenId, f64)>, noise: &Noise) -> (TokenId, f64) {
+    let mut winner = (TokenId::MAX, f64::NEG_INFINITY);
+    for (token, scaled) in candidates {
+        // No noise of this generator exceeds the bound, so most candidates need no logarithm.
+        if scaled + LARGEST_GUMBEL < winner.1 {
+            continue;
+        }
+        let score = scaled + noise.gumbel(token);
+        if score > winner.1 || (score == winner.1 && token < winner.0) {
+            winner = (token, score);
+        }
+    }
+    winner
+}
+
+/// −ln(−ln(1 − 2⁻³³)) = 22.874…, rounded up.
+const LARGEST_GUMBEL: f64 = 22.9;
+
+/// The Gumbel noise of one step under one key.
+#[derive(Debug, Clone, Copy)]
+pub struct Noise {
+    key: [u32; 2],
+    tail: [u32; 2],
+    step: u32,
+}
+
+impl Noise {
+    /// Noise of step `t` under `key`.
+    pub fn new(key: &DrawKey, t: u32) -> Self {
+        let mut words = [0u32; 4];
+        for (word, bytes) in words.iter_mut().zip(key.as_bytes().chunks_exact(4)) {
+            if let Ok(bytes) = bytes.try_into() {
+                *word = u32::from_le_bytes(bytes);
+            }
+        }
+        let [k0, k1, c2, c3] = words;
+        Self { key: [k0, k1], tail: [c2, c3], step: t }
+    }
+
+    /// The 32 random bits of a token.
+    #[inline]
+    pub fn word(&self, token: TokenId) -> u32 {
+        let [c2, c3] = self.tail;
+        let [w0, w1, w2, w3] = philox4x32_10([token / 4, self.step, c2, c3], self.key);
+        match token % 4 {
+            0 => w0,
+            1 => w1,
+            2 => w2,
+            _ => w3,
+        }
+    }
+
+    /// `G(t, v)` in nats.
+    #[inline]
+    pub fn gumbel(&self, token: TokenId) -> f64 {
+        let u = (f64::from(self.word(token)) + 0.5) / 4_294_967_296.0;
+        -libm::log(-libm::log(u))
+    }
+}
+
+#[cfg(test)]
+mod tests;

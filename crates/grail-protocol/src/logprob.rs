@@ -1,0 +1,36 @@
+//! Log-probabilities as the window file carries them: signed 16-bit integers in units of 1/1024 nat.
+
+/// Units in one nat.
+pub const UNITS_PER_NAT: f32 = 1_024.0;
+
+/// Quantises a log-probability; everything at or below −32 nats becomes −32 768, a positive rounding error 0.
+///
+/// Errors: `None` for NaN.
+pub fn quantise(nats: f32) -> Option<i16> {
+    if nats.is_nan() {
+        return None;
+    }
+    // The clamp makes the cast exact.
+    Some((nats * UNITS_PER_NAT).round().clamp(f32::from(i16::MIN), 0.0) as i16)
+}
+
+/// Back to nats.
+pub fn dequantise(units: i16) -> f32 {
+    f32::from(units) / UNITS_PER_NAT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantising_is_tight_and_bounded() {
+        assert_eq!(quantise(-1.0), Some(-1_024));
+        assert_eq!(quantise(1e-6), Some(0));
+        assert_eq!(quantise(f32::NEG_INFINITY), Some(i16::MIN));
+        assert_eq!(quantise(f32::NAN), None);
+        for nats in [-0.1f32, -3.3, -17.77, -31.9] {
+            assert!((dequantise(quantise(nats).unwrap()) - nats).abs() <= 0.5 / UNITS_PER_NAT);
+        }
+    }
+}
