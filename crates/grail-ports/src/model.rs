@@ -1,0 +1,164 @@
+//! The model and its tokenizer.
+
+use crate::Fault;
+use grail_protocol::{
+    draw::{DrawReading, SamplingPolicy},
+    seed::{DrawKey, SketchKey},
+    words::{CheckpointId, TokenId},
+};
+
+/// Who speaks in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Standing instruction.
+    System,
+    /// The question.
+    User,
+    /// An answer, as an example.
+    Assistant,
+}
+
+/// One message of a conversation. Its content is text from outside: it never turns into control tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// Speaker.
+    pub role: Role,
+    /// Text.
+    pub content: &'a str,
+}
+
+/// Text to token ids and back.
+pub trait Tokenize: Send + Sync {
+    /// Token ids of a conversation rendered by the model's chat template, up to where the assistant begins.
+    fn encode_chat(&self, messages: &[Message<'_>]) -> Result<Vec<TokenId>, Fault>;
+
+    /// Text of token ids, special tokens included; bytes that are not UTF-8 become U+FFFD.
+    fn decode(&self, tokens: &[TokenId]) -> Result<String, Fault>;
+
+    /// Tokens that end a completion, at least one.
+    fn end_tokens(&self) -> &[TokenId];
+
+    /// Ids are below this.
+    fn vocabulary(&self) -> u32;
+}
+
+/// What a loaded model is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelCard {
+    /// The checkpoint that was loaded.
+    pub checkpoint: CheckpointId,
+    /// Width of the hidden state.
+    pub width: u32,
+    /// Number of logits.
+    pub vocabulary: u32,
+    /// Most positions, prompt and completion together.
+    pub context_length: u32,
+    /// Tokens that end a completion.
+    pub end_tokens: Vec<TokenId>,
+    /// For people: architecture, dtype and device.
+    pub description: String,
+}
+
+/// The public keys of one rollout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RolloutKeys {
+    /// Key of the sampling noise.
+    pub draw: DrawKey,
+    /// Key of the sketch signs.
+    pub sketch: SketchKey,
+}
+
+/// One group to answer: a prompt, and the keys of each of its rollouts.
+#[derive(Debug, Clone)]
+pub struct GroupRequest {
+    /// Prompt token ids, computed once for the group.
+    pub prompt: Vec<TokenId>,
+    /// One answer for each.
+    pub rollouts: Vec<RolloutKeys>,
+}
+
+/// How to answer, the same for every group of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GenerationRule {
+    /// Temperature and top-p.
+    pub policy: SamplingPolicy,
+    /// Completion cap in tokens.
+    pub max_new_tokens: u32,
+}
+
+/// One answer with its proof.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Completion token ids, the end token included where one was drawn.
+    pub tokens: Vec<TokenId>,
+    /// One sketch byte a token.
+    pub sketch: Vec<i8>,
+    /// Log-probability of each token in nats, under the policy's temperature over the whole vocabulary.
+    pub logprobs: Vec<f32>,
+}
+
+/// How far a generation is, for progress bars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerationProgress {
+    /// Tokens drawn so far, all rows together.
+    pub tokens: u64,
+    /// Rows still being extended.
+    pub live_rows: u32,
+}
+
+/// A model that answers by forced sampling.
+pub trait Generator: Send {
+    /// What is loaded.
+    fn card(&self) -> &ModelCard;
+
+    /// Answers each group; results in the order of groups and of their rollouts.
+    ///
+    /// `progress` is called now and then, and stops the work by returning `false`; the result is then a
+    /// [`Fault`] that says it was stopped.
+    fn generate(
+        &mut self,
+        groups: &[GroupRequest],
+        rule: &GenerationRule,
+        progress: &mut dyn FnMut(GenerationProgress) -> bool,
+    ) -> Result<Vec<Vec<Answer>>, Fault>;
+}
+
+/// A completion to recompute.
+#[derive(Debug, Clone)]
+pub struct ProbeRollout {
+    /// Claimed completion token ids, at least one, all inside the vocabulary.
+    pub completion: Vec<TokenId>,
+    /// The rollout's keys.
+    pub keys: RolloutKeys,
+}
+
+/// A group to recompute: the prompt is read once for all its rollouts.
+#[derive(Debug, Clone)]
+pub struct GroupProbe {
+    /// Prompt token ids.
+    pub prompt: Vec<TokenId>,
+    /// Claimed completions.
+    pub rollouts: Vec<ProbeRollout>,
+    /// Temperature and top-p.
+    pub policy: SamplingPolicy,
+    /// How far the nucleus boundary may move.
+    pub nucleus_slack: f64,
+}
+
+/// What the verifier's own model says of one claimed completion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readout {
+    /// The verifier's sketch, one byte a completion token.
+    pub sketch: Vec<i8>,
+    /// One reading a completion token.
+    pub draws: Vec<DrawReading>,
+}
+
+/// Recomputes what an honest holder of the checkpoint would have seen.
+pub trait Oracle: Send {
+    /// What is loaded.
+    fn card(&self) -> &ModelCard;
+
+    /// One readout per rollout of the probe, in order.
+    fn read(&mut self, probe: &GroupProbe) -> Result<Vec<Readout>, Fault>;
+}
