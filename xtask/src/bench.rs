@@ -1,0 +1,231 @@
+//! `cargo xtask bench`: figures with the command that gives them, and ratios against a peer of the same run.
+//!
+//! A measure is anything that yields [`Figure`]s. A new one is a type that implements [`Measure`] and a line in
+//! [`measures`].
+
+mod criterion;
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::report;
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print one JSON object a figure, one a line, in place of the table
+    #[arg(long)]
+    json: bool,
+    /// List the measures and run none
+    #[arg(long)]
+    list: bool,
+    /// Run only the measures whose names contain one of these
+    names: Vec<String>,
+}
+
+/// Something that can be measured on this machine.
+trait Measure {
+    /// Its name, as typed on the command line.
+    fn name(&self) -> &str;
+
+    /// One line on what it measures.
+    fn about(&self) -> &str;
+
+    /// Measures; every figure with the peer of the same run, where there is one.
+    ///
+    /// # Errors
+    /// When the measure cannot be taken. Nothing is made up in its place.
+    fn run(&self, config: &Config) -> Result<Outcome>;
+}
+
+/// What came of a measure.
+#[derive(Debug)]
+#[expect(dead_code, reason = "a measure that needs a device reports that none is at hand")]
+enum Outcome {
+    /// It was taken.
+    Measured(Vec<Figure>),
+    /// It was not, for the reason given.
+    NotMeasured(String),
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Figure {
+    /// What was measured.
+    name: String,
+    /// How much.
+    value: f64,
+    /// Of what.
+    unit: String,
+    /// What it is compared with, if anything.
+    peer: Option<String>,
+    /// How many times better than the peer: above one is better, whether the unit is a time or a speed.
+    ratio: Option<f64>,
+    /// Half the width of the 95 % interval, as a share of the value.
+    spread: Option<f64>,
+    /// What to type to get it again.
+    command: String,
+}
+
+/// Every measure there is.
+fn measures() -> Vec<Box<dyn Measure>> {
+    criterion::measures().map(|measure| Box::new(measure) as Box<dyn Measure>).collect()
+}
+
+/// Runs the measures asked for and prints what they give.
+///
+/// # Errors
+/// When a name fits no measure, or at the first measure that fails.
+#[expect(clippy::print_stdout, reason = "the figures are the result of the command")]
+pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
+    let all = measures();
+    let chosen = choose(&all, &args.names)?;
+    if args.list {
+        for measure in chosen {
+            println!("{:<28} {}", measure.name(), measure.about());
+        }
+        return Ok(());
+    }
+    let mut figures = Vec::new();
+    for measure in chosen {
+        report::step(&format!("measuring {}", measure.name()));
+        match measure.run(config).with_context(|| format!("cannot measure {}", measure.name()))? {
+            Outcome::Measured(found) => {
+                if args.json {
+                    print_lines(&found)?;
+                }
+                figures.extend(found);
+            }
+            Outcome::NotMeasured(why) => report::skipped(measure.name(), &why),
+        }
+    }
+    if !args.json {
+        print!("{}", table(&figures));
+    }
+    Ok(())
+}
+
+fn choose<'a>(all: &'a [Box<dyn Measure>], names: &[String]) -> Result<Vec<&'a dyn Measure>> {
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|measure| measure.name().contains(*name)))
+    {
+        bail!("no measure has {unknown} in its name; `cargo xtask bench --list` shows them all");
+    }
+    let wanted =
+        |measure: &&dyn Measure| names.is_empty() || names.iter().any(|name| measure.name().contains(name));
+    Ok(all.iter().map(AsRef::as_ref).filter(wanted).collect())
+}
+
+/// A line at a time, so that a reader sees each figure when it is there.
+fn print_lines(figures: &[Figure]) -> Result<()> {
+    let mut out = io::stdout().lock();
+    for figure in figures {
+        let line = serde_json::to_string(figure).context("cannot write a figure as JSON")?;
+        writeln!(out, "{line}").context("cannot write to standard output")?;
+    }
+    Ok(())
+}
+
+fn table(figures: &[Figure]) -> String {
+    let head = ["measure", "value", "unit", "± %", "ratio", "peer"].map(str::to_owned);
+    let rows = figures.iter().map(|figure| {
+        [
+            figure.name.clone(),
+            number(figure.value),
+            figure.unit.clone(),
+            figure.spread.map_or_else(String::new, |spread| format!("{:.1}", spread * 100.0)),
+            figure.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
+            figure.peer.clone().unwrap_or_default(),
+        ]
+    });
+    let rows: Vec<[String; 6]> = std::iter::once(head).chain(rows).collect();
+    let mut text = String::new();
+    for row in &rows {
+        for (column, cell) in row.iter().enumerate() {
+            let widths = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+            let pad = " ".repeat(widths.max().unwrap_or(0) - cell.chars().count());
+            // Names and units start on one line, numbers end on one.
+            text += &match column {
+                0 | 2 | 5 => format!("{cell}{pad}  "),
+                _ => format!("{pad}{cell}  "),
+            };
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}
+
+/// Four digits that matter.
+fn number(value: f64) -> String {
+    let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    let decimals = (3.0 - digits).clamp(0.0, 9.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 0 and 9 by the clamp"
+    )]
+    let decimals = decimals as usize;
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(name: &str, value: f64, ratio: Option<f64>) -> Figure {
+        Figure {
+            name: name.into(),
+            value,
+            unit: "ns".into(),
+            peer: ratio.map(|_| "memcpy".into()),
+            ratio,
+            spread: Some(0.012),
+            command: "cargo bench".into(),
+        }
+    }
+
+    #[test]
+    fn a_figure_has_every_field_in_json_whether_known_or_not() {
+        let line = serde_json::to_string(&figure("a", 1.5, None)).expect("JSON");
+        let expected = r#"{"name":"a","value":1.5,"unit":"ns","peer":null,"ratio":null,"spread":0.012,"command":"cargo bench"}"#;
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn the_table_stands_in_columns() {
+        let text = table(&[figure("seed", 1234.5, None), figure("draw over all", 7.0, Some(2.0))]);
+        let expected = "\
+measure        value  unit  ± %  ratio  peer
+seed            1234  ns    1.2
+draw over all  7.000  ns    1.2   2.00  memcpy
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn numbers_keep_four_digits() {
+        assert_eq!(number(0.001_234_5), "0.001234");
+        assert_eq!(number(98.765), "98.77");
+        assert_eq!(number(123_456.0), "123456");
+        assert_eq!(number(0.0), "0.000");
+    }
+
+    #[test]
+    fn a_name_that_fits_nothing_is_an_error() {
+        let all = measures();
+        let error = choose(&all, &["no-such-measure".to_owned()]).map(|chosen| chosen.len());
+        assert!(error.expect_err("unknown").to_string().contains("bench --list"));
+    }
+
+    #[test]
+    fn without_names_everything_is_measured_and_names_are_unique() {
+        let all = measures();
+        assert_eq!(choose(&all, &[]).expect("all").len(), all.len());
+        let names: std::collections::BTreeSet<_> =
+            all.iter().map(|measure| measure.name().to_owned()).collect();
+        assert_eq!(names.len(), all.len());
+    }
+}

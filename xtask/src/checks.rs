@@ -1,0 +1,115 @@
+//! `cargo xtask test`: everything that must hold, in order of cost.
+
+use std::process::{Command, Stdio};
+
+use anyhow::Result;
+
+use crate::config::Config;
+use crate::report::{self, Stopwatch};
+use crate::workspace::{Workspace, root};
+use crate::{cargo, libtorch, model, tidy, vectors};
+
+/// What to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Leave out the crates that need libtorch; nothing is fetched then
+    #[arg(long)]
+    light: bool,
+    /// Run only the tests whose names contain one of these, and none of the checks before them
+    filter: Vec<String>,
+}
+
+/// Runs the checks and the tests.
+///
+/// # Errors
+/// At the first step that fails.
+pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
+    let watch = Stopwatch::start();
+    let workspace = Workspace::load(config)?;
+    let native = workspace.native();
+    let mut skipped: Vec<(String, &str)> = Vec::new();
+
+    let (library, left_out) = if args.light {
+        skipped.push((native.join(", "), "--light leaves out what needs libtorch"));
+        (None, native)
+    } else {
+        let library = libtorch::ensure(config)?;
+        model::ensure_smollm2(&config.cache)?;
+        (Some(library), Vec::new())
+    };
+    let scope = scope(&left_out);
+
+    if args.filter.is_empty() {
+        timed("format", || cargo::run(cargo::command(config, None)?.args(["fmt", "--all", "--check"])))?;
+        timed("tidy", || tidy::run(config))?;
+        timed("vectors", || vectors::check(root()?))?;
+        if deny_is_installed(config) {
+            timed("deny", || {
+                cargo::run(cargo::command(config, None)?.args([
+                    "deny",
+                    "--locked",
+                    "check",
+                    "--hide-inclusion-graph",
+                ]))
+            })?;
+        } else {
+            skipped.push((
+                "deny".to_owned(),
+                "cargo-deny is not installed (`cargo install --locked cargo-deny`)",
+            ));
+        }
+        timed("clippy", || {
+            let mut clippy = cargo::command(config, library.as_deref())?;
+            clippy.arg("clippy").args(&scope).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
+            cargo::run(&mut clippy)
+        })?;
+    } else {
+        skipped.push(("format, tidy, vectors, deny, clippy".to_owned(), "only some tests were asked for"));
+    }
+    for (what, why) in &skipped {
+        report::skipped(what, why);
+    }
+    timed("tests", || {
+        let mut test = cargo::command(config, library.as_deref())?;
+        test.arg("test").args(&scope).arg("--locked");
+        if !args.filter.is_empty() {
+            test.arg("--").args(&args.filter);
+        }
+        cargo::run(&mut test)
+    })?;
+    report::done(&format!("all that was run passed, in {}", report::duration(watch.elapsed())));
+    for (what, why) in &skipped {
+        report::skipped(what, why);
+    }
+    Ok(())
+}
+
+/// Cargo's words for "all members but these".
+fn scope(left_out: &[&str]) -> Vec<String> {
+    let excluded = left_out.iter().flat_map(|name| ["--exclude".to_owned(), (*name).to_owned()]);
+    std::iter::once("--workspace".to_owned()).chain(excluded).collect()
+}
+
+fn timed(name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+    report::step(name);
+    let watch = Stopwatch::start();
+    step()?;
+    report::note(&format!("{name} took {}", report::duration(watch.elapsed())));
+    Ok(())
+}
+
+fn deny_is_installed(config: &Config) -> bool {
+    let quiet = Command::new(&config.cargo).args(["deny", "--version"]).stdin(Stdio::null()).output();
+    quiet.is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_light_scope_names_every_crate_that_is_left_out() {
+        assert_eq!(scope(&[]), ["--workspace"]);
+        assert_eq!(scope(&["a", "b"]), ["--workspace", "--exclude", "a", "--exclude", "b"]);
+    }
+}

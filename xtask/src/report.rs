@@ -1,0 +1,87 @@
+//! What xtask says on the terminal: steps, notes, bars. All of it goes to standard error,
+//! so that standard output carries results only (exports, tables, JSON lines).
+#![expect(clippy::print_stderr, reason = "this module is the voice of a program")]
+
+use std::time::{Duration, Instant};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Announces a step of a longer command.
+pub(crate) fn step(text: &str) {
+    eprintln!("{} {}", style("→").cyan().bold(), style(text).bold());
+}
+
+/// Says something in passing.
+pub(crate) fn note(text: &str) {
+    eprintln!("  {text}");
+}
+
+/// Says that something is in order.
+pub(crate) fn done(text: &str) {
+    eprintln!("{} {text}", style("✓").green().bold());
+}
+
+/// Says that something was left out, and why.
+pub(crate) fn skipped(what: &str, why: &str) {
+    eprintln!("{} skipped {what}: {why}", style("–").yellow().bold());
+}
+
+/// Prints an error with its chain of causes.
+pub(crate) fn failure(error: &anyhow::Error) {
+    eprintln!("{} {error}", style("error:").red().bold());
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+}
+
+/// A bar over a known number of bytes. Where nobody watches (no terminal) it stays silent.
+pub(crate) fn bytes_bar(what: &str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    let template =
+        "  {msg:<28} [{bar:30.cyan/dim}] {bytes:>10}/{total_bytes:<10} {bytes_per_sec:>12} eta {eta}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("━╸ "));
+    }
+    bar.set_message(what.to_owned());
+    bar
+}
+
+/// Measures how long a step takes, for the report only.
+#[derive(Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    #[expect(clippy::disallowed_methods, reason = "durations here are shown to a person and decide nothing")]
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// `850 ms`, `12.3 s`, `4 min 05 s`.
+pub(crate) fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        _ => format!("{} min {:02} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_in_the_unit_a_person_would_choose() {
+        assert_eq!(duration(Duration::from_millis(850)), "850 ms");
+        assert_eq!(duration(Duration::from_millis(12_340)), "12.3 s");
+        assert_eq!(duration(Duration::from_secs(245)), "4 min 05 s");
+    }
+}
