@@ -1,0 +1,266 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use grail_ports::model::{Message, Tokenize};
+use grail_ports::{Door, Fault, Retry};
+use grail_protocol::words::TokenId;
+
+use crate::TokenizeError;
+use crate::control::{Control, Piece};
+use crate::folder::{Folder, TokenizerConfig};
+use crate::template::{ChatTemplate, Turn};
+
+/// A model's way from text to token ids and back, with its chat template and its end tokens.
+#[derive(Debug)]
+pub struct Tokenizer {
+    /// Turns the letters of a control token into that token.
+    whole: tokenizers::Tokenizer,
+    /// The same, with control tokens switched off: their letters are ordinary text.
+    plain: tokenizers::Tokenizer,
+    control: Control,
+    template: Option<ChatTemplate>,
+    end: Vec<TokenId>,
+    vocab_size: u32,
+    model_vocab_size: u32,
+    clean_up: bool,
+}
+
+impl Tokenizer {
+    /// Opens the tokenizer of a model's folder.
+    ///
+    /// # Errors
+    /// A missing or damaged file; a tokenizer with ids beyond the model's table; end tokens that are missing or
+    /// not in the vocabulary; a chat template that does not compile. A folder without a chat template opens, and only
+    /// rendering a chat fails.
+    pub fn open(folder: &Path) -> Result<Self, TokenizeError> {
+        let folder = Folder::open(folder)?;
+        let (path, bytes) = folder.tokenizer()?;
+        let mut whole = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|source| TokenizeError::Malformed { path, source })?;
+        // A file may carry the lengths that its makers trained with; nothing here is cut or filled up.
+        whole.with_padding(None);
+        whole.with_truncation(None).map_err(|source| TokenizeError::Encode { source })?;
+        let mut plain = whole.clone();
+        plain.set_encode_special_tokens(true);
+
+        let mut about = folder.tokenizer_config()?;
+        let model = folder.config()?;
+        let largest = whole.get_vocab(true).into_values().max().unwrap_or(0);
+        if let Some(rows) = model.vocab_size.filter(|&rows| largest >= rows) {
+            return Err(TokenizeError::VocabularyTooLarge { largest, model: rows });
+        }
+        let named = folder.generation_config()?.eos_token_id.or(model.eos_token_id);
+        let end = end_tokens(&whole, named.map(|ids| ids.into_vec()), &about)?;
+
+        let template = folder.template(&mut about)?;
+        let template =
+            template.map(|source| ChatTemplate::new(source, special_tokens(&about))).transpose()?;
+        Ok(Self {
+            control: Control::new(control_tokens(&whole)?)?,
+            template,
+            end,
+            vocab_size: largest.saturating_add(1),
+            model_vocab_size: model.vocab_size.unwrap_or(largest.saturating_add(1)),
+            clean_up: about.clean_up_tokenization_spaces,
+            whole,
+            plain,
+        })
+    }
+
+    /// Ids of a text that is trusted: letters of a control token become that token.
+    /// With `add_special`, also the tokens that the tokenizer puts around a text (a first token, for some models).
+    ///
+    /// # Errors
+    /// When the tokenizer library fails.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<TokenId>, TokenizeError> {
+        encode(&self.whole, text, add_special)
+    }
+
+    /// Ids of a text that may come from anyone: no control token is among them.
+    ///
+    /// # Errors
+    /// When the tokenizer library fails.
+    pub fn encode_untrusted(&self, text: &str) -> Result<Vec<TokenId>, TokenizeError> {
+        encode(&self.plain, text, false)
+    }
+
+    /// The text of ids. Ids that no token has (a model's table may be longer than its vocabulary) have no text; bytes that
+    /// are not UTF-8 become U+FFFD. With `skip_special`, control tokens have no text either.
+    ///
+    /// # Errors
+    /// When the tokenizer library fails.
+    pub fn decode_with(&self, ids: &[TokenId], skip_special: bool) -> Result<String, TokenizeError> {
+        let text = self.whole.decode(ids, skip_special).map_err(|source| TokenizeError::Decode { source })?;
+        Ok(if self.clean_up { clean_up(&text) } else { text })
+    }
+
+    /// The chat as text, exactly as transformers renders it. For people and for comparison: as text, the letters of a
+    /// control token in a message look like the token. Use [`Tokenizer::encode_chat_with`] for ids.
+    ///
+    /// # Errors
+    /// When there is no template or it refuses the messages.
+    pub fn render_chat(
+        &self,
+        messages: &[Message<'_>],
+        add_generation_prompt: bool,
+    ) -> Result<String, TokenizeError> {
+        let turns: Vec<_> = messages.iter().map(|m| Turn::new(m.role, m.content)).collect();
+        self.template()?.render(&turns, add_generation_prompt)
+    }
+
+    /// The chat as ids. Control tokens come from the template only, see the crate's documentation.
+    ///
+    /// # Errors
+    /// When there is no template or it refuses the messages, or when they hold every private-use character.
+    pub fn encode_chat_with(
+        &self,
+        messages: &[Message<'_>],
+        add_generation_prompt: bool,
+    ) -> Result<Vec<TokenId>, TokenizeError> {
+        let template = self.template()?;
+        let contents = messages.iter().map(|message| message.content);
+        let mark = self.control.free_mark(contents.chain(template.own_words()))?;
+        let turns: Vec<_> =
+            messages.iter().map(|m| Turn::new(m.role, self.control.defuse(m.content, mark))).collect();
+        let rendered = template.render(&turns, add_generation_prompt)?;
+        let mut ids = Vec::new();
+        for piece in self.control.split(&rendered, mark) {
+            match piece {
+                Piece::Control(id) => ids.push(id),
+                Piece::Text(text) => ids.extend(encode(&self.plain, &text, false)?),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The ids that end a text, without repetition, in the order the model's files name them. Never empty.
+    pub fn eos_ids(&self) -> &[TokenId] {
+        &self.end
+    }
+
+    /// The number of ids up to the largest that a token has.
+    pub fn vocab_size(&self) -> u32 {
+        self.vocab_size
+    }
+
+    /// The number of ids that the model can draw: the rows of its table of embeddings, which `config.json` tells and which
+    /// may be more than [`Tokenizer::vocab_size`]. Without that file, the latter.
+    pub fn model_vocab_size(&self) -> u32 {
+        self.model_vocab_size
+    }
+
+    /// The id of a token by its exact text.
+    pub fn id_of(&self, token: &str) -> Option<TokenId> {
+        self.whole.token_to_id(token)
+    }
+
+    fn template(&self) -> Result<&ChatTemplate, TokenizeError> {
+        self.template.as_ref().ok_or(TokenizeError::NoTemplate)
+    }
+}
+
+impl Tokenize for Tokenizer {
+    fn encode_chat(&self, messages: &[Message<'_>]) -> Result<Vec<TokenId>, Fault> {
+        self.encode_chat_with(messages, true).map_err(|error| fault("encode a conversation", error))
+    }
+
+    fn decode(&self, tokens: &[TokenId]) -> Result<String, Fault> {
+        self.decode_with(tokens, false).map_err(|error| fault("decode token ids", error))
+    }
+
+    fn end_tokens(&self) -> &[TokenId] {
+        &self.end
+    }
+
+    fn vocabulary(&self) -> u32 {
+        self.model_vocab_size
+    }
+}
+
+/// No error of this crate goes away by trying again: it is about files or a bug.
+fn fault(doing: &str, error: TokenizeError) -> Fault {
+    Fault::new(Door::Tokenizer, Retry::Never, doing, error)
+}
+
+fn encode(
+    tokenizer: &tokenizers::Tokenizer,
+    text: &str,
+    add_special: bool,
+) -> Result<Vec<TokenId>, TokenizeError> {
+    let encoding =
+        tokenizer.encode_fast(text, add_special).map_err(|source| TokenizeError::Encode { source })?;
+    Ok(encoding.get_ids().to_vec())
+}
+
+/// The tokens that the tokenizer marks as special, by text.
+fn control_tokens(tokenizer: &tokenizers::Tokenizer) -> Result<BTreeMap<String, TokenId>, TokenizeError> {
+    let added = tokenizer.get_added_tokens_decoder();
+    let mut tokens = BTreeMap::new();
+    for (id, token) in added.into_iter().collect::<BTreeMap<_, _>>() {
+        if !token.special {
+            continue;
+        }
+        if token.lstrip || token.rstrip || token.single_word {
+            let reason =
+                "it takes in white space or stands alone, which chat templates for it would have to know";
+            return Err(TokenizeError::ControlToken { token: token.content, reason });
+        }
+        tokens.insert(token.content, id);
+    }
+    Ok(tokens)
+}
+
+/// The end tokens that the model's configuration names by id, else the one that the tokenizer's names by text.
+fn end_tokens(
+    tokenizer: &tokenizers::Tokenizer,
+    named: Option<Vec<TokenId>>,
+    about: &TokenizerConfig,
+) -> Result<Vec<TokenId>, TokenizeError> {
+    let ids = match (named, &about.eos_token) {
+        (Some(ids), _) => ids,
+        (None, Some(token)) => {
+            let text = token.text();
+            let id = tokenizer.token_to_id(text);
+            vec![id.ok_or_else(|| TokenizeError::UnknownEndToken { token: text.to_owned() })?]
+        }
+        (None, None) => Vec::new(),
+    };
+    let mut end = Vec::new();
+    for id in ids {
+        if tokenizer.id_to_token(id).is_none() {
+            return Err(TokenizeError::EndTokenOutsideVocabulary { id });
+        }
+        if !end.contains(&id) {
+            end.push(id);
+        }
+    }
+    if end.is_empty() { Err(TokenizeError::NoEndToken) } else { Ok(end) }
+}
+
+/// The special tokens that a template may print by name.
+fn special_tokens(about: &TokenizerConfig) -> BTreeMap<&'static str, String> {
+    let all = [
+        ("bos_token", &about.bos_token),
+        ("eos_token", &about.eos_token),
+        ("unk_token", &about.unk_token),
+        ("pad_token", &about.pad_token),
+    ];
+    all.into_iter().filter_map(|(name, token)| Some((name, token.as_ref()?.text().to_owned()))).collect()
+}
+
+/// The spaces that transformers takes out of decoded English when a tokenizer's configuration asks for it.
+fn clean_up(text: &str) -> String {
+    let pairs = [
+        (" .", "."),
+        (" ?", "?"),
+        (" !", "!"),
+        (" ,", ","),
+        (" ' ", "'"),
+        (" n't", "n't"),
+        (" 'm", "'m"),
+        (" 's", "'s"),
+        (" 've", "'ve"),
+        (" 're", "'re"),
+    ];
+    pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
