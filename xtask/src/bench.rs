@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: figures with the command that gives them, and ratios against a peer of the same run.
 //!
-//! A measure is anything that yields [`Figure`]s. A new one is a type that implements [`Measure`] and a line in
-//! [`measures`].
+//! A measure is anything that yields [`Figure`]s. A criterion bench of a crate is one without further ado; any other is
+//! a type that implements [`Measure`] and a line in [`measures`].
 
 mod criterion;
 
@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::report;
+use crate::workspace::Workspace;
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -71,8 +72,11 @@ struct Figure {
 }
 
 /// Every measure there is.
-fn measures() -> Vec<Box<dyn Measure>> {
-    criterion::measures().map(|measure| Box::new(measure) as Box<dyn Measure>).collect()
+fn measures(workspace: &Workspace) -> Result<Vec<Box<dyn Measure>>> {
+    Ok(criterion::measures(workspace)?
+        .into_iter()
+        .map(|measure| Box::new(measure) as Box<dyn Measure>)
+        .collect())
 }
 
 /// Runs the measures asked for and prints what they give.
@@ -81,7 +85,7 @@ fn measures() -> Vec<Box<dyn Measure>> {
 /// When a name fits no measure, or at the first measure that fails.
 #[expect(clippy::print_stdout, reason = "the figures are the result of the command")]
 pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
-    let all = measures();
+    let all = measures(&Workspace::load(config)?)?;
     let chosen = choose(&all, &args.names)?;
     if args.list {
         for measure in chosen {
@@ -213,19 +217,39 @@ draw over all  7.000  ns    1.2   2.00  memcpy
         assert_eq!(number(0.0), "0.000");
     }
 
-    #[test]
-    fn a_name_that_fits_nothing_is_an_error() {
-        let all = measures();
-        let error = choose(&all, &["no-such-measure".to_owned()]).map(|chosen| chosen.len());
-        assert!(error.expect_err("unknown").to_string().contains("bench --list"));
+    struct Named(&'static str);
+
+    impl Measure for Named {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        fn about(&self) -> &str {
+            "a name"
+        }
+
+        fn run(&self, _: &Config) -> Result<Outcome> {
+            bail!("it is only a name")
+        }
+    }
+
+    fn chosen(names: &[&str]) -> Result<Vec<String>> {
+        let all = ["protocol/seed", "protocol/draw", "env/parse"]
+            .map(|name| Box::new(Named(name)) as Box<dyn Measure>);
+        let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        Ok(choose(&all, &names)?.into_iter().map(|measure| measure.name().to_owned()).collect())
     }
 
     #[test]
-    fn without_names_everything_is_measured_and_names_are_unique() {
-        let all = measures();
-        assert_eq!(choose(&all, &[]).expect("all").len(), all.len());
-        let names: std::collections::BTreeSet<_> =
-            all.iter().map(|measure| measure.name().to_owned()).collect();
-        assert_eq!(names.len(), all.len());
+    fn parts_of_names_choose_and_no_name_chooses_all() {
+        assert_eq!(chosen(&["protocol"]).expect("two"), ["protocol/seed", "protocol/draw"]);
+        assert_eq!(chosen(&["parse", "seed"]).expect("two"), ["protocol/seed", "env/parse"]);
+        assert_eq!(chosen(&[]).expect("all").len(), 3);
+    }
+
+    #[test]
+    fn a_name_that_fits_nothing_is_an_error() {
+        let error = chosen(&["seed", "sead"]).expect_err("unknown").to_string();
+        assert_eq!(error, "no measure has sead in its name; `cargo xtask bench --list` shows them all");
     }
 }

@@ -152,6 +152,9 @@ fn download(python: &str, wheel: &Wheel, room: &Path) -> Result<PathBuf> {
         .ok_or_else(|| anyhow!("pip reported success for {} and left no file", wheel.requirement))
 }
 
+/// What pip says before it tries again.
+const RETRY: &str = "WARNING: Retrying";
+
 /// Moves the bar while pip works; returns whether it succeeded and what it said on standard error.
 fn watch(mut child: Child, bar: &ProgressBar, room: &Path) -> Result<(bool, String)> {
     let stderr = child.stderr.take().context("standard error of pip is piped")?;
@@ -168,8 +171,8 @@ fn watch(mut child: Child, bar: &ProgressBar, room: &Path) -> Result<(bool, Stri
         // The channel closes when pip ends; until then this is the pace of the bar.
         match lines.recv_timeout(Duration::from_millis(150)) {
             Ok(line) => {
-                if line.contains("Retrying") {
-                    bar.suspend(|| report::note(&format!("pip: {line}")));
+                if line.contains(RETRY) {
+                    bar.suspend(|| report::note("pip lost the connection and tries again"));
                 }
                 said.push_str(&line);
                 said.push('\n');
@@ -227,7 +230,7 @@ fn explain(wheel: &Wheel, said: &str) -> anyhow::Error {
     } else {
         "pip failed\nnext step: read its words below, then run the command again"
     };
-    let tail: Vec<&str> = said.lines().rev().take(6).collect();
+    let tail: Vec<&str> = said.lines().rev().filter(|line| !line.contains(RETRY)).take(6).collect();
     let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n    ");
     anyhow!("cannot fetch {}: {story}\n  pip said:\n    {tail}", wheel.requirement)
 }

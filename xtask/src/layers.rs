@@ -19,6 +19,8 @@ pub(crate) enum Layer {
     Edge,
     /// The roles. They speak to doors, never to an edge.
     Loop,
+    /// Puts edges together as an operator's settings say.
+    Wiring,
     /// Wires edges into roles.
     Program,
     /// Fakes and generators, for tests only.
@@ -44,6 +46,8 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-parquet", Layer::Edge),
     ("grail-infer", Layer::Edge),
     ("grail-roles", Layer::Loop),
+    ("grail-settings", Layer::Wiring),
+    ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
     ("grail-miner", Layer::Program),
     ("grail-validator", Layer::Program),
@@ -57,6 +61,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
+    // The adversary is the honest miner with one part exchanged.
+    ("grail-adversary", "grail-miner"),
 ];
 
 /// Foreign packages that only the named members may name in their manifest.
@@ -88,13 +94,14 @@ const OUT_OF_THE_HOUSE: &[&str] = &["openssl", "openssl-sys", "native-tls"];
 impl Layer {
     /// Whether an ordinary import of `other` looks down.
     fn may_import(self, other: Self) -> bool {
-        use Layer::{Automation, Court, Edge, Facade, Law, Loop, Program, Testkit, Words};
+        use Layer::{Automation, Court, Edge, Facade, Law, Loop, Program, Testkit, Wiring, Words};
         match self {
             Words | Automation => false,
             Law => other == Words,
             Court => matches!(other, Words | Law),
             Facade | Edge | Loop | Testkit => matches!(other, Words | Law | Court),
-            Program => matches!(other, Words | Law | Court | Facade | Edge | Loop),
+            Wiring => matches!(other, Words | Law | Court | Edge | Loop),
+            Program => matches!(other, Words | Law | Court | Facade | Edge | Loop | Wiring),
         }
     }
 
@@ -195,6 +202,8 @@ mod tests {
             "grail-parquet: grail-artifact parquet",
             "grail-infer: grail-ports tch",
             "grail-roles: grail-verify tokio | grail-testkit",
+            "grail-settings: grail-roles grail-devnet",
+            "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
             "grail-miner: grail-roles grail-infer",
             "grail-validator: grail-roles grail-infer",

@@ -26,8 +26,8 @@ use crate::config::Config;
 
 /// Commands of the GRAIL project
 ///
-/// Start with `cargo xtask demo`: it fetches libtorch and a small model, builds the programs and shows a whole
-/// network at work on this machine.
+/// Start with `cargo xtask demo`: it fetches libtorch and a small model, builds the programs
+/// and shows a whole network at work on this machine.
 /// `cargo xtask test` runs everything that must hold before a change is sent.
 ///
 /// What is fetched or built goes to GRAIL_CACHE_DIR, or ~/.cache/grail where that is not set,

@@ -34,6 +34,8 @@ pub(crate) struct Member {
     pub(crate) uses: BTreeSet<String>,
     /// What it names under `[dev-dependencies]`.
     pub(crate) tests_with: BTreeSet<String>,
+    /// Its bench targets, each with its source file.
+    pub(crate) benches: BTreeMap<String, PathBuf>,
 }
 
 /// Root of the checkout that this xtask was built from.
@@ -146,6 +148,12 @@ fn member(
         manifest: std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
         uses: uses.clone(),
         tests_with,
+        benches: package
+            .targets
+            .iter()
+            .filter(|target| target.is_bench())
+            .map(|target| (target.name.clone(), target.src_path.clone().into_std_path_buf()))
+            .collect(),
     })
 }
 
@@ -185,6 +193,7 @@ pub(crate) mod tests {
                 manifest: String::new(),
                 uses: uses.clone(),
                 tests_with,
+                ..Member::default()
             };
             workspace.members.insert(name.clone(), member);
             workspace.uses.insert(name, uses);

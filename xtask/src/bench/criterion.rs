@@ -1,4 +1,4 @@
-//! Measures that are criterion benches of our crates: runs them, reads the estimates they leave.
+//! Measures that are criterion benches of our crates: finds them, runs them, reads the estimates they leave.
 //!
 //! A bench of a group whose name within the group starts with `peer ` is the peer of the others in that group.
 
@@ -9,28 +9,40 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Figure, Measure, Outcome};
-use crate::cargo;
 use crate::config::Config;
-
-/// Benches by package and bench target, each with a line on what it measures.
-const BENCHES: &[(&str, &str, &str)] = &[];
+use crate::workspace::Workspace;
+use crate::{cargo, libtorch};
 
 /// One bench target.
 pub(super) struct Bench {
-    package: &'static str,
-    target: &'static str,
-    about: &'static str,
     name: String,
+    about: String,
+    package: String,
+    target: String,
+    needs_libtorch: bool,
 }
 
-/// All of the table.
-pub(super) fn measures() -> impl Iterator<Item = Bench> {
-    BENCHES.iter().map(|(package, target, about)| Bench {
-        package,
-        target,
-        about,
-        name: format!("{}/{target}", package.strip_prefix("grail-").unwrap_or(package)),
-    })
+/// The bench targets of all members. What one measures stands in the first line of its source.
+///
+/// # Errors
+/// When a source cannot be read.
+pub(super) fn measures(workspace: &Workspace) -> Result<Vec<Bench>> {
+    let mut found = Vec::new();
+    for (package, member) in &workspace.members {
+        for (target, source) in &member.benches {
+            let text =
+                fs::read_to_string(source).with_context(|| format!("cannot read {}", source.display()))?;
+            let about = text.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap_or_default();
+            found.push(Bench {
+                name: format!("{}/{target}", package.strip_prefix("grail-").unwrap_or(package)),
+                about: about.to_owned(),
+                package: package.clone(),
+                target: target.clone(),
+                needs_libtorch: workspace.is_native(package),
+            });
+        }
+    }
+    Ok(found)
 }
 
 impl Measure for Bench {
@@ -39,17 +51,18 @@ impl Measure for Bench {
     }
 
     fn about(&self) -> &str {
-        self.about
+        &self.about
     }
 
     fn run(&self, config: &Config) -> Result<Outcome> {
-        let folder = config.target_dir.join("bench").join(self.package).join(self.target);
+        let folder = config.target_dir.join("bench").join(&self.package).join(&self.target);
         // Estimates of an earlier run must not pass for those of this one.
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
         }
-        let mut bench = cargo::command(config, None)?;
-        bench.args(["bench", "--locked", "--package", self.package, "--bench", self.target]);
+        let library = if self.needs_libtorch { Some(libtorch::ensure(config)?) } else { None };
+        let mut bench = cargo::command(config, library.as_deref())?;
+        bench.args(["bench", "--locked", "--package", &self.package, "--bench", &self.target]);
         let again = cargo::shown(&bench);
         // Figures are for standard output; criterion's own words go where xtask talks.
         bench.env("CRITERION_HOME", &folder).stdout(std::io::stderr());

@@ -136,7 +136,7 @@ fn check_text(file: &Path, text: &str, room: Option<(Layer, &Path)>) -> Vec<Stri
             code.len()
         ));
     }
-    let is_config = matches!(layer, Layer::Program | Layer::Automation)
+    let is_config = matches!(layer, Layer::Wiring | Layer::Program | Layer::Automation)
         && CONFIG_FILES.iter().any(|config| inside == Path::new(config));
     for (number, line) in (1..).zip(code) {
         if line.trim_start().starts_with("//") {
