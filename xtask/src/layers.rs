@@ -55,7 +55,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("xtask", Layer::Automation),
 ];
 
-/// Imports within one floor that have a reason: (importer, imported).
+/// Imports that do not look down and have a reason: (importer, imported).
 const SIDEWAYS: &[(&str, &str)] = &[
     // An environment names the components of the reward it pays.
     ("grail-env", "grail-reward"),
@@ -63,6 +63,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-ports", "grail-artifact"),
     // The adversary is the honest miner with one part exchanged.
     ("grail-adversary", "grail-miner"),
+    // Fakes of the chain and the beacon keep the very rules of the local ones.
+    ("grail-testkit", "grail-devnet"),
 ];
 
 /// Foreign packages that only the named members may name in their manifest.
