@@ -161,8 +161,13 @@ fn read(file: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The files of the converted model: each JSON file by name, and each tensor's shape and first value of every row.
-fn converted(maker: &Maker) -> (BTreeMap<String, Value>, BTreeMap<String, (Vec<usize>, Vec<f32>)>) {
+/// JSON files by name.
+type Files = BTreeMap<String, Value>;
+/// Shape and first value of every row, by tensor.
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// What the converted model consists of.
+fn converted(maker: &Maker) -> (Files, Tensors) {
     let room = tempfile::tempdir().expect("temporary folder");
     let folder = room.path().join("model");
     convert_gguf(&maker.file(), &folder, &ProgressBar::hidden()).expect("converted");
