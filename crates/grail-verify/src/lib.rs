@@ -1,1 +1,48 @@
-//! The court: decides about a miner's window.
+//! The court: decides about a miner's window file.
+//!
+//! A corridor of types, each made only by the stage before it, cheap checks first:
+//!
+//! ```text
+//! Fetched ─arrive→ Arrived ─decode→ Decoded ─seal→ Sealed ─sample→ Sampled ─replay→ Replayed ─prove→ Proven ─judge→ MinerReport
+//!         in time          codec,          header, counts, which          problem,          sketch,        reward,
+//!                          limits          root, signature, groups        prompt,           draws,         solution
+//!                                          form                           endings           log-probs
+//! ```
+//!
+//! Stages up to `seal` refuse the **file**; from `replay` on a [`Rejection`] strikes one **rollout** and spoils its
+//! group. What the verifier derives travels in [`WindowContext`] and [`Case`], what the miner claims in [`Decoded`];
+//! they share no struct.
+//!
+//! Three verdicts ([`Verdict`]): accepted, rejected with a stable code, undecided. Trouble of ours (a
+//! [`Fault`](grail_ports::Fault) of tokenizer or model) and a single measurement in the grey zone leave a rollout
+//! undecided, which counts neither for nor against anybody.
+//!
+//! Every position of a sampled group is proven, since one prefill yields them all. A spot mode that opens only some
+//! positions is not part of this crate.
+//!
+//! [`verify_file`] walks the whole corridor; [`verify_on_paper`] stops short of the model. Pure but for tokenizer and
+//! model: no clock, no file, no socket.
+//!
+//! [`WindowContext`]: grail_protocol::seed::WindowContext
+
+// The court must not panic on anything a stranger can send.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod corridor;
+pub mod rejection;
+pub mod report;
+mod sampling;
+mod verdict;
+mod verify;
+
+pub use corridor::{
+    Arrived, Decoded, Progress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize, prompt_of,
+};
+pub use rejection::{ALL_CODES, Rejection};
+pub use report::MinerReport;
+pub use sampling::Sampling;
+pub use verdict::{Doubt, Verdict};
+pub use verify::{Case, verify_file, verify_on_paper};

@@ -1,0 +1,18 @@
+//! The corridor: one module a stage. A stage's fields are private to the corridor, and only the function of the stage
+//! before it makes it.
+
+mod arrive;
+mod form;
+mod judge;
+mod measure;
+mod prove;
+mod replay;
+mod sample;
+mod seal;
+
+pub use arrive::{Arrived, Decoded, arrive, oversize};
+pub use judge::outcome_of;
+pub use prove::{Progress, Proven, Watch};
+pub use replay::{Replayed, prompt_of};
+pub use sample::Sampled;
+pub use seal::Sealed;
