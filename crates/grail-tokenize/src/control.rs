@@ -71,11 +71,16 @@ impl Control {
         let splits = || {
             self.texts.iter().flat_map(|token| token.char_indices().skip(1).map(|(at, _)| token.split_at(at)))
         };
-        if splits().any(|(_, tail)| text.starts_with(tail)) {
-            places.insert(0);
+        // Templates may trim a message, so what its words begin and end with counts too.
+        for trimmed in [text, text.trim_start()] {
+            if splits().any(|(_, tail)| trimmed.starts_with(tail)) {
+                places.insert(text.len() - trimmed.len());
+            }
         }
-        if splits().any(|(head, _)| text.ends_with(head)) {
-            places.insert(text.len());
+        for trimmed in [text, text.trim_end()] {
+            if splits().any(|(head, _)| trimmed.ends_with(head)) {
+                places.insert(trimmed.len());
+            }
         }
         if places.is_empty() {
             return Cow::Borrowed(text);
