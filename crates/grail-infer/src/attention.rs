@@ -1,0 +1,179 @@
+//! Attention in two parts that share a softmax: over a prefix that many rows have in common, and over what each row
+//! has of its own.
+//!
+//! Every part gives its output and the logarithm of its softmax's denominator; [`merge`] weighs the outputs by them.
+//! Query heads lie in the order (member of the group, key head), so that all queries of a key head over a shared
+//! prefix are one matrix without copying: `[rows · members, key heads, head_dim]`.
+
+use crate::error::{Named, RunError};
+use tch::{Device, Kind, Tensor};
+
+/// Output `[rows, heads, head_dim]` and log-denominator `[rows, heads]` of one part.
+pub(crate) struct Part {
+    out: Tensor,
+    lse: Tensor,
+}
+
+/// Sizes of an attention layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heads {
+    /// Query heads per key head.
+    pub(crate) members: i64,
+    /// Key heads.
+    pub(crate) keys: i64,
+    /// Width of a head.
+    pub(crate) width: i64,
+}
+
+impl Heads {
+    /// Query heads.
+    pub(crate) const fn queries(&self) -> i64 {
+        self.members * self.keys
+    }
+
+    /// All `rows` queries `[rows, heads, width]` over one prefix, keys and values `[positions, 2, keys, width]`.
+    pub(crate) fn over_prefix(&self, q: &Tensor, prefix: &Tensor) -> Result<Part, RunError> {
+        let rows = q.size().first().copied().unwrap_or(0);
+        let folded = q
+            .f_reshape([1, rows * self.members, self.keys, self.width])
+            .and_then(|q| q.f_transpose(1, 2))
+            .named("fold queries", &[q])?;
+        let half = |which| {
+            prefix
+                .f_select(1, which)
+                .and_then(|half| half.f_transpose(0, 1))
+                .and_then(|half| half.f_unsqueeze(0))
+                .named("view the prefix", &[prefix])
+        };
+        let part = attend(&folded, &half(0)?, &half(1)?, Mask::None)?;
+        self.unfold(part, rows)
+    }
+
+    /// One query row per sequence `[rows, heads, width]`, over keys and values `[rows, positions, 2, keys, width]`.
+    ///
+    /// `mask` is added to the scores, `[rows, 1, 1, positions]`; needed where sequences differ in length.
+    pub(crate) fn over_own(&self, q: &Tensor, own: &Tensor, mask: Option<&Tensor>) -> Result<Part, RunError> {
+        let rows = q.size().first().copied().unwrap_or(0);
+        let folded = q
+            .f_view([rows, self.members, self.keys, self.width])
+            .and_then(|q| q.f_transpose(1, 2))
+            .named("fold queries", &[q])?;
+        let half = |which| {
+            own.f_select(2, which).and_then(|half| half.f_transpose(1, 2)).named("view the cache", &[own])
+        };
+        let part = attend(&folded, &half(0)?, &half(1)?, mask.map_or(Mask::None, Mask::Added))?;
+        self.unfold(part, rows)
+    }
+
+    /// A sequence over itself, each row over the rows up to it: queries `[rows, heads, width]`, keys and values
+    /// `[rows, heads, width]` as [`Heads::widen`] gives them.
+    pub(crate) fn over_itself(&self, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Part, RunError> {
+        let rows = q.size().first().copied().unwrap_or(0);
+        let lift =
+            |t: &Tensor| t.f_transpose(0, 1).and_then(|t| t.f_unsqueeze(0)).named("view a sequence", &[t]);
+        let part = attend(&lift(q)?, &lift(k)?, &lift(v)?, Mask::Causal)?;
+        self.unfold(part, rows)
+    }
+
+    /// Keys and values `[rows, 2, keys, width]`, once for every query head: two of `[rows, heads, width]`.
+    pub(crate) fn widen(&self, kv: &Tensor) -> Result<(Tensor, Tensor), RunError> {
+        let rows = kv.size().first().copied().unwrap_or(0);
+        let half = |which| {
+            kv.f_narrow(1, which, 1)
+                .and_then(|half| half.f_expand([rows, self.members, self.keys, self.width], false))
+                .and_then(|half| half.f_reshape([rows, self.queries(), self.width]))
+                .named("repeat keys", &[kv])
+        };
+        Ok((half(0)?, half(1)?))
+    }
+
+    /// From `[batch, heads, queries, width]` back to rows.
+    fn unfold(&self, (out, lse): (Tensor, Tensor), rows: i64) -> Result<Part, RunError> {
+        let flat = out
+            .f_transpose(1, 2)
+            .and_then(|out| out.f_reshape([rows, self.queries(), self.width]))
+            .named("unfold", &[&out])?;
+        let lse = lse
+            .f_transpose(1, 2)
+            .and_then(|lse| lse.f_reshape([rows, self.queries()]))
+            .named("unfold", &[&lse])?;
+        Ok(Part { out: flat, lse })
+    }
+}
+
+impl Part {
+    /// The output `[rows, heads · width]`, of this part alone.
+    pub(crate) fn alone(self) -> Result<Tensor, RunError> {
+        self.out.f_flatten(1, 2).named("flatten", &[&self.out])
+    }
+}
+
+/// Parts of consecutive rows, as one.
+pub(crate) fn stack(mut parts: Vec<Part>) -> Result<Part, RunError> {
+    if parts.len() == 1 {
+        return parts.pop().ok_or(RunError::Inside("no attention part"));
+    }
+    let (outs, lses): (Vec<Tensor>, Vec<Tensor>) = parts.into_iter().map(|part| (part.out, part.lse)).unzip();
+    let out = Tensor::f_cat(&outs, 0).named("stack rows", &[])?;
+    let lse = Tensor::f_cat(&lses, 0).named("stack rows", &[])?;
+    Ok(Part { out, lse })
+}
+
+/// Attention over both parts at once, `[rows, heads · width]`.
+pub(crate) fn merge(a: Part, b: Part) -> Result<Tensor, RunError> {
+    let weight = a
+        .lse
+        .f_sub(&b.lse)
+        .and_then(|mut d| d.f_sigmoid_())
+        .and_then(|w| w.f_unsqueeze(-1))
+        .and_then(|w| w.f_to_kind(a.out.f_kind()?))
+        .named("weigh parts", &[&a.lse, &b.lse])?;
+    let merged = b.out.f_lerp_tensor(&a.out, &weight).named("merge parts", &[&a.out, &b.out])?;
+    merged.f_flatten(1, 2).named("flatten", &[&merged])
+}
+
+#[derive(Clone, Copy)]
+enum Mask<'a> {
+    None,
+    Causal,
+    Added(&'a Tensor),
+}
+
+/// `q [batch, heads, queries, width]`, `k` and `v [batch, heads, positions, width]`; output like `q`, and
+/// log-denominators `[batch, heads, queries]` in f32.
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask<'_>) -> Result<(Tensor, Tensor), RunError> {
+    match q.device() {
+        Device::Cpu => attend_fused(q, k, v, mask),
+        _ => attend_plainly(q, k, v, mask),
+    }
+}
+
+/// libtorch's fused kernel for CPUs.
+fn attend_fused(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask<'_>) -> Result<(Tensor, Tensor), RunError> {
+    let added = if let Mask::Added(mask) = mask { Some(mask) } else { None };
+    let causal = matches!(mask, Mask::Causal);
+    Tensor::f_internal_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, causal, added, None)
+        .named("attention", &[q, k, v])
+}
+
+/// The same by matrix products, for every device; scores and softmax in f32.
+fn attend_plainly(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask<'_>) -> Result<(Tensor, Tensor), RunError> {
+    let compute = || {
+        let width = *q.size().last().unwrap_or(&1) as f64;
+        let scores = q.f_matmul(&k.f_transpose(-2, -1)?)?.f_to_kind(Kind::Float)?;
+        let scores = scores.f_mul_scalar(1.0 / width.sqrt())?;
+        let scores = match mask {
+            Mask::None => scores,
+            Mask::Added(mask) => scores.f_add(mask)?,
+            Mask::Causal => {
+                let shape = [scores.size()[2], scores.size()[3]];
+                let ones = Tensor::f_ones(shape, (Kind::Bool, q.device()))?;
+                scores.f_masked_fill(&ones.f_triu(1)?, f64::NEG_INFINITY)?
+            }
+        };
+        let lse = scores.f_logsumexp([-1], true)?;
+        let weights = scores.f_sub(&lse)?.f_exp()?.f_to_kind(v.f_kind()?)?;
+        Ok((weights.f_matmul(v)?, lse.f_squeeze_dim(-1)?))
+    };
+    compute().named("attention", &[q, k, v])
+}
