@@ -20,6 +20,7 @@
 //!
 //! What this trusts the template with: to print a message's pieces in one run or with its own words between them. A template
 //! that cuts a message into pieces and joins them without their middle could still build a control token.
+//! Trimming a message is provided for.
 //!
 //! # Dates
 //! Templates may ask for today's date through `strftime_now`. That name is left undefined here, because the miner and the
