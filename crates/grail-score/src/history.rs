@@ -1,0 +1,92 @@
+use crate::{WeightRule, Weights};
+use grail_protocol::words::{Hotkey, WindowStart};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one miner has shown in one window. Undecided rollouts are not in it, for or against.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Rollouts that were verified and count.
+    pub valid: u64,
+    /// Keys of the distinct right solutions among them.
+    pub solutions: BTreeSet<[u8; 32]>,
+    /// Groups in the file ÷ groups that were verified; at least 1.
+    pub extrapolation: f64,
+}
+
+/// The rolling interval of windows that weights are made of.
+///
+/// Holds at most the number of windows it was made for; recording a newer one forgets the oldest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct History {
+    windows: usize,
+    tallies: BTreeMap<WindowStart, BTreeMap<Hotkey, Tally>>,
+}
+
+/// What a miner's weight is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Windows of the interval in which it was tallied.
+    pub windows: usize,
+    /// Verified rollouts, extrapolated.
+    pub valid: f64,
+    /// Distinct right solutions over the whole interval, extrapolated.
+    pub unique: f64,
+    /// `unique^1.5 · valid` under GRAIL/1.
+    pub raw: f64,
+}
+
+impl History {
+    /// A history over that many windows, at least one.
+    pub fn new(windows: usize) -> Self {
+        Self { windows: windows.max(1), tallies: BTreeMap::new() }
+    }
+
+    /// Takes in what a miner has shown in a window; replaces an earlier word on the same window and miner.
+    pub fn record(&mut self, window: WindowStart, hotkey: Hotkey, tally: Tally) {
+        self.open(window);
+        if let Some(miners) = self.tallies.get_mut(&window) {
+            miners.insert(hotkey, tally);
+        }
+    }
+
+    /// Takes in a window, if only to let it displace an old one: a window in which nobody had a file counts too.
+    pub fn open(&mut self, window: WindowStart) {
+        self.tallies.entry(window).or_default();
+        while self.tallies.len() > self.windows {
+            self.tallies.pop_first();
+        }
+    }
+
+    /// Windows held, rising.
+    pub fn windows(&self) -> impl Iterator<Item = WindowStart> {
+        self.tallies.keys().copied()
+    }
+
+    /// What each miner's weight is made of.
+    ///
+    /// A solution counts once over the whole interval, in the first window that has it, multiplied by that window's
+    /// extrapolation.
+    pub fn standings(&self, rule: WeightRule) -> BTreeMap<Hotkey, Standing> {
+        let mut standings = BTreeMap::<Hotkey, (Standing, BTreeSet<[u8; 32]>)>::new();
+        for (hotkey, tally) in self.tallies.values().flatten() {
+            let empty = Standing { windows: 0, valid: 0.0, unique: 0.0, raw: 0.0 };
+            let (standing, seen) = standings.entry(*hotkey).or_insert((empty, BTreeSet::new()));
+            // Neither a sample nor a bad number can make less of a miner than was verified.
+            let factor = if tally.extrapolation.is_finite() { tally.extrapolation.max(1.0) } else { 1.0 };
+            let new = tally.solutions.iter().filter(|key| seen.insert(**key)).count();
+            standing.windows += 1;
+            standing.valid += tally.valid as f64 * factor;
+            standing.unique += new as f64 * factor;
+        }
+        standings
+            .into_iter()
+            .map(|(hotkey, (standing, _))| (hotkey, Standing { raw: rule.raw(&standing), ..standing }))
+            .collect()
+    }
+
+    /// Normalised weights; `None` when nobody has earned any, and then none are to be set.
+    pub fn weights(&self, rule: WeightRule) -> Option<Weights> {
+        Weights::normalise(self.standings(rule).into_iter().map(|(hotkey, standing)| (hotkey, standing.raw)))
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+use crate::{History, Tally};
+use grail_protocol::words::WindowStart;
+use proptest::prelude::*;
+
+fn miner(id: u8) -> Hotkey {
+    Hotkey::from_bytes([id; 32])
+}
+
+fn tally(valid: u64, solutions: &[u8]) -> Tally {
+    Tally { valid, solutions: solutions.iter().map(|id| [*id; 32]).collect(), extrapolation: 1.0 }
+}
+
+#[test]
+fn weight_is_unique_to_the_three_halves_times_valid() {
+    let mut history = History::new(12);
+    history.record(WindowStart(0), miner(1), tally(16, &[1, 2, 3, 4]));
+    history.record(WindowStart(0), miner(2), tally(16, &[1]));
+    let weights = history.weights(WeightRule::Grail1).unwrap();
+    // 4^1.5 · 16 against 1 · 16.
+    assert_eq!(weights.share(&miner(1)), 8.0 / 9.0);
+    assert_eq!(weights.share(&miner(2)), 1.0 / 9.0);
+    assert_eq!(weights.share(&miner(3)), 0.0);
+}
+
+#[test]
+fn volume_without_a_solution_earns_nothing() {
+    let mut history = History::new(12);
+    history.record(WindowStart(0), miner(1), tally(1_000_000, &[]));
+    assert_eq!(history.weights(WeightRule::Grail1), None);
+    assert_eq!(History::new(3).weights(WeightRule::Grail1), None);
+}
+
+#[test]
+fn a_solution_counts_once_over_the_interval() {
+    let mut history = History::new(12);
+    history.record(WindowStart(0), miner(1), tally(16, &[1, 2]));
+    history.record(WindowStart(50), miner(1), tally(16, &[2, 3]));
+    let standing = history.standings(WeightRule::Grail1)[&miner(1)];
+    assert_eq!((standing.windows, standing.valid, standing.unique), (2, 32.0, 3.0));
+}
+
+#[test]
+fn a_sample_speaks_for_the_file() {
+    let mut history = History::new(12);
+    history.record(WindowStart(0), miner(1), Tally { extrapolation: 4.0, ..tally(256, &[1, 2]) });
+    let standing = history.standings(WeightRule::Grail1)[&miner(1)];
+    assert_eq!((standing.valid, standing.unique), (1_024.0, 8.0));
+}
+
+#[test]
+fn old_windows_are_forgotten_and_empty_ones_push_them_out() {
+    let mut history = History::new(2);
+    history.record(WindowStart(0), miner(1), tally(16, &[1]));
+    history.open(WindowStart(50));
+    assert!(history.weights(WeightRule::Grail1).is_some());
+    history.open(WindowStart(100));
+    assert_eq!(history.windows().collect::<Vec<_>>(), [WindowStart(50), WindowStart(100)]);
+    assert_eq!(history.weights(WeightRule::Grail1), None);
+}
+
+proptest! {
+    #[test]
+    fn shares_add_up_and_keep_their_order(scores in proptest::collection::vec(0.0f64..1e12, 1..60)) {
+        let raw = scores.iter().enumerate().map(|(id, score)| (miner(id as u8), *score));
+        match Weights::normalise(raw.clone()) {
+            None => prop_assert!(scores.iter().all(|score| *score == 0.0)),
+            Some(weights) => {
+                let sum: f64 = weights.iter().map(|(_, share)| share).sum();
+                prop_assert!((sum - 1.0).abs() < 1e-9);
+                let stored = weights.to_u16();
+                prop_assert_eq!(stored.values().copied().max(), Some(u16::MAX));
+                for (hotkey, score) in raw {
+                    prop_assert_eq!(stored.contains_key(&hotkey), score > 0.0);
+                    if score > 0.0 {
+                        prop_assert!(stored[&hotkey] >= 1);
+                    }
+                }
+                for ((a, x), (b, y)) in stored.iter().zip(stored.iter().skip(1)) {
+                    if weights.share(a) >= weights.share(b) {
+                        prop_assert!(x >= y);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn order_of_recording_does_not_matter(mut records in proptest::collection::vec((0u64..4, 0u8..4, 0u64..40, proptest::collection::btree_set(0u8..9, 0..5)), 1..20)) {
+        records.sort();
+        records.dedup_by_key(|record| (record.0, record.1));
+        let replay = |records: &[(u64, u8, u64, std::collections::BTreeSet<u8>)]| {
+            let mut history = History::new(4);
+            for (window, id, valid, solutions) in records {
+                let solutions: Vec<u8> = solutions.iter().copied().collect();
+                history.record(WindowStart(*window), miner(*id), tally(*valid, &solutions));
+            }
+            history
+        };
+        let forwards = replay(&records);
+        records.reverse();
+        prop_assert_eq!(replay(&records), forwards);
+    }
+
+    #[test]
+    fn one_more_solution_or_rollout_never_costs(valid in 1u64..1_000, unique in 1u8..40) {
+        let raw = |valid: u64, unique: u8| {
+            let mut history = History::new(1);
+            history.record(WindowStart(0), miner(1), tally(valid, &(0..unique).collect::<Vec<_>>()));
+            history.standings(WeightRule::Grail1)[&miner(1)].raw
+        };
+        prop_assert!(raw(valid + 1, unique) > raw(valid, unique));
+        prop_assert!(raw(valid, unique + 1) > raw(valid, unique));
+    }
+}
+
+#[test]
+fn huge_scores_do_not_overflow_into_nothing() {
+    let raw = [(miner(1), f64::MAX), (miner(2), f64::MAX), (miner(3), f64::NAN), (miner(4), f64::INFINITY)];
+    let weights = Weights::normalise(raw.into_iter()).unwrap();
+    assert_eq!(weights.share(&miner(1)), 0.5);
+    assert_eq!(weights.to_u16().len(), 2);
+}
