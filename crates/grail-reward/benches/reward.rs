@@ -1,7 +1,5 @@
 //! Rewards and advantages of a window's worth of groups.
 
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use grail_reward::{Advantages, Reward, RewardVector};
 use std::hint::black_box;

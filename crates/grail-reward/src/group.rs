@@ -156,8 +156,8 @@ mod tests {
             for (reward, advantage) in rewards.iter().zip(&floats) {
                 prop_assert!((reward.as_f64() - mean - advantage).abs() < 1e-12);
             }
-            for (a, b) in rewards.iter().zip(&floats).zip(rewards.iter().zip(&floats).skip(1)).map(|(x, y)| (x, y)) {
-                prop_assert_eq!(a.0 < b.0, a.1 < b.1);
+            for (pair, gains) in rewards.windows(2).zip(floats.windows(2)) {
+                prop_assert_eq!(pair[0] < pair[1], gains[0] < gains[1]);
             }
         }
 

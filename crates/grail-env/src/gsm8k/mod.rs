@@ -1,0 +1,122 @@
+//! `gsm8k/1:{rows}`: grade-school word problems with a number for an answer.
+//!
+//! The identity holds the first 32 hexadecimal digits of [`Rows::digest`], so another data set, or the same one with
+//! a changed character, is another environment. The row of a seed is `below(count)` from `Stream(S_prob, 0)`.
+//!
+//! Gold is what follows the last `####` of a row's answer. It and the content of a completion's answer block are read
+//! by one rule, [`Decimal::read`], and compared as exact decimals. The problem's identity is its question; its one
+//! solution is the number.
+
+mod rows;
+
+pub use rows::{JsonlRows, LONGEST_TEXT, MOST_BYTES, MOST_ROWS, Row, Rows, RowsError};
+
+use crate::{
+    EnvError,
+    decimal::Decimal,
+    outcome::{Answer, Outcome, ProblemIdentity, judge},
+    prompt::{Message, Role, reply},
+};
+use grail_protocol::{seed::ProblemSeed, words::EnvId};
+use std::sync::Arc;
+
+/// The environment over one data set.
+#[derive(Debug, Clone)]
+pub struct Gsm8k {
+    rows: Arc<dyn Rows>,
+    id: EnvId,
+}
+
+impl Gsm8k {
+    /// Takes a data set and computes its identity.
+    ///
+    /// Errors: [`EnvError::NoRows`] for an empty data set, [`EnvError::Gold`] for the first row whose gold answer is
+    /// not a number, [`EnvError::MissingRow`] for a data set that lacks a row it counts. A data set that is taken has
+    /// a problem for every seed.
+    pub fn new(rows: Arc<dyn Rows>) -> Result<Self, EnvError> {
+        if rows.count() == 0 {
+            return Err(EnvError::NoRows);
+        }
+        for index in 0..rows.count() {
+            let row = rows.row(index).ok_or(EnvError::MissingRow { row: index })?;
+            gold(row.answer).ok_or(EnvError::Gold { row: index })?;
+        }
+        let digest = hex::encode(rows.digest());
+        let id = EnvId::new(format!("gsm8k/1:{digest:.32}")).map_err(|source| EnvError::Id { source })?;
+        Ok(Self { rows, id })
+    }
+
+    /// `gsm8k/1:` and 32 hexadecimal digits.
+    pub const fn id(&self) -> &EnvId {
+        &self.id
+    }
+
+    /// Draws the problem of a seed.
+    pub fn draw(&self, seed: &ProblemSeed) -> Result<Gsm8kProblem, EnvError> {
+        let row = seed.stream().below(self.rows.count()).ok_or(EnvError::NoRows)?;
+        let Row { question, answer } = self.rows.row(row).ok_or(EnvError::MissingRow { row })?;
+        let gold = gold(answer).ok_or(EnvError::Gold { row })?;
+        let identity = ProblemIdentity::new(self.id.as_str(), &[question.as_bytes()]);
+        Ok(Gsm8kProblem { row, question: question.to_owned(), gold, identity })
+    }
+}
+
+/// The gold answer of a row's worked solution: the number after the last `####`, to the end of the text.
+pub fn gold(answer: &str) -> Option<Decimal> {
+    let (_, gold) = answer.rsplit_once("####")?;
+    Decimal::read(gold)
+}
+
+/// A word problem with its gold answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gsm8kProblem {
+    row: u32,
+    question: String,
+    gold: Decimal,
+    identity: ProblemIdentity,
+}
+
+impl Gsm8kProblem {
+    /// Which row of the data set.
+    pub const fn row(&self) -> u32 {
+        self.row
+    }
+
+    /// The question as published.
+    pub fn question(&self) -> &str {
+        &self.question
+    }
+
+    /// The gold answer.
+    pub const fn gold(&self) -> &Decimal {
+        &self.gold
+    }
+
+    /// The prompt: an instruction, one worked example, and the question.
+    ///
+    /// Example and form show different numbers, so that copying one of them is visibly no answer.
+    pub fn messages(&self) -> Vec<Message> {
+        let form = reply("2 + 3 = 5", "5");
+        let ask = |question: &str| {
+            Message::new(Role::User, format!("Problem: {question}\nReply like this: {form}"))
+        };
+        vec![
+            Message::new(Role::System, "Solve the problem. Think first, then give the number."),
+            ask("Ann has 9 pens. She gives 2 pens away. How many pens are left?"),
+            Message::new(Role::Assistant, reply("9 - 2 = 7", "7")),
+            ask(&self.question),
+        ]
+    }
+
+    /// Judges a completion, whatever its text.
+    pub fn judge(&self, completion: &str) -> Outcome {
+        judge(&self.identity, completion, |content| {
+            let number = Decimal::read(content)?;
+            let right = number == self.gold;
+            Some(Answer { text: number.to_string(), right })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
