@@ -1,0 +1,9 @@
+//! What each door promises, as assertions. A failed promise panics with its name.
+
+mod beacon;
+mod chain;
+mod shelf;
+
+pub use beacon::beacon;
+pub use chain::{ChainStage, chain};
+pub use shelf::shelf;

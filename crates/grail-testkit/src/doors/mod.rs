@@ -1,0 +1,20 @@
+//! A fake for every door to the world, and what the door promises as a suite of assertions.
+//!
+//! The fakes are whole: they keep the rules that the real thing keeps, and each obeys a [`Trouble`] through which a
+//! test makes it fail or fall silent. The suites in [`conformance`] run against fakes and edges alike, so that
+//! neither drifts from the other.
+
+mod beacon;
+mod chain;
+mod clock;
+pub mod conformance;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod trouble;
+
+pub use beacon::FakeBeacon;
+pub use chain::{MemChain, MemSigner};
+pub use clock::ManualClock;
+pub use shelf::{MemDirectory, MemShelf};
+pub use trouble::Trouble;
