@@ -7,10 +7,11 @@ use std::hint::black_box;
 
 const MEGABYTE: usize = 1 << 20;
 
-fn adversaries() -> [(&'static str, String); 5] {
+fn adversaries() -> [(&'static str, String); 6] {
     let fill = |piece: &str| piece.repeat(MEGABYTE.div_ceil(piece.len()));
     [
         ("angles", fill("<")),
+        ("tag_starts", fill("</e")),
         ("thinking_closes", format!("<SOLUTION>1</SOLUTION>{}", fill("</end_working_out>"))),
         ("cut_tags", fill("</end_working_ou<SOLUTIO</SOLUTIO")),
         ("digits", format!("<SOLUTION>{}</SOLUTION>", fill("1 "))),

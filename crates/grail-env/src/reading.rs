@@ -69,8 +69,6 @@ enum Tag {
 }
 
 impl Tag {
-    const ALL: [Self; 3] = [Self::AnswerClose, Self::AnswerOpen, Self::ThinkingClose];
-
     const fn text(self) -> &'static str {
         match self {
             Self::ThinkingClose => THINKING_CLOSE,
@@ -112,37 +110,45 @@ fn read(text: &str, work: &mut impl FnMut(usize)) -> Reading {
     let mut thinking = false;
     let mut first = Route::default();
     let mut ordered = Route::default();
-    let mut at = 0;
     // No tag holds a second '<', so each '<' starts at most one tag and a failed match is never gone over again.
-    while let Some(skipped) = text.get(at..).and_then(|rest| rest.find('<')) {
-        let start = at + skipped;
-        work(skipped + 1);
-        let Some(tag) = tag_at(text.as_bytes().get(start..).unwrap_or_default(), work) else {
-            at = start + 1;
+    let mut rest = text.as_bytes();
+    while let Some((byte, tail)) = rest.split_first() {
+        work(1);
+        let tag = if *byte == b'<' { tag_at(rest, tail, work) } else { None };
+        let Some(tag) = tag else {
+            rest = tail;
             continue;
         };
-        at = start + tag.text().len();
+        let start = text.len() - rest.len();
+        let end = start + tag.text().len();
+        rest = rest.get(tag.text().len()..).unwrap_or_default();
         thinking |= tag == Tag::ThinkingClose;
-        first.see(tag, start, at);
+        first.see(tag, start, end);
         if thinking {
-            ordered.see(tag, start, at);
+            ordered.see(tag, start, end);
         }
         if ordered.close.is_some() {
             break;
         }
     }
-    work(text.len().saturating_sub(at));
+    // What counting the trailing characters looks at.
+    work(text.len());
     let block = ordered.block(text, true).or_else(|| first.block(text, false));
     Reading { thinking, block }
 }
 
-fn tag_at(bytes: &[u8], work: &mut impl FnMut(usize)) -> Option<Tag> {
-    Tag::ALL.into_iter().find(|tag| {
-        let want = tag.text().as_bytes();
-        let same = want.iter().zip(bytes).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
-        work(same + 1);
-        same == want.len()
-    })
+/// The tag at the start of `rest`, whose first byte is '<' and is followed by `tail`.
+fn tag_at(rest: &[u8], tail: &[u8], work: &mut impl FnMut(usize)) -> Option<Tag> {
+    // One or two bytes tell which tag it could be: a text full of '<' costs hardly more than any other.
+    let candidate = match tail {
+        [b'S' | b's', ..] => Tag::AnswerOpen,
+        [b'/', b'S' | b's', ..] => Tag::AnswerClose,
+        [b'/', b'e' | b'E', ..] => Tag::ThinkingClose,
+        _ => return None,
+    };
+    let want = candidate.text().as_bytes();
+    work(want.len());
+    rest.get(..want.len()).is_some_and(|bytes| bytes.eq_ignore_ascii_case(want)).then_some(candidate)
 }
 
 #[cfg(test)]

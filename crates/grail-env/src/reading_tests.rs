@@ -81,13 +81,15 @@ fn the_work_is_linear_for_every_adversary() {
         "<SOLUTION></end_working_out>",
         "</end_working_out><SOLUTION>",
         "<S</S<SOLUTIO</end_working_",
+        "<s",
+        "</e",
         "x",
         "é<😀",
     ];
     for piece in pieces {
         for length in [1_000, 10_000, 100_000, 1_000_000] {
             let (bytes, work) = work_for(piece, length);
-            // Once for the search, at most a few bytes for each tag that fails at a '<'.
+            // Once for the search, once for the trailing text, and at most a tag's length for three bytes `</e`.
             assert!(work <= 8 * bytes + 64, "{piece:?}: {work} steps for {bytes} bytes");
         }
     }
