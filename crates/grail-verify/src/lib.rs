@@ -39,7 +39,8 @@ mod verdict;
 mod verify;
 
 pub use corridor::{
-    Arrived, Decoded, Progress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize, prompt_of,
+    Arrived, Decoded, Progress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize,
+    prompt_of,
 };
 pub use rejection::{ALL_CODES, Rejection};
 pub use report::MinerReport;

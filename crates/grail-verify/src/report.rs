@@ -116,10 +116,10 @@ pub struct Tally {
     pub successful: u64,
     /// Distinct solutions among them.
     pub unique_solutions: u64,
-    /// Mean recomputed reward of the rollouts that count; absent when none does.
+    /// Mean recomputed reward of the rollouts that count, to a millionth; absent when none does.
     pub mean_reward: Option<f64>,
-    /// Claimed groups ÷ checked groups: what counts multiplied by when a sample speaks for the file; 1 when nothing
-    /// was checked.
+    /// Claimed groups ÷ checked groups, to a millionth: what counts are multiplied by when a sample speaks for the
+    /// file; 1 when nothing was checked.
     pub extrapolation: f64,
 }
 
@@ -127,7 +127,12 @@ impl MinerReport {
     /// The report of a file that was refused whole.
     ///
     /// `claimed`: groups and rollouts that it holds, zero when it could not be read.
-    pub fn refused(context: &WindowContext, hotkey: &Hotkey, rejection: Rejection, claimed: (u32, u64)) -> Self {
+    pub fn refused(
+        context: &WindowContext,
+        hotkey: &Hotkey,
+        rejection: Rejection,
+        claimed: (u32, u64),
+    ) -> Self {
         let tally = Tally {
             groups_claimed: claimed.0,
             claimed: claimed.1,
@@ -192,7 +197,10 @@ impl MinerReport {
 
     /// Digests of the distinct solutions among the rollouts that count, in rising order.
     pub fn solutions(&self) -> BTreeSet<&str> {
-        self.counting().filter(|(_, judged)| judged.success).filter_map(|(_, j)| j.solution.as_deref()).collect()
+        self.counting()
+            .filter(|(_, judged)| judged.success)
+            .filter_map(|(_, j)| j.solution.as_deref())
+            .collect()
     }
 
     fn counting(&self) -> impl Iterator<Item = (&RolloutReport, &Judgement)> {
@@ -238,7 +246,7 @@ impl Tally {
             claimed: u64::from(groups_claimed) * u64::from(grail_protocol::params::ROLLOUTS_PER_PROBLEM),
             extrapolation: match groups_checked {
                 0 => 1.0,
-                checked => f64::from(groups_claimed) / f64::from(checked),
+                checked => to_millionth(f64::from(groups_claimed) / f64::from(checked)),
             },
             ..Self::default()
         };
@@ -251,7 +259,9 @@ impl Tally {
                     Verdict::Rejected(rejection) => {
                         *tally.rejected.entry(rejection.code().into()).or_default() += 1;
                     }
-                    Verdict::Undecided(doubt) => *tally.undecided.entry(doubt.name().into()).or_default() += 1,
+                    Verdict::Undecided(doubt) => {
+                        *tally.undecided.entry(doubt.name().into()).or_default() += 1
+                    }
                 }
             }
         }
@@ -265,7 +275,7 @@ impl Tally {
             }
         }
         tally.unique_solutions = solutions.len() as u64;
-        tally.mean_reward = (tally.accepted > 0).then(|| rewards / tally.accepted as f64);
+        tally.mean_reward = (tally.accepted > 0).then(|| to_millionth(rewards / tally.accepted as f64));
         tally
     }
 
@@ -280,6 +290,10 @@ impl Tally {
     }
 }
 
+/// Rounded so that seven digits of JSON carry the value exactly, whatever reader they meet.
+fn to_millionth(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
 #[cfg(test)]
-#[path = "report_tests.rs"]
 mod tests;

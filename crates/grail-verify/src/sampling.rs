@@ -70,8 +70,9 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_documented_share() {
-        let sizes: Vec<u32> =
-            [0, 1, 16, 17, 64, 65, 100, 256, 257, 4_096].map(|groups| Sampling::DEFAULT.size(groups)).to_vec();
+        let sizes: Vec<u32> = [0, 1, 16, 17, 64, 65, 100, 256, 257, 4_096]
+            .map(|groups| Sampling::DEFAULT.size(groups))
+            .to_vec();
         assert_eq!(sizes, [0, 1, 16, 16, 16, 17, 25, 64, 64, 64]);
         assert_eq!(Sampling::ALL.size(4_096), 4_096);
     }

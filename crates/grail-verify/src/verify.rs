@@ -55,7 +55,12 @@ impl std::fmt::Debug for Case<'_> {
 ///
 /// `watch` is told after every proven group. A panic of the model or the tokenizer passes through; roles catch it
 /// around one miner.
-pub fn verify_file(fetched: Fetched, case: &Case<'_>, oracle: &mut dyn Oracle, watch: Watch<'_>) -> MinerReport {
+pub fn verify_file(
+    fetched: Fetched,
+    case: &Case<'_>,
+    oracle: &mut dyn Oracle,
+    watch: Watch<'_>,
+) -> MinerReport {
     walk(fetched, case, |replayed| replayed.prove(oracle, watch).judge(case.tokenizer))
 }
 

@@ -13,11 +13,7 @@ use grail_protocol::words::TokenId;
 /// What a completion earns: one final end token removed by id, the rest decoded and judged.
 ///
 /// Errors: the tokenizer's.
-pub fn outcome_of(
-    problem: &Problem,
-    tokens: &[TokenId],
-    tokenizer: &dyn Tokenize,
-) -> Result<Outcome, Fault> {
+pub fn outcome_of(problem: &Problem, tokens: &[TokenId], tokenizer: &dyn Tokenize) -> Result<Outcome, Fault> {
     let text = tokenizer.decode(strip_final_end(tokens, tokenizer.end_tokens()))?;
     Ok(problem.judge(&text))
 }

@@ -28,7 +28,8 @@ pub(super) fn examine(
             readout.draws.len()
         )));
     }
-    let finite = |draw: &DrawReading| draw.margin.is_finite() && draw.margin >= 0.0 && draw.logprob.is_finite();
+    let finite =
+        |draw: &DrawReading| draw.margin.is_finite() && draw.margin >= 0.0 && draw.logprob.is_finite();
     if let Some(position) = readout.draws.iter().position(|draw| !finite(draw)) {
         return Err(inside(format!("the model's reading at position {position} is not a number")));
     }
@@ -176,5 +177,4 @@ fn worst_logprob(record: &RolloutRecord, readout: &Readout) -> Option<LogprobCla
 }
 
 #[cfg(test)]
-#[path = "measure_tests.rs"]
 mod tests;

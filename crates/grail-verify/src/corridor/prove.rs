@@ -94,7 +94,9 @@ fn check_card(card: &ModelCard, case: &Replayed) -> Result<(), Fault> {
     }
     if card.vocabulary != vocabulary {
         let loaded = card.vocabulary;
-        return Err(inside(format!("the loaded model has {loaded} logits, the file was read with {vocabulary}")));
+        return Err(inside(format!(
+            "the loaded model has {loaded} logits, the file was read with {vocabulary}"
+        )));
     }
     let sorted = |tokens: &[TokenId]| {
         let mut tokens = tokens.to_vec();

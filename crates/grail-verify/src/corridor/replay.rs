@@ -49,7 +49,12 @@ impl Sampled {
     ///
     /// Trouble with the environment or the tokenizer, and a prompt that leaves no room for the cap, are faults of ours:
     /// they leave the group undecided.
-    pub fn replay(self, environment: &Environment, tokenizer: &dyn Tokenize, context_length: u32) -> Replayed {
+    pub fn replay(
+        self,
+        environment: &Environment,
+        tokenizer: &dyn Tokenize,
+        context_length: u32,
+    ) -> Replayed {
         let end_tokens = tokenizer.end_tokens().to_vec();
         let cap = self.terms.context.max_new_tokens;
         let window_seed = self.terms.context.seed();
@@ -71,7 +76,8 @@ fn set(
     tokenizer: &dyn Tokenize,
     context_length: u32,
 ) -> Result<Setting, Fault> {
-    let unset = |error: EnvError| Fault::new(Door::Inside, Retry::Never, "set a problem from its seed", error);
+    let unset =
+        |error: EnvError| Fault::new(Door::Inside, Retry::Never, "set a problem from its seed", error);
     let (ours, wanted) = (environment.id().map_err(unset)?, &terms.context.env);
     if ours != *wanted {
         return Err(inside(format!("the environment at hand is {ours}, the window's is {wanted}")));

@@ -70,7 +70,8 @@ impl Sealed {
 
 fn check_header(claimed: &Header, context: &WindowContext, asked_for: &Hotkey) -> Result<(), Rejection> {
     // Spelt out without a rest pattern, so that a new field cannot go unchecked.
-    let Header { version, network, window, hotkey, checkpoint, env, randomness, numeric, generator: _ } = claimed;
+    let Header { version, network, window, hotkey, checkpoint, env, randomness, numeric, generator: _ } =
+        claimed;
     if *version != context.params.version {
         return Err(Rejection::WrongVersion { claimed: *version, expected: context.params.version });
     }

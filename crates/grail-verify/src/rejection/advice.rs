@@ -4,7 +4,9 @@ impl Rejection {
     /// What a miner should do, as the end of a sentence.
     pub(super) const fn advice(&self) -> &'static str {
         match self {
-            Self::LateUpload { .. } => "answer fewer groups or upload earlier, and check this machine's clock",
+            Self::LateUpload { .. } => {
+                "answer fewer groups or upload earlier, and check this machine's clock"
+            }
             Self::FileTooLarge { .. } => "answer fewer groups a window",
             Self::FileMalformed { .. } | Self::FieldInvalid { .. } => {
                 "write the file with this project's codec and check it before upload"
@@ -14,13 +16,17 @@ impl Rejection {
             Self::WrongWindow { .. } => "upload a window's file under that window's key",
             Self::WrongHotkey { .. } => "upload only files that your own hotkey made",
             Self::WrongCheckpoint { .. } => "load the checkpoint that the chain names for this window",
-            Self::WrongEnvironment { .. } => "use the environment that the checkpoint's manifest gives this window",
+            Self::WrongEnvironment { .. } => {
+                "use the environment that the checkpoint's manifest gives this window"
+            }
             Self::WrongRandomness { .. } => "use the beacon round that follows from the window's first block",
             Self::WrongNumericProfile { .. } => "run with the numeric profile of the checkpoint's manifest",
             Self::WrongGroupCount { .. }
             | Self::WrongRolloutCount { .. }
             | Self::WrongRoot { .. }
-            | Self::WrongSignature { .. } => "sign the file after the last change to it, with the hotkey it names",
+            | Self::WrongSignature { .. } => {
+                "sign the file after the last change to it, with the hotkey it names"
+            }
             Self::GroupGap { .. } => "answer groups 0, 1, 2, … and stop where time runs out, skipping none",
             Self::GroupSize { .. } => "upload only groups whose rollouts are all there",
             Self::DuplicateRollout { .. } => "write every rollout once",

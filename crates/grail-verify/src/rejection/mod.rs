@@ -275,7 +275,9 @@ pub enum Rejection {
         length: u32,
     },
     /// Shorter than the cap without an end token.
-    #[error("the completion stops after {length} tokens with token {last}, neither an end token nor the cap of {cap}")]
+    #[error(
+        "the completion stops after {length} tokens with token {last}, neither an end token nor the cap of {cap}"
+    )]
     UnfinishedCompletion {
         /// Tokens of the completion.
         length: u32,
@@ -299,7 +301,9 @@ pub enum Rejection {
         worst_at: u32,
     },
     /// One position of the sketch is not of this computation.
-    #[error("the sketch at position {position} is {measured:.4} spreads from the recomputed one, {allowed} are allowed")]
+    #[error(
+        "the sketch at position {position} is {measured:.4} spreads from the recomputed one, {allowed} are allowed"
+    )]
     SketchPosition {
         /// Completion position.
         position: u32,
@@ -309,7 +313,9 @@ pub enum Rejection {
         allowed: f32,
     },
     /// A token that top-p excludes.
-    #[error("token {token} at position {position} lies outside the top-p set; the draw gives token {winner}, {margin:.4} nats ahead")]
+    #[error(
+        "token {token} at position {position} lies outside the top-p set; the draw gives token {winner}, {margin:.4} nats ahead"
+    )]
     DrawOutsideNucleus {
         /// Completion position.
         position: u32,
@@ -321,7 +327,9 @@ pub enum Rejection {
         margin: f32,
     },
     /// A token that did not win its draw, by far.
-    #[error("token {token} at position {position} loses its draw to token {winner} by {measured:.4} nats, {allowed} are allowed")]
+    #[error(
+        "token {token} at position {position} loses its draw to token {winner} by {measured:.4} nats, {allowed} are allowed"
+    )]
     DrawMargin {
         /// Completion position.
         position: u32,
@@ -335,7 +343,9 @@ pub enum Rejection {
         allowed: f32,
     },
     /// Several tokens that did not win their draws, each by a little.
-    #[error("{count} tokens lose their draws by more than {threshold} nats, the first at position {first}; {allowed} may")]
+    #[error(
+        "{count} tokens lose their draws by more than {threshold} nats, the first at position {first}; {allowed} may"
+    )]
     DrawMargins {
         /// First such position.
         first: u32,
@@ -347,7 +357,9 @@ pub enum Rejection {
         threshold: f32,
     },
     /// A claimed log-probability is not the model's.
-    #[error("the log-probability at position {position} is claimed as {claimed} nats and recomputed as {recomputed}; {measured:.4} apart, {allowed} are allowed")]
+    #[error(
+        "the log-probability at position {position} is claimed as {claimed} nats and recomputed as {recomputed}; {measured:.4} apart, {allowed} are allowed"
+    )]
     LogprobError {
         /// Completion position.
         position: u32,

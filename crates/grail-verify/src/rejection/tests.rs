@@ -51,7 +51,13 @@ fn examples() -> Vec<Rejection> {
         Rejection::DrawOutsideNucleus { position: 1, token: 65, winner: 66, margin: 4.5 },
         Rejection::DrawMargin { position: 1, token: 65, winner: 66, measured: 0.5, allowed: 0.01 },
         Rejection::DrawMargins { first: 1, count: 2, allowed: 1, threshold: 0.003 },
-        Rejection::LogprobError { position: 2, claimed: -1.0, recomputed: -1.5, measured: 0.5, allowed: 0.004 },
+        Rejection::LogprobError {
+            position: 2,
+            claimed: -1.0,
+            recomputed: -1.5,
+            measured: 0.5,
+            allowed: 0.004,
+        },
         Rejection::RewardMismatch { claimed: 0.815, recomputed: 0.0 },
     ]
 }

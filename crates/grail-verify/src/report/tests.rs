@@ -57,7 +57,10 @@ fn report() -> MinerReport {
             GroupIndex(3),
             vec![rollout(0, Verdict::Accepted, Some("c")), rollout(1, rejected(), Some("d"))],
         ),
-        GroupReport::new(GroupIndex(4), vec![rollout(0, Verdict::Accepted, None), rollout(1, doubtful(), None)]),
+        GroupReport::new(
+            GroupIndex(4),
+            vec![rollout(0, Verdict::Accepted, None), rollout(1, doubtful(), None)],
+        ),
         GroupReport::new(GroupIndex(5), vec![rollout(0, doubtful(), None)]),
     ];
     MinerReport::of_groups(&context(), &Hotkey::from_bytes([7; 32]), 8, groups)
@@ -78,15 +81,18 @@ fn only_rollouts_of_clean_groups_count() {
     assert_eq!((tally.accepted, tally.spoiled), (3, 1));
     assert_eq!(tally.rejected, BTreeMap::from([("reward-mismatch".to_owned(), 1)]));
     assert_eq!(tally.undecided, BTreeMap::from([("not-proven".to_owned(), 3)]));
-    assert_eq!(tally.checked, tally.accepted + tally.spoiled + tally.undecided_total() + tally.rejected_total());
+    assert_eq!(
+        tally.checked,
+        tally.accepted + tally.spoiled + tally.undecided_total() + tally.rejected_total()
+    );
     assert_eq!((tally.successful, tally.unique_solutions), (2, 1));
     assert_eq!(report.solutions(), BTreeSet::from(["a"]));
-    assert_eq!(tally.mean_reward, Some((0.75 + 0.75 + 0.25) / 3.0));
+    assert_eq!(tally.mean_reward, Some(0.583_333));
     assert!(!report.is_clean());
-    assert_eq!(report.rejections().map(|(at, r)| (at, r.code())).collect::<Vec<_>>(), [(
-        Some((GroupIndex(3), RolloutIndex(1))),
-        "reward-mismatch"
-    )]);
+    assert_eq!(
+        report.rejections().map(|(at, r)| (at, r.code())).collect::<Vec<_>>(),
+        [(Some((GroupIndex(3), RolloutIndex(1))), "reward-mismatch")]
+    );
 }
 
 #[test]

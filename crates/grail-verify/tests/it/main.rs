@@ -1,0 +1,6 @@
+//! The court from outside: honest files pass, every lie is named, our own trouble decides nothing.
+
+mod bytes;
+mod corridor;
+mod lies;
+mod samples;
