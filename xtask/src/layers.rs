@@ -47,6 +47,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-infer", Layer::Edge),
     ("grail-roles", Layer::Loop),
     ("grail-settings", Layer::Wiring),
+    ("grail-engine", Layer::Wiring),
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
     ("grail-miner", Layer::Program),
@@ -61,6 +62,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
+    // The model's arguments are settings.
+    ("grail-engine", "grail-settings"),
     // The adversary is the honest miner with one part exchanged.
     ("grail-adversary", "grail-miner"),
     // Fakes of the chain and the beacon keep the very rules of the local ones.
@@ -205,6 +208,7 @@ mod tests {
             "grail-infer: grail-ports tch",
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-settings: grail-roles grail-devnet",
+            "grail-engine: grail-settings grail-infer",
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
             "grail-miner: grail-roles grail-infer",

@@ -1,1 +1,23 @@
-//! The loops of the roles, over the doors.
+//! The loops of the roles: mine and validate, over the doors.
+//!
+//! A role here knows the order of things and nothing about where they come from: chain, beacon, shelf, clock, model
+//! and tokenizer enter as doors. What both roles do is one function below both: [`context`] derives a window,
+//! `grail_verify` judges a file, for the validator and for the miner that looks at its own file before upload.
+//!
+//! | module | |
+//! |---|---|
+//! | [`context`] | chain moment and beacon to [`grail_protocol::seed::WindowContext`] |
+//! | [`mine`] | the miner's loop |
+//! | [`validate`] | the validator's loop |
+//! | [`reports`] | verdicts of a window on disk, and the history they carry over a restart |
+//! | [`checkpoint`] | a model folder against its manifest |
+//! | [`environments`] | environment ids to environments |
+
+pub mod checkpoint;
+pub mod clock;
+pub mod context;
+pub mod disk;
+pub mod environments;
+pub mod mine;
+pub mod reports;
+pub mod validate;

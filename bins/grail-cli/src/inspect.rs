@@ -1,0 +1,177 @@
+//! `grail inspect`: what a seed, a problem or a window file says.
+
+use anyhow::{Context as _, bail};
+use clap::{Args, Subcommand};
+use grail_artifact::{
+    limits::LIMITS,
+    window::{header_digest, rollout_digest},
+};
+use grail_env::Environment;
+use grail_protocol::{
+    seed::ProblemSeed,
+    words::{GroupIndex, Hotkey, RolloutIndex, WindowStart},
+};
+use grail_roles::disk::read_bounded;
+use grail_settings::{
+    check::codec_for,
+    network::{DATASET_BYTES, gsm8k},
+};
+use std::path::{Path, PathBuf};
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InspectCommand {
+    /// A window file: header, counts, and each group in a line.
+    Window {
+        /// The file, .parquet or .json.
+        file: PathBuf,
+        /// Everything, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The seeds of a miner's group in a window of a development network.
+    Seed(SeedArgs),
+    /// The problem that a seed poses, with its prompt.
+    Problem(ProblemArgs),
+    /// Every rejection code.
+    Codes,
+}
+
+/// Which seed.
+#[derive(Debug, Args)]
+pub(crate) struct SeedArgs {
+    /// Folder of the network.
+    #[arg(long, value_name = "DIR")]
+    devnet: PathBuf,
+    /// First block of the window.
+    #[arg(long)]
+    window: WindowStart,
+    /// Whose problem.
+    #[arg(long)]
+    hotkey: Hotkey,
+    /// Group number.
+    #[arg(long, default_value_t = 0)]
+    group: u32,
+    /// The window was seeded by its block hash alone.
+    #[arg(long)]
+    no_drand: bool,
+}
+
+/// Which problem.
+#[derive(Debug, Args)]
+pub(crate) struct ProblemArgs {
+    /// Environment: sat or gsm8k.
+    #[arg(value_parser = ["sat", "gsm8k"])]
+    env: String,
+    /// Problem seed, 64 hexadecimal digits, as `inspect seed` prints it.
+    seed: String,
+    /// GSM8K rows (jsonl), where the environment is gsm8k.
+    #[arg(long, value_name = "FILE")]
+    rows: Option<PathBuf>,
+}
+
+/// Looks.
+pub(crate) async fn run(command: InspectCommand) -> anyhow::Result<()> {
+    match command {
+        InspectCommand::Window { file, json } => window(&file, json),
+        InspectCommand::Seed(args) => seed(&args).await,
+        InspectCommand::Problem(args) => problem(&args),
+        InspectCommand::Codes => codes(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn window(path: &Path, json: bool) -> anyhow::Result<()> {
+    let bytes = read_bounded(path, LIMITS.file_bytes)?
+        .with_context(|| format!("there is no file {}", path.display()))?;
+    let file =
+        codec_for(path)?.decode(&bytes, &LIMITS).with_context(|| format!("read {}", path.display()))?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&file)?);
+        return Ok(());
+    }
+    let header = &file.header;
+    println!("{} ({} bytes)", path.display(), bytes.len());
+    for (name, value) in [
+        ("protocol version", header.version.to_string()),
+        ("network", header.network.to_string()),
+        ("window", header.window.to_string()),
+        ("hotkey", header.hotkey.to_string()),
+        ("checkpoint", header.checkpoint.to_string()),
+        ("environment", header.env.to_string()),
+        ("randomness", format!("{:?}", header.randomness)),
+        ("numeric profile", header.numeric.name().into()),
+        ("made by", header.generator.clone()),
+        ("header digest", hex(&header_digest(header))),
+        ("signed root", format!("{:?}", file.root)),
+        ("signed counts", format!("{} groups, {} rollouts", file.groups, file.rollout_count)),
+    ] {
+        println!("  {name:17} {value}");
+    }
+    let mut table = tabled::builder::Builder::default();
+    table.push_record(["group", "rollout", "tokens", "claimed reward", "mean log-probability", "digest"]);
+    for record in &file.rollouts {
+        let sum: f64 = record.logprobs.iter().map(|units| f64::from(*units) / 1_024.0).sum();
+        table.push_record([
+            record.group.to_string(),
+            record.rollout.to_string(),
+            record.tokens.len().to_string(),
+            format!("{:.4}", record.reward),
+            format!("{:.3}", sum / record.logprobs.len().max(1) as f64),
+            hex(&rollout_digest(record)).chars().take(16).collect(),
+        ]);
+    }
+    println!("{}", table.build().with(tabled::settings::Style::modern_rounded()));
+    println!("every value is the miner's claim; `grail window check` says what a validator makes of it");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+async fn seed(args: &SeedArgs) -> anyhow::Result<()> {
+    let context = grail_settings::check::derive(&args.devnet, args.window, args.no_drand).await?;
+    let window_seed = context.seed();
+    let problem = window_seed.problem(&args.hotkey, GroupIndex(args.group));
+    println!("environment   {}", context.env);
+    println!("block hash    {}", context.block_hash);
+    println!("randomness    {:?}", context.randomness);
+    println!("window seed   {}", hex(window_seed.as_bytes()));
+    println!("problem seed  {}", hex(problem.as_bytes()));
+    for rollout in (0..context.params.rollouts_per_problem).map(RolloutIndex) {
+        let (draw, sketch) = (problem.draw_key(rollout), problem.sketch_key(rollout));
+        println!("rollout {rollout:>2}    draw {}  sketch {}", hex(draw.as_bytes()), hex(sketch.as_bytes()));
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
+    let id: grail_protocol::words::CheckpointId =
+        args.seed.parse().map_err(|_| anyhow::anyhow!("the seed is not 64 hexadecimal digits"))?;
+    let seed = ProblemSeed::from_bytes(*id.as_bytes());
+    let environment = match (args.env.as_str(), &args.rows) {
+        ("sat", _) => Environment::Sat,
+        (_, None) => bail!("gsm8k needs its rows; name the file with --rows"),
+        (_, Some(path)) => {
+            let bytes = read_bounded(path, DATASET_BYTES)?
+                .with_context(|| format!("there is no data set at {}", path.display()))?;
+            gsm8k(&bytes).with_context(|| format!("read {}", path.display()))?
+        }
+    };
+    let problem = environment.generate(&seed)?;
+    for message in problem.messages() {
+        println!("[{:?}]\n{}\n", message.role, message.content);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn codes() -> anyhow::Result<()> {
+    for code in grail_verify::ALL_CODES {
+        println!("{code}");
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    grail_protocol::words::CheckpointId::from_bytes(*bytes).to_string()
+}

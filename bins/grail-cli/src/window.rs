@@ -1,0 +1,90 @@
+//! `grail window check`: what a validator would say of a file, before it is uploaded.
+
+use crate::sibling;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use grail_roles::disk::read_bounded;
+use grail_settings::check;
+use grail_tokenize::Tokenizer;
+use grail_verify::verify_on_paper;
+use std::path::PathBuf;
+
+/// What to do with a window file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WindowCommand {
+    /// The validator's verdict on a file, with reasons. Exit code 1 when something is refused.
+    Check(CheckArgs),
+}
+
+/// Which file, and what to hold it against.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The file, .parquet or .json.
+    file: PathBuf,
+    /// Folder of the network.
+    #[arg(long, env = "GRAIL_DEVNET", value_name = "DIR")]
+    devnet: PathBuf,
+    /// Folder of the checkpoint.
+    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
+    model: PathBuf,
+    /// Everything that can be said without running the model; quick, and needs no libtorch.
+    #[arg(long)]
+    paper: bool,
+    /// The whole report as JSON.
+    #[arg(long)]
+    report: bool,
+    /// The window was seeded by its block hash alone.
+    #[arg(long)]
+    no_drand: bool,
+}
+
+/// Checks; whether nothing was refused.
+pub(crate) async fn run(command: WindowCommand) -> anyhow::Result<bool> {
+    let WindowCommand::Check(args) = command;
+    if !args.paper {
+        let mut arguments = vec![
+            args.file.into(),
+            "--devnet".into(),
+            args.devnet.into(),
+            "--model".into(),
+            args.model.into(),
+        ];
+        for (flag, set) in [("--report", args.report), ("--no-drand", args.no_drand)] {
+            if set {
+                arguments.push(flag.into());
+            }
+        }
+        return sibling::call("grail-validator", "check-file", arguments);
+    }
+    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand).await?;
+    let tokenizer = Tokenizer::open(&args.model)?;
+    let context_length = context_length(&args.model)?;
+    let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);
+    let report =
+        verify_on_paper(exhibit.fetched.clone(), &exhibit.case(&tokenizer, vocabulary, context_length));
+    tell(&report, args.report)?;
+    Ok(report.rejections().next().is_none())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn tell(report: &grail_verify::MinerReport, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{}", check::describe(report));
+    }
+    Ok(())
+}
+
+/// Most positions of the model, from its config.json.
+fn context_length(model: &std::path::Path) -> anyhow::Result<u32> {
+    let path = model.join("config.json");
+    let bytes = read_bounded(&path, 1 << 20)?.with_context(|| format!("there is no {}", path.display()))?;
+    let config: serde_json::Value =
+        serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
+    config
+        .get("max_position_embeddings")
+        .and_then(serde_json::Value::as_u64)
+        .and_then(|length| u32::try_from(length).ok())
+        .with_context(|| format!("{} names no max_position_embeddings", path.display()))
+}

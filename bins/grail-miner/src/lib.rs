@@ -1,0 +1,82 @@
+//! Wiring of a miner, shared by `grail-miner` and by the adversary that exchanges one part of it.
+
+pub mod check;
+
+use clap::Args;
+use grail_infer::{TorchGenerator, TorchOracle};
+use grail_parquet::ParquetCodec;
+use grail_ports::model::{Generator, Oracle};
+use grail_roles::mine::{Miner, Parts, Settings};
+use grail_settings::{
+    args::{BatchSize, ModelArgs, NetworkArgs},
+    network,
+};
+use std::sync::Arc;
+
+/// What a miner is told.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where and as whom.
+    #[command(flatten)]
+    pub network: NetworkArgs,
+
+    /// With which model.
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// Rollouts decoded at once: 1, 2, 4, 8 or 16. Less memory, less speed. Halved by itself when memory runs out.
+    #[arg(long, env = "GRAIL_GENERATION_BATCH_SIZE", default_value = "16")]
+    pub batch_size: BatchSize,
+
+    /// Most groups in a window; by default as many as fit before the deadline.
+    #[arg(long, value_name = "N")]
+    pub max_groups: Option<u32>,
+
+    /// Groups of the own file that are proven again before upload.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub self_check: u32,
+
+    /// Stop after so many windows.
+    #[arg(long, value_name = "N")]
+    pub windows: Option<u32>,
+}
+
+/// Builds a miner from its arguments. `alter` may exchange the generator; an honest miner returns it as it is.
+///
+/// `looks` says whether the miner looks at its own file before upload.
+pub fn wire(
+    args: &RunArgs,
+    program: &str,
+    looks: bool,
+    alter: impl FnOnce(TorchGenerator) -> Box<dyn Generator>,
+) -> anyhow::Result<Miner> {
+    let joined = network::join(&args.network)?;
+    let engine = grail_engine::load(&args.model, &joined.manifest)?;
+    let generator = TorchGenerator::new(engine.model.clone(), args.batch_size.0)?;
+    let oracle = looks.then(|| Box::new(TorchOracle::new(engine.model)) as Box<dyn Oracle>);
+    tracing::info!(
+        target: "grail::mine",
+        network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(), model = %generator.card().description,
+        "ready to mine"
+    );
+    let parts = Parts {
+        sources: joined.sources,
+        shelf: joined.shelf,
+        clock: joined.clock,
+        tokenizer: engine.tokenizer,
+        generator: alter(generator),
+        oracle,
+        environments: joined.environments,
+        manifest: joined.manifest,
+        codec: Arc::new(ParquetCodec),
+        pair: joined.pair,
+    };
+    let settings = Settings {
+        max_groups: args.max_groups,
+        self_check_groups: args.self_check,
+        windows: args.windows,
+        program: program.to_owned(),
+        ..Settings::default()
+    };
+    Ok(Miner::new(parts, settings))
+}

@@ -1,0 +1,118 @@
+//! Answering one group.
+
+use super::Miner;
+use grail_artifact::window::RolloutRecord;
+use grail_env::{Environment, strip_final_end};
+use grail_ports::{
+    Door, Fault, Retry,
+    model::{Answer, GenerationRule, GroupRequest, RolloutKeys},
+};
+use grail_protocol::{
+    logprob,
+    seed::WindowContext,
+    words::{GroupIndex, RolloutIndex, UnixMillis},
+};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A group answered and judged by its environment.
+#[derive(Debug)]
+pub(super) struct AnsweredGroup {
+    pub(super) records: Vec<RolloutRecord>,
+    pub(super) successes: usize,
+    pub(super) tokens: u64,
+}
+
+impl Miner {
+    /// Poses the problem of `group`, has it answered, and judges the answers.
+    pub(super) async fn answer_group(
+        &mut self,
+        context: &WindowContext,
+        environment: &Arc<Environment>,
+        group: GroupIndex,
+        deadline: UnixMillis,
+    ) -> Result<AnsweredGroup, Fault> {
+        let inside = |doing: String| Fault::plain(Door::Inside, Retry::Never, doing);
+        let seed = context.seed().problem(&self.hotkey(), group);
+        let problem = environment.generate(&seed).map_err(|error| {
+            Fault::new(Door::Inside, Retry::Never, format!("pose the problem of group {group}"), error)
+        })?;
+        let prompt = grail_verify::prompt_of(&problem, self.tokenizer.as_ref())?;
+        let rollouts = (0..context.params.rollouts_per_problem).map(RolloutIndex);
+        let keys = rollouts
+            .map(|rollout| RolloutKeys { draw: seed.draw_key(rollout), sketch: seed.sketch_key(rollout) })
+            .collect();
+        let request = GroupRequest { prompt, rollouts: keys };
+        let rule = GenerationRule { policy: context.policy, max_new_tokens: context.max_new_tokens };
+
+        let answers = self.generate(request, rule, group, deadline).await?;
+        if answers.len() != usize::from(context.params.rollouts_per_problem) {
+            return Err(inside(format!("the generator gave {} answers to group {group}", answers.len())));
+        }
+        let mut answered =
+            AnsweredGroup { records: Vec::with_capacity(answers.len()), successes: 0, tokens: 0 };
+        for (rollout, answer) in (0u8..).map(RolloutIndex).zip(answers) {
+            let text = self.tokenizer.decode(strip_final_end(&answer.tokens, self.tokenizer.end_tokens()))?;
+            let outcome = problem.judge(&text);
+            answered.successes += usize::from(outcome.success);
+            answered.tokens += answer.tokens.len() as u64;
+            let logprobs: Option<Vec<i16>> =
+                answer.logprobs.iter().map(|nats| logprob::quantise(*nats)).collect();
+            answered.records.push(RolloutRecord {
+                group,
+                rollout,
+                tokens: answer.tokens,
+                sketch: answer.sketch,
+                logprobs: logprobs
+                    .ok_or_else(|| inside(format!("group {group} has a log-probability of NaN")))?,
+                reward: outcome.reward.total().as_f32(),
+            });
+        }
+        Ok(answered)
+    }
+
+    async fn generate(
+        &self,
+        request: GroupRequest,
+        rule: GenerationRule,
+        group: GroupIndex,
+        deadline: UnixMillis,
+    ) -> Result<Vec<Answer>, Fault> {
+        let (generator, clock) = (self.generator.clone(), self.clock.clone());
+        let mut last_told = clock.now();
+        let work = move || {
+            // A panic inside an earlier generation leaves no state behind that the next one would read.
+            let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
+            generator.generate(std::slice::from_ref(&request), &rule, &mut |progress| {
+                let now = clock.now();
+                if now.since(last_told) >= 1_000 {
+                    last_told = now;
+                    tracing::info!(
+                        target: "grail::progress",
+                        group = group.0, tokens = progress.tokens, rows = progress.live_rows, "generating"
+                    );
+                }
+                // Past the deadline the work is worth nothing any more.
+                now <= deadline
+            })
+        };
+        let mut groups = blocking("generate", work).await?;
+        groups
+            .pop()
+            .ok_or_else(|| Fault::plain(Door::Inside, Retry::Never, "the generator answered no group"))
+    }
+}
+
+/// Runs work that blocks on a thread of its own; a panic in it is a fault, not the end of the program.
+pub(crate) async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        Fault::new(Door::Inside, Retry::Later, format!("{doing}: the work broke off"), error)
+    })?
+}
+
+/// A lock that survives a panic of an earlier holder.
+pub(crate) fn held<T>(lock: &Arc<Mutex<T>>) -> std::sync::MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}

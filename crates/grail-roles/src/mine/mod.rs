@@ -1,0 +1,201 @@
+//! The miner's loop: wait for a window, answer its problems with proof, look at the own file with the validator's
+//! eyes, upload.
+
+mod answer;
+pub(crate) use answer::{blocking, held};
+pub mod plan;
+mod window;
+
+pub use window::MinedWindow;
+
+use crate::{context::Sources, environments::Environments};
+use grail_artifact::{manifest::Manifest, window::WindowCodec};
+use grail_ports::{
+    Fault, Retry,
+    clock::Clock,
+    model::{Generator, Oracle, Tokenize},
+    shelf::WindowShelf,
+};
+use grail_protocol::{
+    sign::HotkeyPair,
+    words::{Hotkey, UnixMillis, WindowStart},
+};
+use plan::{Estimate, Next};
+use std::sync::{Arc, Mutex};
+
+/// What a miner is made of.
+pub struct Parts {
+    /// Chain, randomness, network.
+    pub sources: Sources,
+    /// Where its files go.
+    pub shelf: Arc<dyn WindowShelf>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Text and tokens.
+    pub tokenizer: Arc<dyn Tokenize>,
+    /// Answers.
+    pub generator: Box<dyn Generator>,
+    /// Looks at the own file before upload. `None` uploads unseen.
+    pub oracle: Option<Box<dyn Oracle>>,
+    /// Problems.
+    pub environments: Environments,
+    /// The checkpoint in use.
+    pub manifest: Manifest,
+    /// Encoding of window files.
+    pub codec: Arc<dyn WindowCodec>,
+    /// Who mines.
+    pub pair: HotkeyPair,
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("hotkey", &self.pair.hotkey()).finish_non_exhaustive()
+    }
+}
+
+/// What an operator may choose. None of it changes what a validator sees as true.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Most groups in a window; `None` mines as many as time allows.
+    pub max_groups: Option<u32>,
+    /// Groups of the own file that are proven again before upload.
+    pub self_check_groups: u32,
+    /// Time kept free for encoding and upload.
+    pub upload_reserve_ms: u64,
+    /// Stop after that many windows; `None` mines on.
+    pub windows: Option<u32>,
+    /// Program and version, for the file's header.
+    pub program: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_groups: None,
+            self_check_groups: 1,
+            upload_reserve_ms: 2_000,
+            windows: None,
+            program: concat!("grail-roles ", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+}
+
+/// A running miner.
+pub struct Miner {
+    sources: Sources,
+    shelf: Arc<dyn WindowShelf>,
+    clock: Arc<dyn Clock>,
+    tokenizer: Arc<dyn Tokenize>,
+    generator: Arc<Mutex<Box<dyn Generator>>>,
+    oracle: Option<Arc<Mutex<Box<dyn Oracle>>>>,
+    environments: Environments,
+    manifest: Manifest,
+    codec: Arc<dyn WindowCodec>,
+    pair: HotkeyPair,
+    settings: Settings,
+    group_time: Estimate,
+    check_time: Estimate,
+    mined: Option<WindowStart>,
+}
+
+impl std::fmt::Debug for Miner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Miner").field("hotkey", &self.pair.hotkey()).field("mined", &self.mined).finish()
+    }
+}
+
+/// Milliseconds between two looks at something that is not there yet.
+const LOOK_AGAIN_MS: u64 = 250;
+/// Milliseconds to wait after a fault that may pass.
+const AFTER_FAULT_MS: u64 = 2_000;
+
+impl Miner {
+    /// Puts the parts together.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        Self {
+            sources: parts.sources,
+            shelf: parts.shelf,
+            clock: parts.clock,
+            tokenizer: parts.tokenizer,
+            generator: Arc::new(Mutex::new(parts.generator)),
+            oracle: parts.oracle.map(|oracle| Arc::new(Mutex::new(oracle))),
+            environments: parts.environments,
+            manifest: parts.manifest,
+            codec: parts.codec,
+            pair: parts.pair,
+            settings,
+            group_time: Estimate::default(),
+            check_time: Estimate::default(),
+            mined: None,
+        }
+    }
+
+    /// Who mines.
+    pub fn hotkey(&self) -> Hotkey {
+        self.pair.hotkey()
+    }
+
+    /// Mines window after window. Faults that may pass are logged and waited out; others end the loop.
+    pub async fn run(&mut self) -> Result<(), Fault> {
+        let mut done = 0;
+        while self.settings.windows.is_none_or(|windows| done < windows) {
+            match self.step().await {
+                Ok(Some(mined)) => {
+                    mined.log();
+                    done += 1;
+                }
+                Ok(None) => {}
+                Err(fault) if fault.retry == Retry::Later => {
+                    tracing::warn!(target: "grail::mine", door = fault.door.name(), fault = %fault.chain(), "could not go on; trying again");
+                    self.clock.sleep_until(self.clock.now().plus(AFTER_FAULT_MS)).await;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+
+    /// Does the next thing: mines a window and returns what came of it, or waits for one.
+    pub async fn step(&mut self) -> Result<Option<MinedWindow>, Fault> {
+        let params = self.sources.network.params;
+        let head = self.sources.chain.head().await?;
+        let window = params.window_of(head.number);
+        let Some(first) = self.sources.chain.block(params.first_block(window)).await? else {
+            self.look_again().await;
+            return Ok(None);
+        };
+        match plan::next(&params, head, first, self.mined, self.clock.now(), self.needed_ms()) {
+            Next::Wait { until } => {
+                self.clock.sleep_until(until).await;
+                Ok(None)
+            }
+            Next::Mine { window, deadline } => {
+                let Some(context) = self.sources.window(&self.manifest, window).await? else {
+                    // The window's beacon round appears at most one period after its first block.
+                    self.look_again().await;
+                    return Ok(None);
+                };
+                // Whatever becomes of it, a window is begun once: its seed gives the same work again.
+                self.mined = Some(window);
+                self.mine(&context, deadline).await.map(Some)
+            }
+        }
+    }
+
+    /// What one group, its check and the upload will take.
+    fn needed_ms(&self) -> u64 {
+        self.group_time
+            .reserve_ms()
+            .saturating_add(self.check_time.reserve_ms())
+            .saturating_add(self.settings.upload_reserve_ms)
+    }
+
+    /// Whether another group, its check and the upload still fit.
+    fn fits(&self, now: UnixMillis, deadline: UnixMillis) -> bool {
+        now.plus(self.needed_ms()) <= deadline
+    }
+
+    async fn look_again(&self) {
+        self.clock.sleep_until(self.clock.now().plus(LOOK_AGAIN_MS)).await;
+    }
+}

@@ -1,0 +1,178 @@
+//! Judging one window: every registered miner's file, one after another.
+
+use super::Validator;
+use crate::{
+    mine::{blocking, held},
+    reports::{MinerEntry, Outcome, WindowReport},
+};
+use futures::StreamExt as _;
+use grail_artifact::{keys::WindowKey, limits::LIMITS};
+use grail_env::Environment;
+use grail_ports::{
+    Fault,
+    chain::Neuron,
+    shelf::{Fetch, Fetched},
+};
+use grail_protocol::{seed::WindowContext, words::UnixMillis};
+use grail_verify::{Case, MinerReport, oversize, verify_file};
+use std::sync::Arc;
+
+/// A window, judged.
+#[derive(Debug)]
+pub struct JudgedWindow {
+    /// What was found.
+    pub report: WindowReport,
+    /// Milliseconds it took.
+    pub took_ms: u64,
+}
+
+/// Files that are fetched while another is judged.
+const FETCH_AHEAD: usize = 4;
+
+/// What the shelf had.
+enum Found {
+    Absent,
+    Report(MinerReport),
+    File(Fetched),
+}
+
+impl Validator {
+    /// Judges every registered miner but ourselves. Trouble with one of them leaves that one undecided.
+    ///
+    /// Errors: the chain does not tell who is registered, or the environment is not at hand.
+    pub(super) async fn judge(
+        &self,
+        context: &WindowContext,
+        deadline: UnixMillis,
+        challenge: [u8; 32],
+    ) -> Result<JudgedWindow, Fault> {
+        let began = self.clock.now();
+        let environment = self.environments.get(&context.env)?;
+        let own = self.writer.hotkey();
+        let metagraph = self.sources.chain.metagraph().await?;
+        let mut report = WindowReport::new(context, own, &challenge);
+        let others = metagraph.neurons.into_iter().filter(|neuron| neuron.hotkey != own);
+        let mut fetches = futures::stream::iter(others)
+            .map(|neuron| async move { (self.find(context, &neuron).await, neuron) })
+            .buffered(FETCH_AHEAD);
+        while let Some((found, neuron)) = fetches.next().await {
+            let outcome = match found {
+                Ok(Found::Absent) => Outcome::Absent,
+                Ok(Found::Report(refused)) => Outcome::Judged(Box::new(refused)),
+                Ok(Found::File(file)) => {
+                    let judged =
+                        self.try_file(context, &neuron, file, deadline, challenge, &environment).await;
+                    Outcome::Judged(Box::new(judged))
+                }
+                Err(fault) => {
+                    tracing::warn!(target: "grail::validate", miner = %neuron.hotkey.short(), fault = %fault.chain(), "miner left undecided");
+                    Outcome::Judged(Box::new(MinerReport::undecided(context, &neuron.hotkey, &fault)))
+                }
+            };
+            log_reasons(&neuron, &outcome);
+            report.miners.push(MinerEntry { uid: neuron.uid, hotkey: neuron.hotkey, outcome });
+        }
+        drop(fetches);
+        Ok(JudgedWindow { report, took_ms: self.clock.now().since(began) })
+    }
+
+    async fn find(&self, context: &WindowContext, neuron: &Neuron) -> Result<Found, Fault> {
+        let Some(shelf) = self.directory.shelf_of(&neuron.hotkey).await? else { return Ok(Found::Absent) };
+        let encoding = self.codec.encoding();
+        let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding };
+        Ok(match shelf.fetch(&key, LIMITS.file_bytes).await? {
+            Fetch::Absent => Found::Absent,
+            Fetch::Found(fetched) => Found::File(fetched),
+            Fetch::TooLarge { meta } => {
+                let rejection = oversize(&meta, &LIMITS);
+                Found::Report(MinerReport::refused(context, &neuron.hotkey, rejection, (0, 0)))
+            }
+        })
+    }
+
+    /// The court, on a thread that may block. A panic in it leaves the miner undecided.
+    async fn try_file(
+        &self,
+        context: &WindowContext,
+        neuron: &Neuron,
+        file: Fetched,
+        deadline: UnixMillis,
+        challenge: [u8; 32],
+        environment: &Arc<Environment>,
+    ) -> MinerReport {
+        let (hotkey, owned) = (neuron.hotkey, context.clone());
+        let (oracle, tokenizer, codec) = (self.oracle.clone(), self.tokenizer.clone(), self.codec.clone());
+        let (environment, sampling) = (environment.clone(), self.settings.sampling);
+        let work = move || {
+            let mut oracle = held(&oracle);
+            let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
+            let case = Case {
+                context: &owned,
+                hotkey: &hotkey,
+                deadline,
+                codec: codec.as_ref(),
+                limits: &LIMITS,
+                sampling: &sampling,
+                challenge: &challenge,
+                environment: &environment,
+                tokenizer: tokenizer.as_ref(),
+                vocabulary,
+                context_length,
+            };
+            Ok(verify_file(file, &case, oracle.as_mut(), &mut |progress| {
+                tracing::info!(
+                    target: "grail::progress",
+                    miner = %hotkey.short(), done = progress.done, of = progress.total, "verifying"
+                );
+                true
+            }))
+        };
+        match blocking("judge a window file", work).await {
+            Ok(report) => report,
+            Err(fault) => {
+                tracing::error!(target: "grail::validate", miner = %hotkey.short(), fault = %fault.chain(), "the court broke off");
+                MinerReport::undecided(context, &hotkey, &fault)
+            }
+        }
+    }
+}
+
+fn log_reasons(neuron: &Neuron, outcome: &Outcome) {
+    let Outcome::Judged(report) = outcome else { return };
+    for (place, rejection) in report.rejections() {
+        let place = place.map(|(group, rollout)| format!("group {group} rollout {rollout}"));
+        tracing::debug!(
+            target: "grail::validate",
+            miner = %neuron.hotkey.short(), code = rejection.code(), place = place.as_deref().unwrap_or("file"),
+            "{}", rejection.explain()
+        );
+    }
+}
+
+impl JudgedWindow {
+    /// The one line about a window that an operator reads.
+    pub fn log(&self) {
+        let (mut files, mut accepted, mut refused, mut undecided) = (0u64, 0u64, 0u64, 0u64);
+        let mut codes = std::collections::BTreeMap::<&str, u64>::new();
+        for entry in &self.report.miners {
+            if let Outcome::Judged(report) = &entry.outcome {
+                files += 1;
+                accepted += report.tally.accepted;
+                refused += report.tally.rejected_total();
+                undecided += report.tally.undecided_total();
+                for (code, count) in &report.tally.rejected {
+                    *codes.entry(code).or_default() += count;
+                }
+            }
+        }
+        let reasons: Vec<String> = codes.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+        tracing::info!(
+            target: "grail::validate",
+            event = "judged", window = self.report.window.0, files, accepted, refused, undecided,
+            "window {} {}: {files} of {} miners with a file, {accepted} rollouts accepted, {refused} refused{reasons}, \
+             {undecided} undecided, {:.1} s",
+            self.report.window, self.report.env, self.report.miners.len(), self.took_ms as f64 / 1e3
+        );
+    }
+}
