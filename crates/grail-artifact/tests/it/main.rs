@@ -1,0 +1,4 @@
+//! The public face: digests and identities against the files that pin them.
+
+mod topics;
+mod vectors;

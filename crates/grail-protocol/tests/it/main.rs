@@ -1,0 +1,5 @@
+//! The public face: vectors, what the Python original signed, and lies that must be caught.
+
+mod adversary;
+mod pinned;
+mod vectors;
