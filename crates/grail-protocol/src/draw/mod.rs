@@ -115,7 +115,7 @@ impl Sampler {
         self.nucleus.prepare(logits, policy)?;
         let noise = Noise::new(key, t);
         let top_p = f64::from(policy.top_p);
-        let token = best(self.nucleus.within(top_p), &noise).0;
+        let token = best(self.nucleus.scored(logits, top_p), &noise).0;
         Ok(Drawn { token, logprob: self.nucleus.logprob(logits, token)? })
     }
 
@@ -140,9 +140,9 @@ impl Sampler {
         let top_p = f64::from(policy.top_p);
         let logprob = self.nucleus.logprob(logits, claimed)?;
         let own = self.nucleus.score(logits, claimed)? + noise.gumbel(claimed);
-        let winner = best(self.nucleus.within(top_p), &noise).0;
-        let strongest = best(self.nucleus.within(top_p - slack), &noise).1;
-        let in_outer = self.nucleus.within(top_p + slack).any(|(token, _)| token == claimed);
+        let winner = best(self.nucleus.scored(logits, top_p), &noise).0;
+        let strongest = best(self.nucleus.scored(logits, top_p - slack), &noise).1;
+        let in_outer = self.nucleus.within(top_p + slack).any(|token| token == claimed);
         Ok(DrawReading {
             margin: (strongest - own).max(0.0) as f32,
             in_outer,
@@ -157,11 +157,15 @@ impl Sampler {
 fn best(candidates: impl Iterator<Item = (TokenId, f64)>, noise: &Noise) -> (TokenId, f64) {
     let mut winner = (TokenId::MAX, f64::NEG_INFINITY);
     for (token, scaled) in candidates {
-        // No noise of this generator exceeds the bound, so most candidates need no logarithm.
+        // No noise of this generator exceeds the bound, so most candidates need no noise at all.
         if scaled + LARGEST_GUMBEL < winner.1 {
             continue;
         }
-        let score = scaled + noise.gumbel(token);
+        let word = noise.word(token);
+        if scaled + gumbel_bound(word) < winner.1 {
+            continue;
+        }
+        let score = scaled + gumbel_of(word);
         if score > winner.1 || (score == winner.1 && token < winner.0) {
             winner = (token, score);
         }
@@ -171,6 +175,20 @@ fn best(candidates: impl Iterator<Item = (TokenId, f64)>, noise: &Noise) -> (Tok
 
 /// −ln(−ln(1 − 2⁻³³)) = 22.874…, rounded up.
 const LARGEST_GUMBEL: f64 = 22.9;
+
+/// Never below [`gumbel_of`] and free of logarithms: since `−ln u ≥ 1 − u ≥ 2^−(L+1)` with `L` the leading ones of the
+/// word, `G ≤ (L + 1)·ln 2`, and 0.7 is above ln 2 by far more than a logarithm can be off.
+#[inline]
+fn gumbel_bound(word: u32) -> f64 {
+    f64::from(word.leading_ones() + 1) * 0.7
+}
+
+/// `−ln(−ln u)` with `u = (word + 1/2) / 2³²`.
+#[inline]
+fn gumbel_of(word: u32) -> f64 {
+    let u = (f64::from(word) + 0.5) / 4_294_967_296.0;
+    -libm::log(-libm::log(u))
+}
 
 /// The Gumbel noise of one step under one key.
 #[derive(Debug, Clone, Copy)]
@@ -209,8 +227,7 @@ impl Noise {
     /// `G(t, v)` in nats.
     #[inline]
     pub fn gumbel(&self, token: TokenId) -> f64 {
-        let u = (f64::from(self.word(token)) + 0.5) / 4_294_967_296.0;
-        -libm::log(-libm::log(u))
+        gumbel_of(self.word(token))
     }
 }
 

@@ -7,15 +7,36 @@ use crate::words::TokenId;
 #[derive(Debug, Default)]
 pub(super) struct Nucleus {
     weights: Vec<f32>,
-    /// `(weight, token, z/T)`, by falling weight, ties by rising token.
-    candidates: Vec<(f32, TokenId, f64)>,
+    /// By falling weight, ties by rising token.
+    candidates: Vec<Candidate>,
     max: f32,
     temperature: f64,
     total: f64,
 }
 
+/// A token with its weight, in one number that sorts as candidates do: the complement of the weight's bits, which for
+/// weights that are not negative fall as weights rise, above the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate(u64);
+
+impl Candidate {
+    fn new(weight: f32, token: TokenId) -> Self {
+        Self(u64::from(!weight.to_bits()) << 32 | u64::from(token))
+    }
+
+    fn weight(self) -> f64 {
+        f64::from(f32::from_bits(!((self.0 >> 32) as u32)))
+    }
+
+    fn token(self) -> TokenId {
+        self.0 as u32
+    }
+}
+
 /// How far above `top_p` the candidates reach, so that an outer set can be cut from them too.
 const WIDEST_SLACK: f64 = 0.01;
+/// Weights that are looked at together for candidates.
+const STRIDE: usize = 64;
 
 impl Nucleus {
     pub(super) fn prepare(&mut self, logits: &[f32], policy: &SamplingPolicy) -> Result<(), DrawError> {
@@ -28,29 +49,39 @@ impl Nucleus {
         let outside = (1.0 - f64::from(policy.top_p) - WIDEST_SLACK).max(0.0);
         let floor = (outside * self.total / logits.len() as f64) as f32;
         self.candidates.clear();
-        let scale = self.temperature;
-        let rows = self.weights.iter().zip(logits).enumerate();
-        self.candidates.extend(
-            rows.filter(|(_, (weight, _))| **weight >= floor && **weight > 0.0)
-                .map(|(token, (weight, z))| (*weight, token as TokenId, f64::from(*z) / scale)),
-        );
-        self.candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (chunk, first) in self.weights.chunks(STRIDE).zip((0u32..).step_by(STRIDE)) {
+            // Most strides hold none; this test has no branch inside and runs on whole vectors.
+            if !chunk.iter().fold(false, |any, weight| any | (*weight >= floor)) {
+                continue;
+            }
+            let heavy = chunk.iter().zip(first..).filter(|(weight, _)| **weight >= floor && **weight > 0.0);
+            self.candidates.extend(heavy.map(|(weight, token)| Candidate::new(*weight, token)));
+        }
+        self.candidates.sort_unstable();
         Ok(())
     }
 
-    /// Tokens of the set at mass `top_p`, with `z/T`; never empty. The token that crosses the mass belongs to the set.
-    pub(super) fn within(&self, top_p: f64) -> impl Iterator<Item = (TokenId, f64)> {
+    /// Tokens of the set at mass `top_p`; never empty. The token that crosses the mass belongs to the set.
+    pub(super) fn within(&self, top_p: f64) -> impl Iterator<Item = TokenId> {
+        self.prefix(top_p).map(Candidate::token)
+    }
+
+    /// Tokens of the set at mass `top_p` with `z/T`; `logits` are those that were prepared.
+    pub(super) fn scored(&self, logits: &[f32], top_p: f64) -> impl Iterator<Item = (TokenId, f64)> {
+        self.within(top_p).filter_map(|token| {
+            let z = logits.get(token as usize)?;
+            Some((token, f64::from(*z) / self.temperature))
+        })
+    }
+
+    fn prefix(&self, top_p: f64) -> impl Iterator<Item = Candidate> {
         let goal = top_p * self.total;
         let mut mass = 0.0;
-        self.candidates
-            .iter()
-            .enumerate()
-            .take_while(move |(rank, (weight, _, _))| {
-                let inside = *rank == 0 || mass < goal;
-                mass += f64::from(*weight);
-                inside
-            })
-            .map(|(_, (_, token, scaled))| (*token, *scaled))
+        self.candidates.iter().copied().enumerate().map_while(move |(rank, candidate)| {
+            let inside = rank == 0 || mass < goal;
+            mass += candidate.weight();
+            inside.then_some(candidate)
+        })
     }
 
     /// `z/T` of any token.
@@ -68,10 +99,9 @@ impl Nucleus {
 
     /// `1 − Σ p²` over the set at mass `top_p`, renormalised.
     pub(super) fn gini(&self, top_p: f64) -> f64 {
-        let count = self.within(top_p).count();
         let (mut mass, mut squares) = (0.0, 0.0);
-        for (weight, _, _) in self.candidates.iter().take(count) {
-            let weight = f64::from(*weight);
+        for candidate in self.prefix(top_p) {
+            let weight = candidate.weight();
             mass += weight;
             squares += weight * weight;
         }

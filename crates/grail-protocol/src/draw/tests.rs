@@ -128,6 +128,16 @@ fn bad_logits_and_policies_are_our_faults_by_name() {
     assert_eq!(outside, Err(DrawError::Vocabulary { token: 7, vocabulary: 1 }));
 }
 
+proptest! {
+    #[test]
+    fn the_noise_of_a_word_stays_below_its_bound(word: u32, ones in 0u32..33) {
+        // Words with many leading ones too, where the bound is tightest.
+        for word in [word, word | !(u32::MAX.checked_shr(ones).unwrap_or(0)), u32::MAX, 0] {
+            prop_assert!(gumbel_of(word) < gumbel_bound(word));
+        }
+    }
+}
+
 #[test]
 fn the_noise_bound_holds() {
     let largest = -libm::log(-libm::log((f64::from(u32::MAX) + 0.5) / 4_294_967_296.0));

@@ -34,16 +34,24 @@ pub(super) fn exp_nonpositive(x: f32) -> f32 {
 /// The sum runs over blocks of 4,096 in sixteen f32 lanes each and adds the blocks up in f64: a fixed order, so
 /// every machine agrees on it.
 pub(super) fn weigh(logits: &[f32], max: f32, inverse_temperature: f32, weights: &mut Vec<f32>) -> f64 {
-    weights.clear();
+    // Every element is written below, so old contents may stay.
     weights.resize(logits.len(), 0.0);
+    let weight = |z: f32| exp_nonpositive((z - max) * inverse_temperature);
     let mut total = 0.0;
     for (zs, ws) in logits.chunks(BLOCK).zip(weights.chunks_mut(BLOCK)) {
         let mut lanes = [0f32; LANES];
-        for (zs, ws) in zs.chunks(LANES).zip(ws.chunks_mut(LANES)) {
+        // Arrays of a fixed length, so that the compiler keeps all lanes in registers.
+        let (zs, zs_rest) = zs.as_chunks::<LANES>();
+        let (ws, ws_rest) = ws.as_chunks_mut::<LANES>();
+        for (zs, ws) in zs.iter().zip(ws) {
             for ((z, w), lane) in zs.iter().zip(ws.iter_mut()).zip(lanes.iter_mut()) {
-                *w = exp_nonpositive((z - max) * inverse_temperature);
+                *w = weight(*z);
                 *lane += *w;
             }
+        }
+        for ((z, w), lane) in zs_rest.iter().zip(ws_rest).zip(lanes.iter_mut()) {
+            *w = weight(*z);
+            *lane += *w;
         }
         total += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
     }
@@ -58,12 +66,17 @@ pub(super) fn largest(logits: &[f32]) -> Result<f32, usize> {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     // A NaN or an infinity turns its lane of this sum into NaN, and stays there.
     let mut poison = [0f32; LANES];
-    for zs in logits.chunks(LANES) {
+    let (chunks, rest) = logits.as_chunks::<LANES>();
+    let mut look = |zs: &[f32]| {
         for ((z, lane), poison) in zs.iter().zip(lanes.iter_mut()).zip(poison.iter_mut()) {
             *lane = if *z > *lane { *z } else { *lane };
             *poison += *z * 0.0;
         }
+    };
+    for chunk in chunks {
+        look(chunk.as_slice());
     }
+    look(rest);
     if logits.is_empty() || poison.iter().any(|p| p.is_nan()) {
         return Err(logits.iter().position(|z| !z.is_finite()).unwrap_or(0));
     }
