@@ -17,11 +17,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-fn main() -> Result<(), Box<dyn Error>> {
+#[path = "../../../grail-parquet/tests/it/forge.rs"]
+mod forge;
+mod hostile;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> Outcome {
     let root = std::env::args_os().nth(1).map(PathBuf::from).ok_or("say where: windows FOLDER")?;
     let mut writer = Writer { root, written: 0 };
     good(&mut writer)?;
     bytes(&mut writer)?;
+    hostile::write(&mut writer)?;
     for lie in FILE_LIES.iter().chain(ROLLOUT_LIES) {
         let world = World::new(small());
         writer.bad(lie.code, lie.name, &world, &(lie.tell)(&world, 1))?;
@@ -42,13 +49,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn good(
-        &mut self,
-        name: &str,
-        world: &World,
-        codec: &dyn WindowCodec,
-        file: &WindowFile,
-    ) -> Result<(), Box<dyn Error>> {
+    fn good(&mut self, name: &str, world: &World, codec: &dyn WindowCodec, file: &WindowFile) -> Outcome {
         let body = codec.encode(file)?;
         let report = verify(world, codec, body.clone());
         if !report.is_clean() {
@@ -60,13 +61,7 @@ impl Writer {
     }
 
     /// A signed file, as JSON where JSON can hold it.
-    fn bad(
-        &mut self,
-        code: &str,
-        name: &str,
-        world: &World,
-        file: &WindowFile,
-    ) -> Result<(), Box<dyn Error>> {
+    fn bad(&mut self, code: &str, name: &str, world: &World, file: &WindowFile) -> Outcome {
         let codec: &dyn WindowCodec = if file.rollouts.iter().all(|record| record.reward.is_finite()) {
             &JsonCodec
         } else {
@@ -82,7 +77,7 @@ impl Writer {
         world: &World,
         codec: &dyn WindowCodec,
         body: Vec<u8>,
-    ) -> Result<(), Box<dyn Error>> {
+    ) -> Outcome {
         let report = verify(world, codec, body.clone());
         let found = report.tally.rejected.keys().any(|rejected| rejected == code);
         if !found {
@@ -93,7 +88,7 @@ impl Writer {
         self.write(&Path::new("bad").join(code).join(name), &sample)
     }
 
-    fn write(&mut self, folder: &Path, sample: &Sample) -> Result<(), Box<dyn Error>> {
+    fn write(&mut self, folder: &Path, sample: &Sample) -> Outcome {
         sample.write(&self.root.join(folder))?;
         self.written += 1;
         Ok(())
@@ -104,7 +99,7 @@ fn verify(world: &World, codec: &dyn WindowCodec, body: Vec<u8>) -> MinerReport 
     world.verify_with(world.shelve_bytes(body), codec, &mut world.oracle())
 }
 
-fn good(writer: &mut Writer) -> Result<(), Box<dyn Error>> {
+fn good(writer: &mut Writer) -> Outcome {
     let world = World::new(small());
     writer.good("one-group", &world, &JsonCodec, &world.honest(1))?;
     writer.good("one-group-parquet", &world, &ParquetCodec, &world.honest(1))?;
@@ -117,7 +112,7 @@ fn good(writer: &mut Writer) -> Result<(), Box<dyn Error>> {
 }
 
 /// Files that are refused before anything in them is read as a claim.
-fn bytes(writer: &mut Writer) -> Result<(), Box<dyn Error>> {
+fn bytes(writer: &mut Writer) -> Outcome {
     let world = World::new(small());
     let file = world.honest(1);
     let (json, parquet) = (JsonCodec.encode(&file)?, ParquetCodec.encode(&file)?);
@@ -164,7 +159,7 @@ fn bytes(writer: &mut Writer) -> Result<(), Box<dyn Error>> {
 }
 
 /// Cases that need luck: the first window in which a file of one group shows them.
-fn searched(writer: &mut Writer) -> Result<(), Box<dyn Error>> {
+fn searched(writer: &mut Writer) -> Outcome {
     // A completion long enough that one wrong position hardly moves the mean.
     let world = first(|window| {
         let world = World::new(small().with(|setup| {
