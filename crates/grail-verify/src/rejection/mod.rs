@@ -239,7 +239,7 @@ pub enum Rejection {
         vocabulary: u32,
     },
     /// NaN or an infinity.
-    #[error("the claimed reward of {at} is {claimed}, which is not a number")]
+    #[error("the claimed reward of {at} is {claimed}, which is not a finite number")]
     RewardNotFinite {
         /// Where.
         at: Place,
@@ -344,7 +344,7 @@ pub enum Rejection {
     },
     /// Several tokens that did not win their draws, each by a little.
     #[error(
-        "{count} tokens lose their draws by more than {threshold} nats, the first at position {first}; {allowed} may"
+        "{count} tokens lose their draws by more than {threshold} nats, the first at position {first}; at most {allowed} may"
     )]
     DrawMargins {
         /// First such position.
