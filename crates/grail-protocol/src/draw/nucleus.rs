@@ -61,16 +61,12 @@ impl Nucleus {
         Ok(())
     }
 
-    /// Tokens of the set at mass `top_p`; never empty. The token that crosses the mass belongs to the set.
-    pub(super) fn within(&self, top_p: f64) -> impl Iterator<Item = TokenId> {
-        self.prefix(top_p).map(Candidate::token)
-    }
-
-    /// Tokens of the set at mass `top_p` with `z/T`; `logits` are those that were prepared.
-    pub(super) fn scored(&self, logits: &[f32], top_p: f64) -> impl Iterator<Item = (TokenId, f64)> {
-        self.within(top_p).filter_map(|token| {
-            let z = logits.get(token as usize)?;
-            Some((token, f64::from(*z) / self.temperature))
+    /// Tokens of the set at mass `top_p`, with `z/T`; never empty. The token that crosses the mass belongs to the set.
+    /// `logits` are those that were prepared.
+    pub(super) fn within(&self, logits: &[f32], top_p: f64) -> impl Iterator<Item = (TokenId, f64)> {
+        self.prefix(top_p).filter_map(|candidate| {
+            let z = logits.get(candidate.token() as usize)?;
+            Some((candidate.token(), f64::from(*z) / self.temperature))
         })
     }
 
@@ -81,6 +77,52 @@ impl Nucleus {
             let inside = rank == 0 || mass < goal;
             mass += candidate.weight();
             inside.then_some(candidate)
+        })
+    }
+
+    /// The set that no drift can argue away, with `z/T`: tokens before which the mass stays below `top_p` even when
+    /// every token up to `tie` nats lighter goes first. May be empty.
+    pub(super) fn certain(
+        &self,
+        logits: &[f32],
+        top_p: f64,
+        tie: f64,
+    ) -> impl Iterator<Item = (TokenId, f64)> {
+        let goal = top_p * self.total;
+        let mut ahead = self.everyone(logits).peekable();
+        let mut through = 0.0;
+        let mut before = 0.0;
+        self.everyone(logits)
+            .map_while(move |(candidate, scaled)| {
+                while let Some((lighter, _)) = ahead.next_if(|(_, other)| *other >= scaled - tie) {
+                    through += lighter.weight();
+                }
+                // From here on even the strictly heavier ones reach the mass.
+                if before >= goal {
+                    return None;
+                }
+                before += candidate.weight();
+                Some((through - candidate.weight() < goal).then_some((candidate.token(), scaled)))
+            })
+            .flatten()
+    }
+
+    /// Whether a token can be in the set at mass `top_p` under some drift: whether the tokens that are more than `tie`
+    /// nats heavier weigh less than that together.
+    pub(super) fn possible(&self, logits: &[f32], top_p: f64, tie: f64, token: TokenId) -> bool {
+        let Some((_, own)) = self.everyone(logits).find(|(candidate, _)| candidate.token() == token) else {
+            return false;
+        };
+        let heavier = self.everyone(logits).take_while(|(_, scaled)| *scaled > own + tie);
+        let mass: f64 = heavier.map(|(candidate, _)| candidate.weight()).sum();
+        mass == 0.0 || mass < top_p * self.total
+    }
+
+    /// All candidates with `z/T`, in order.
+    fn everyone(&self, logits: &[f32]) -> impl Iterator<Item = (Candidate, f64)> {
+        self.candidates.iter().filter_map(|candidate| {
+            let z = logits.get(candidate.token() as usize)?;
+            Some((*candidate, f64::from(*z) / self.temperature))
         })
     }
 

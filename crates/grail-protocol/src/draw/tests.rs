@@ -63,6 +63,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn ties_only_widen_what_is_possible_and_narrow_what_is_certain(seed: u64, count in 1usize..300, spread in 0.0f32..12.0,
+                                                                  top_p in 0.1f64..0.99, slack in 0.0f64..0.01) {
+        let logits = logits(seed, count, spread);
+        let mut nucleus = Nucleus::default();
+        nucleus.prepare(&logits, &SamplingPolicy { temperature: 1.0, top_p: top_p as f32 }).unwrap();
+        let tie = TIE_PER_SLACK * slack;
+        let tokens = |set: Vec<(TokenId, f64)>| set.into_iter().map(|(token, _)| token).collect::<Vec<_>>();
+        let within = tokens(nucleus.within(&logits, top_p).collect());
+        let certain = tokens(nucleus.certain(&logits, top_p, tie).collect());
+        prop_assert!(certain.iter().all(|token| within.contains(token)));
+        for token in within {
+            prop_assert!(nucleus.possible(&logits, top_p, tie, token));
+        }
+    }
+}
+
+/// Two tokens at the boundary, a hair apart, in one order for the miner and in the other for the verifier: only one of
+/// them fits, and each side keeps another one.
+#[test]
+fn tokens_that_swap_places_at_the_boundary_decide_nothing() {
+    let logits = |b: f32, c: f32| [0.94f32.ln(), 0.03f32.ln() + b, 0.03f32.ln() + c];
+    let (mine, theirs) = (logits(1e-5, 0.0), logits(0.0, 1e-5));
+    let policy = SamplingPolicy::DEFAULT;
+    let mut sampler = Sampler::new();
+    let mut differ = 0;
+    for t in 0..5_000 {
+        let claimed = sampler.draw(&mine, &policy, &KEY, t).unwrap().token;
+        let reading = sampler.read(&theirs, &policy, 1e-4, &KEY, t, claimed).unwrap();
+        assert!(reading.in_outer && reading.margin <= 3e-5, "step {t}: {claimed} against {reading:?}");
+        differ += u32::from(reading.winner != claimed);
+        assert!(!sampler.read(&theirs, &policy, 1e-4, &KEY, t, 1).is_ok_and(|r| !r.in_outer));
+    }
+    assert!(differ > 100, "the case must occur: {differ}");
+}
+
 #[test]
 fn draws_follow_the_model() {
     // Four tokens with probabilities 0.1 to 0.4; frequencies over 40,000 steps.

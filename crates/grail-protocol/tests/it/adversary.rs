@@ -298,9 +298,8 @@ fn honest_share(profile: NumericProfile, drift: f64) -> f64 {
 #[test]
 fn honest_draws_pass() {
     assert_eq!(honest_share(NumericProfile::StrictF32, 1e-4), 1.0);
-    // The profile is not calibrated yet; the shares stand here so that calibrating it starts from numbers.
-    assert!(honest_share(NumericProfile::StrictBf16, 5e-3) >= 0.95);
-    assert!(honest_share(NumericProfile::StrictBf16, 2e-2) >= 0.9);
+    assert_eq!(honest_share(NumericProfile::StrictBf16, 5e-3), 1.0);
+    assert_eq!(honest_share(NumericProfile::StrictBf16, 2e-2), 1.0);
 }
 
 #[test]
