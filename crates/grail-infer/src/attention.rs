@@ -177,3 +177,42 @@ fn attend_plainly(q: &Tensor, k: &Tensor, v: &Tensor, mask: Mask<'_>) -> Result<
     };
     compute().named("attention", &[q, k, v])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(shape: &[i64]) -> Tensor {
+        Tensor::f_randn(shape, (Kind::Float, Device::Cpu)).unwrap()
+    }
+
+    fn close(a: &Tensor, b: &Tensor) -> bool {
+        a.size() == b.size() && (a - b).abs().max().double_value(&[]) < 1e-5
+    }
+
+    #[test]
+    fn both_kernels_agree() {
+        let _guard = tch::no_grad_guard();
+        let (q, k, v) = (random(&[3, 4, 9, 16]), random(&[3, 4, 9, 16]), random(&[3, 4, 9, 16]));
+        let bias = random(&[3, 1, 1, 9]);
+        for mask in [Mask::None, Mask::Causal, Mask::Added(&bias)] {
+            let (a, a_lse) = attend_fused(&q, &k, &v, mask).unwrap();
+            let (b, b_lse) = attend_plainly(&q, &k, &v, mask).unwrap();
+            assert!(close(&a, &b) && close(&a_lse, &b_lse));
+        }
+    }
+
+    #[test]
+    fn two_parts_merge_into_the_whole() {
+        let _guard = tch::no_grad_guard();
+        let heads = Heads { members: 3, keys: 2, width: 8 };
+        let (q, kv) = (random(&[5, 6, 8]), random(&[12, 2, 2, 8]));
+        let whole = heads.over_prefix(&q, &kv).unwrap().alone().unwrap();
+        let (a, b) = (kv.narrow(0, 0, 7), kv.narrow(0, 7, 5));
+        let parts = merge(heads.over_prefix(&q, &a).unwrap(), heads.over_prefix(&q, &b).unwrap()).unwrap();
+        assert!(close(&whole, &parts));
+        // One row over its own keys is the same again.
+        let own = heads.over_own(&q.narrow(0, 2, 1), &kv.unsqueeze(0), None).unwrap().alone().unwrap();
+        assert!(close(&own, &whole.narrow(0, 2, 1)));
+    }
+}

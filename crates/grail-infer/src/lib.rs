@@ -1,15 +1,20 @@
 //! A language model that can be asked, and that proves what it answered.
 //!
-//! [`Model::load`] reads a Hugging Face folder of a dense Llama, Qwen2 or Qwen3.
+//! [`Model::load`] reads a Hugging Face folder of a dense Llama, Qwen2 or Qwen3. [`TorchGenerator`] answers groups of
+//! rollouts by forced sampling, [`TorchOracle`] recomputes what others claim; both may share one model.
 
 mod attention;
+mod batch;
 mod cache;
 mod config;
 mod cuda;
 mod error;
+mod generate;
 mod linear;
 mod model;
 mod network;
+mod oracle;
+mod readout;
 mod rope;
 mod weights;
 
@@ -17,4 +22,6 @@ mod weights;
 mod tests;
 
 pub use error::{LoadError, RunError, SUPPORTED};
+pub use generate::{Effort, TorchGenerator};
 pub use model::{Dtype, Model, Options, Place};
+pub use oracle::TorchOracle;

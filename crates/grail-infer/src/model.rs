@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 use tch::{Device, Kind};
 
@@ -68,6 +69,7 @@ pub(crate) struct Engine {
     pub(crate) network: Network,
     pool: rayon::ThreadPool,
     samplers: Vec<Sampler>,
+    pub(crate) row_time: Duration,
 }
 
 impl Model {
@@ -112,7 +114,7 @@ impl Model {
         };
         let network = Network::load(folder, config, device, kind)?;
         let samplers = (0..threads).map(|_| Sampler::new()).collect();
-        let engine = Arc::new(Mutex::new(Engine { network, pool, samplers }));
+        let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));
         Ok(Self { card: Arc::new(card), engine })
     }
 

@@ -14,7 +14,7 @@ fn farthest(a: &Tensor, b: &Tensor) -> f64 {
 #[test]
 fn the_forward_pass_agrees_with_transformers() {
     let _guard = tch::no_grad_guard();
-    for name in ["llama", "qwen2", "qwen3"] {
+    for name in FAMILIES {
         let model = tiny(name);
         let engine = model.engine().unwrap();
         let expected = expected(name);
