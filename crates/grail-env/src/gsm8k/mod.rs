@@ -92,11 +92,12 @@ impl Gsm8kProblem {
         &self.gold
     }
 
-    /// The prompt: an instruction, one worked example, and the question.
+    /// The prompt: an instruction, two worked examples, and the question, each with the form of a reply.
     ///
-    /// Example and form show different numbers, so that copying one of them is visibly no answer.
+    /// The form shows words in place of numbers, and the examples have different answers: a small model copies what
+    /// it sees, and this leaves it little to copy.
     pub fn messages(&self) -> Vec<Message> {
-        let form = reply("2 + 3 = 5", "5");
+        let form = reply("the sum", "the number");
         let ask = |question: &str| {
             Message::new(Role::User, format!("Problem: {question}\nReply like this: {form}"))
         };
@@ -104,6 +105,8 @@ impl Gsm8kProblem {
             Message::new(Role::System, "Solve the problem. Think first, then give the number."),
             ask("Ann has 9 pens. She gives 2 pens away. How many pens are left?"),
             Message::new(Role::Assistant, reply("9 - 2 = 7", "7")),
+            ask("Sam has 2 cups and gets 3 more. How many cups does Sam have?"),
+            Message::new(Role::Assistant, reply("2 + 3 = 5", "5")),
             ask(&self.question),
         ]
     }
