@@ -45,6 +45,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-devnet", Layer::Edge),
     ("grail-parquet", Layer::Edge),
     ("grail-infer", Layer::Edge),
+    ("grail-train", Layer::Edge),
     ("grail-roles", Layer::Loop),
     ("grail-settings", Layer::Wiring),
     ("grail-engine", Layer::Wiring),
@@ -62,6 +63,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
+    // Training needs the loaded model.
+    ("grail-train", "grail-infer"),
     // The model's arguments are settings.
     ("grail-engine", "grail-settings"),
     // The adversary is the honest miner with one part exchanged.
@@ -72,7 +75,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
 
 /// Foreign packages that only the named members may name in their manifest.
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
-    ("tch", &["grail-infer"]),
+    ("tch", &["grail-infer", "grail-train"]),
     ("torch-sys", &[]),
     ("parquet", &["grail-parquet"]),
     ("arrow", &["grail-parquet"]),
@@ -206,6 +209,7 @@ mod tests {
             "grail-devnet: grail-ports rusqlite",
             "grail-parquet: grail-artifact parquet",
             "grail-infer: grail-ports tch",
+            "grail-train: grail-protocol grail-infer tch",
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-settings: grail-roles grail-devnet",
             "grail-engine: grail-settings grail-infer",

@@ -1,0 +1,42 @@
+//! A model that can learn.
+//!
+//! | module | what |
+//! |---|---|
+//! | `advantage` | rewards of a group → advantages |
+//! | `loss` | log-probabilities → GRPO loss, KL, entropy; the adaptive KL coefficient |
+//! | `head` | hidden states → log-probabilities and entropies, by chunks: logits never exist whole |
+//! | `optimizer`, `gradients`, `schedule` | AdamW with 32-bit masters; gradients over micro-batches; learning rate by step |
+//! | `filter`, `replay`, `pack` | which groups, from which windows, in which micro-batches |
+//!
+//! Only rollouts that the court accepted belong here, with the rewards it derived; this crate does not judge.
+//!
+//! Everything but `advantage`, `filter`, `replay`, `pack` and `schedule` computes with libtorch. Callers must not
+//! hold a guard that switches autograd off.
+
+mod advantage;
+mod error;
+mod filter;
+mod gradients;
+mod head;
+mod loss;
+mod optimizer;
+mod pack;
+mod replay;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
+
+pub use advantage::{Estimator, clip_to_percentile};
+pub use error::TrainError;
+pub use filter::{Choice, FilterSettings, GroupFacts, LeftOut};
+pub use gradients::Gradients;
+pub use head::{Head, Measured};
+pub use loss::{
+    AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Figures, KlEstimator, Level, Loss, LossSettings,
+    Rows,
+};
+pub use optimizer::{AdamW, AdamWSettings, Decay, Parameter, Update};
+pub use pack::pack;
+pub use replay::{Kept, Replay, ReplaySettings};
+pub use schedule::{Decline, Schedule};
