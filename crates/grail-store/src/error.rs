@@ -1,0 +1,284 @@
+use grail_ports::{Door, Fault, Retry};
+use std::{error::Error, io, path::PathBuf};
+
+/// Why a store did not do what it was asked, in terms of what an operator can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The folder of a folder shelf is not there.
+    #[error("the folder {} does not exist; create it or correct the setting", path.display())]
+    MissingFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder may not be written to.
+    #[error("{} cannot be written to; check its owner, its mode and how the disk is mounted", path.display())]
+    ReadOnlyFolder {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No room left, on the disk or in the quota.
+    #[error("there is no room left for {}; free some space on that disk", path.display())]
+    DiskFull {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another failure of the file system.
+    #[error("cannot {doing} {}", path.display())]
+    Folder {
+        /// What was tried, as an infinitive.
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// What lies under the key is no plain file.
+    #[error("{} is not a plain file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// There is no such bucket at the endpoint.
+    #[error(
+        "there is no bucket {bucket:?} at this endpoint; create it (for R2 its name is the account id) or \
+         correct the endpoint"
+    )]
+    NoBucket {
+        /// Its name.
+        bucket: String,
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// Key id unknown to the store.
+    #[error(
+        "the store does not know this access key id; check it for a typing mistake, and that it was not revoked"
+    )]
+    UnknownKey {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// The signature does not fit, so the secret is wrong.
+    #[error("the secret access key does not belong to the access key id; were the two swapped or cut?")]
+    WrongSecret {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// Signed for another region.
+    #[error("the store belongs to another region; correct the region setting")]
+    WrongRegion {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// Known, but not allowed.
+    #[error("access denied: the credentials may not do this in this bucket; check the token's permissions")]
+    AccessDenied {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// This machine's clock is off.
+    #[error(
+        "this machine's clock differs too much from the store's; synchronise it (for example with chrony)"
+    )]
+    ClockSkew {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// Asked too often.
+    #[error("the store asks to slow down; it will be tried again later")]
+    Throttled {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// The endpoint cannot be reached.
+    #[error("no connection to the store; check the endpoint's name and the network")]
+    Unreachable {
+        /// What the store's client says.
+        source: object_store::Error,
+    },
+    /// No answer within the deadline.
+    #[error("no complete answer within {deadline_ms} ms; the store or the line is too slow")]
+    Timeout {
+        /// The deadline in milliseconds.
+        deadline_ms: u64,
+    },
+    /// A body of another length than the same response announced.
+    #[error("the store announced {announced} bytes and sent {}", if *more { "more" } else { "fewer" })]
+    Length {
+        /// Announced size.
+        announced: u64,
+        /// Whether it sent more than that.
+        more: bool,
+    },
+    /// After our write, the object under the key is somebody else's.
+    #[error(
+        "another writer replaced the object while it was being stored; is this key used by two programs?"
+    )]
+    Replaced,
+    /// Opened without write credentials.
+    #[error("this bucket was opened for reading only; write credentials are needed")]
+    ReadOnlyBucket,
+    /// A setting that cannot work.
+    #[error("the {setting} setting is unusable: {reason}")]
+    Setting {
+        /// Which setting.
+        setting: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// A worker thread did not finish.
+    #[error("the file worker was stopped before it finished")]
+    Stopped,
+    /// Anything else that the store's client reports.
+    #[error("the store failed")]
+    Other {
+        /// What the store's client says.
+        source: object_store::Error,
+    },
+}
+
+impl StoreError {
+    /// Names a failure of the file system, on `path`, while `doing`.
+    pub(crate) fn of_file(doing: &'static str, path: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::DiskFull { path, source }
+            }
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnlyFolder { path, source },
+            io::ErrorKind::PermissionDenied if doing == "write" => Self::ReadOnlyFolder { path, source },
+            _ => Self::Folder { doing, path, source },
+        }
+    }
+
+    /// Names a failure of a store's client.
+    ///
+    /// S3 tells its reasons as code words in the body, which the client hands on as text; hence the search.
+    pub(crate) fn of_store(bucket: &str, deadline_ms: u64, source: object_store::Error) -> Self {
+        match on_the_line(&source) {
+            Some(error) if error.is_timeout() => return Self::Timeout { deadline_ms },
+            Some(error) if error.is_connect() => return Self::Unreachable { source },
+            _ => {}
+        }
+        let text = said(&source);
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if says(&["NoSuchBucket"]) {
+            Self::NoBucket { bucket: bucket.to_owned(), source }
+        } else if says(&["RequestTimeTooSkewed", "RequestExpired"]) {
+            Self::ClockSkew { source }
+        } else if says(&["InvalidAccessKeyId"]) {
+            Self::UnknownKey { source }
+        } else if says(&["SignatureDoesNotMatch"]) {
+            Self::WrongSecret { source }
+        } else if says(&["AuthorizationHeaderMalformed", "PermanentRedirect", "without LOCATION"]) {
+            Self::WrongRegion { source }
+        } else if says(&["SlowDown", "RequestLimitExceeded", "Throttl", "429 Too Many", "503 Service"]) {
+            Self::Throttled { source }
+        } else {
+            match source {
+                object_store::Error::PermissionDenied { .. }
+                | object_store::Error::Unauthenticated { .. } => Self::AccessDenied { source },
+                source => Self::Other { source },
+            }
+        }
+    }
+
+    /// Whether the same call may succeed later, without anybody doing anything.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::DiskFull { .. }
+            | Self::Folder { .. }
+            | Self::Throttled { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Length { .. }
+            | Self::Replaced
+            | Self::Stopped
+            | Self::Other { .. } => Retry::Later,
+            Self::MissingFolder { .. }
+            | Self::ReadOnlyFolder { .. }
+            | Self::NotAFile { .. }
+            | Self::NoBucket { .. }
+            | Self::UnknownKey { .. }
+            | Self::WrongSecret { .. }
+            | Self::WrongRegion { .. }
+            | Self::AccessDenied { .. }
+            | Self::ClockSkew { .. }
+            | Self::ReadOnlyBucket
+            | Self::Setting { .. } => Retry::Never,
+        }
+    }
+
+    /// As a fault of the shelf's door.
+    pub(crate) fn into_fault(self, doing: String) -> Fault {
+        Fault::new(Door::Shelf, self.retry(), doing, self)
+    }
+}
+
+/// The failure of the HTTP client itself, where that is the cause.
+fn on_the_line(error: &object_store::Error) -> Option<&reqwest::Error> {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(http) = error.downcast_ref() {
+            return Some(http);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+fn said(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push('\n');
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linux error numbers, as a full, read-only or forbidden disk gives them.
+    #[test]
+    fn disk_trouble_is_named() {
+        let named = |number| {
+            StoreError::of_file("write", "shelf/x".into(), io::Error::from_raw_os_error(number)).to_string()
+        };
+        for full in [28, 122] {
+            assert_eq!(named(full), "there is no room left for shelf/x; free some space on that disk");
+        }
+        for forbidden in [1, 13, 30] {
+            assert_eq!(
+                named(forbidden),
+                "shelf/x cannot be written to; check its owner, its mode and how the disk is mounted"
+            );
+        }
+        assert_eq!(named(5), "cannot write shelf/x");
+    }
+
+    #[test]
+    fn what_an_s3_store_says_is_named() {
+        let said = |body: &str| object_store::Error::PermissionDenied {
+            path: "windows/x".into(),
+            source: format!("403 Forbidden: <Error><Code>{body}</Code></Error>").into(),
+        };
+        let name = |body| StoreError::of_store("b", 1, said(body));
+        assert!(matches!(name("RequestTimeTooSkewed"), StoreError::ClockSkew { .. }));
+        assert!(matches!(name("InvalidAccessKeyId"), StoreError::UnknownKey { .. }));
+        assert!(matches!(name("SignatureDoesNotMatch"), StoreError::WrongSecret { .. }));
+        assert!(matches!(name("AuthorizationHeaderMalformed"), StoreError::WrongRegion { .. }));
+        assert!(matches!(name("AccessDenied"), StoreError::AccessDenied { .. }));
+        assert!(matches!(name("NoSuchBucket"), StoreError::NoBucket { .. }));
+        assert!(matches!(name("SlowDown"), StoreError::Throttled { .. }));
+        assert_eq!(name("SlowDown").retry(), Retry::Later);
+        assert_eq!(name("AccessDenied").retry(), Retry::Never);
+        let other = object_store::Error::Generic { store: "S3", source: "500 Internal".into() };
+        assert!(matches!(StoreError::of_store("b", 1, other), StoreError::Other { .. }));
+    }
+}

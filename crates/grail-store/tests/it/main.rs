@@ -1,0 +1,22 @@
+//! Shelves as their users meet them: a folder, a real S3 server, and servers that misbehave.
+
+mod folder;
+mod liars;
+mod s3;
+mod server;
+
+use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_ports::Fault;
+use grail_protocol::words::{Hotkey, WindowStart};
+use grail_store::StoreError;
+use std::error::Error as _;
+
+fn key(owner: u8) -> WindowKey {
+    let hotkey = Hotkey::from_bytes([owner; 32]);
+    WindowKey { hotkey, window: WindowStart(40), encoding: WindowEncoding::Parquet }
+}
+
+/// The named cause of a fault.
+fn cause(fault: &Fault) -> &StoreError {
+    fault.source().and_then(|source| source.downcast_ref()).expect("a fault of a store has a named cause")
+}
