@@ -12,7 +12,7 @@ pub type Digest = [u8; 32];
 ///
 /// Bytes: each part is preceded by its length as a little-endian `u32`; parts longer than `u32::MAX` do not occur,
 /// since every object is bounded far below that before it is hashed.
-/// Source: protocol book, "Notation"; vectors in `fixtures/vectors/hash.json`.
+/// Source: protocol book, "Notation"; vectors in `fixtures/vectors/protocol/hash.json`.
 pub fn digest(label: &str, fields: &[&[u8]]) -> Digest {
     let mut hasher = Hasher::new(label);
     for field in fields {

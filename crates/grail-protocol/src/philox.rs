@@ -2,7 +2,7 @@
 //!
 //! Sampling needs noise that is addressable by (position, token) without drawing what lies between, and that is
 //! cheap on every device. Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (2011); the
-//! published known-answer vectors are in `fixtures/vectors/philox.json`.
+//! published known-answer vectors are in `fixtures/vectors/protocol/philox.json`.
 
 const MULTIPLIER_0: u32 = 0xD251_1F53;
 const MULTIPLIER_1: u32 = 0xCD9E_8D57;

@@ -33,7 +33,7 @@ pub enum SketchError {
 ///
 /// Shape: `state` holds `d_model` values. Range: −127..=127.
 /// Errors: [`SketchError::Degenerate`] when the state has no finite positive root mean square.
-/// Source: protocol book, "Sketch"; vectors in `fixtures/vectors/sketch.json`.
+/// Source: protocol book, "Sketch"; vectors in `fixtures/vectors/protocol/sketch.json`.
 pub fn sketch(state: &[f32], key: &SketchKey, t: u32) -> Result<i8, SketchError> {
     let width = state.len();
     let degenerate = SketchError::Degenerate { width, position: t };

@@ -7,7 +7,7 @@ use rand_core::{Rng as _, SeedableRng as _};
 ///
 /// Bytes: 20 rounds, 64-bit block counter from 0, 64-bit stream id, both little-endian (the original layout of the
 /// cipher). Words are read as little-endian `u32`.
-/// Source: protocol book, "Notation"; vectors in `fixtures/vectors/stream.json`.
+/// Source: protocol book, "Notation"; vectors in `fixtures/vectors/protocol/stream.json`.
 #[derive(Debug, Clone)]
 pub struct Stream(ChaCha20Rng);
 
