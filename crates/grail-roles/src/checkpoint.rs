@@ -60,6 +60,7 @@ pub fn describe(folder: &Path, terms: Terms, progress: &mut dyn FnMut(u64)) -> R
         max_new_tokens: terms.max_new_tokens,
         numeric: terms.numeric,
         files,
+        publication: None,
     })
 }
 

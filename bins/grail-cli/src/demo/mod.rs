@@ -37,7 +37,7 @@ pub(crate) struct DemoArgs {
     out: PathBuf,
 
     /// Windows to judge before the rehearsal ends.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 4)]
     windows: u32,
 
     /// Groups of 16 rollouts that each miner answers in a window.

@@ -2,7 +2,7 @@
 
 use super::Miner;
 use grail_artifact::window::RolloutRecord;
-use grail_env::{Environment, strip_final_end};
+use grail_env::Environment;
 use grail_ports::{
     Door, Fault, Retry,
     model::{Answer, GenerationRule, GroupRequest, RolloutKeys},
@@ -12,6 +12,7 @@ use grail_protocol::{
     seed::WindowContext,
     words::{GroupIndex, RolloutIndex, UnixMillis},
 };
+use grail_verify::{outcome_of, prompt_of};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A group answered and judged by its environment.
@@ -36,7 +37,7 @@ impl Miner {
         let problem = environment.generate(&seed).map_err(|error| {
             Fault::new(Door::Inside, Retry::Never, format!("pose the problem of group {group}"), error)
         })?;
-        let prompt = grail_verify::prompt_of(&problem, self.tokenizer.as_ref())?;
+        let prompt = prompt_of(&problem, self.tokenizer.as_ref())?;
         let rollouts = (0..context.params.rollouts_per_problem).map(RolloutIndex);
         let keys = rollouts
             .map(|rollout| RolloutKeys { draw: seed.draw_key(rollout), sketch: seed.sketch_key(rollout) })
@@ -51,8 +52,7 @@ impl Miner {
         let mut answered =
             AnsweredGroup { records: Vec::with_capacity(answers.len()), successes: 0, tokens: 0 };
         for (rollout, answer) in (0u8..).map(RolloutIndex).zip(answers) {
-            let text = self.tokenizer.decode(strip_final_end(&answer.tokens, self.tokenizer.end_tokens()))?;
-            let outcome = problem.judge(&text);
+            let outcome = outcome_of(&problem, &answer.tokens, self.tokenizer.as_ref())?;
             answered.successes += usize::from(outcome.success);
             answered.tokens += answer.tokens.len() as u64;
             let logprobs: Option<Vec<i16>> =

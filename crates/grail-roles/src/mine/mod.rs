@@ -6,7 +6,7 @@ pub(crate) use answer::{blocking, held};
 pub mod plan;
 mod window;
 
-pub use window::MinedWindow;
+pub use window::{MinedWindow, Upload};
 
 use crate::{context::Sources, environments::Environments};
 use grail_artifact::{manifest::Manifest, window::WindowCodec};

@@ -7,5 +7,5 @@ mod world;
 
 pub use lies::{FILE_LIES, Lie, ROLLOUT_LIES};
 pub use sample::{BadFile, Expected, Sample, SampleError};
-pub use setup::Setup;
+pub use setup::{Setup, completions};
 pub use world::{HandOver, World};

@@ -147,8 +147,8 @@ impl Default for Setup {
     }
 }
 
-/// Up to three right completions of a problem, and a wrong one.
-fn completions(problem: &Problem) -> Vec<Vec<TokenId>> {
+/// Up to three right completions of a problem, and a wrong one: what [`FakeModel::with_scripts`] may know by heart.
+pub fn completions(problem: &Problem) -> Vec<Vec<TokenId>> {
     let Problem::Sat(sat) = problem else { return Vec::new() };
     let formula = sat.formula();
     let answers = formula.solutions().take(3).map(|solution| solution.text(formula.variables()));

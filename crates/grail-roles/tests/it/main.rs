@@ -1,0 +1,4 @@
+//! A whole window in memory: fakes at every rim, the real loops between them, a clock turned by hand.
+
+mod stage;
+mod walk;

@@ -1,0 +1,189 @@
+//! The stage: one network in memory, and roles put on it.
+
+use grail_artifact::{
+    manifest::{FileEntry, MANIFEST_VERSION, Manifest},
+    window::JsonCodec,
+};
+use grail_env::Environment;
+use grail_ports::{clock::Clock, model::Generator};
+use grail_protocol::{
+    draw::SamplingPolicy,
+    params::DEV_FAST,
+    profile::NumericProfile,
+    seed::WindowContext,
+    sign::HotkeyPair,
+    words::{GroupIndex, Hotkey, UnixMillis, WindowStart},
+};
+use grail_roles::{
+    context::{Network, Randomness, Sources},
+    environments::Environments,
+    mine::{self, MinedWindow, Miner},
+    reports::ReportFolder,
+    validate::{self, Step, Validator},
+};
+use grail_testkit::{
+    doors::{FakeBeacon, ManualClock, MemChain, MemDirectory, MemShelf},
+    model::{FakeModel, FakeTokenizer},
+    window::completions,
+};
+use grail_verify::prompt_of;
+use std::{collections::BTreeMap, path::Path, pin::pin, sync::Arc};
+
+pub(crate) const GENESIS: UnixMillis = UnixMillis(1_763_000_000_000);
+/// Groups whose problems the model can solve.
+const KNOWN_GROUPS: u32 = 2;
+
+pub(crate) struct Stage {
+    pub(crate) clock: ManualClock,
+    pub(crate) chain: MemChain,
+    pub(crate) beacon: FakeBeacon,
+    pub(crate) shelf: MemShelf,
+    pub(crate) directory: MemDirectory,
+    pub(crate) manifest: Manifest,
+    pub(crate) sources: Sources,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        let clock = ManualClock::at(GENESIS.plus(100));
+        let door: Arc<dyn Clock> = Arc::new(clock.clone());
+        let chain = MemChain::by_clock("stage", GENESIS, DEV_FAST.block_time_ms, door.clone());
+        let beacon = FakeBeacon::new([7; 32], GENESIS, 1_000, door.clone());
+        let shelf = MemShelf::new(door);
+        let directory = MemDirectory::shared(Arc::new(shelf.clone()));
+        let file = FileEntry { name: "model.safetensors".into(), size: 1, sha256: "ab".repeat(32) };
+        let manifest = Manifest {
+            version: MANIFEST_VERSION,
+            window: WindowStart(0),
+            sequence: 0,
+            environments: vec![Environment::Sat.id().unwrap()],
+            policy: SamplingPolicy::DEFAULT,
+            max_new_tokens: 16,
+            numeric: NumericProfile::StrictF32,
+            files: vec![file],
+            publication: None,
+        };
+        let network = Network { id: "dev-stage".parse().unwrap(), params: DEV_FAST };
+        let randomness = Randomness::Beacon(Arc::new(beacon.clone()));
+        let sources = Sources::new(network, Arc::new(chain.clone()), randomness).unwrap();
+        Self { clock, chain, beacon, shelf, directory, manifest, sources }
+    }
+
+    pub(crate) fn pair(id: u8) -> HotkeyPair {
+        HotkeyPair::from_seed(&[id; 32]).unwrap()
+    }
+
+    pub(crate) fn register(&self, id: u8, permit: bool) -> Hotkey {
+        let hotkey = Self::pair(id).hotkey();
+        self.chain.register(hotkey, if permit { 1_000.0 } else { 1.0 }, permit);
+        hotkey
+    }
+
+    /// A model that solves the first problems of these miners in the first windows, wrongly now and then.
+    pub(crate) async fn model(&self, miners: &[u8]) -> FakeModel {
+        let mut scripts = BTreeMap::new();
+        for window in (0..3).map(|turn| WindowStart(turn * DEV_FAST.window_length)) {
+            let context = self.foresee(window).await;
+            for (id, group) in miners.iter().flat_map(|id| (0..KNOWN_GROUPS).map(move |group| (id, group))) {
+                let seed = context.seed().problem(&Self::pair(*id).hotkey(), GroupIndex(group));
+                let problem = Environment::Sat.generate(&seed).unwrap();
+                scripts.insert(prompt_of(&problem, &FakeTokenizer).unwrap(), completions(&problem));
+            }
+        }
+        FakeModel::new(self.manifest.id(), 3).with_scripts(scripts)
+    }
+
+    /// A window before its time, by a second clock that stands later.
+    pub(crate) async fn foresee(&self, window: WindowStart) -> WindowContext {
+        let later: Arc<dyn Clock> = Arc::new(ManualClock::at(GENESIS.plus(100_000)));
+        let chain = MemChain::by_clock("stage", GENESIS, DEV_FAST.block_time_ms, later.clone());
+        let beacon = FakeBeacon::new([7; 32], GENESIS, 1_000, later);
+        let randomness = Randomness::Beacon(Arc::new(beacon));
+        let sources = Sources::new(self.sources.network.clone(), Arc::new(chain), randomness).unwrap();
+        sources.window(&self.manifest, window).await.unwrap().unwrap()
+    }
+
+    /// A miner; `oracle` is what it looks at its own file with.
+    pub(crate) fn miner(
+        &self,
+        id: u8,
+        generator: impl Generator + 'static,
+        oracle: Option<FakeModel>,
+    ) -> Miner {
+        let parts = mine::Parts {
+            sources: self.sources.clone(),
+            shelf: Arc::new(self.shelf.clone()),
+            clock: Arc::new(self.clock.clone()),
+            tokenizer: Arc::new(FakeTokenizer),
+            generator: Box::new(generator),
+            oracle: oracle.map(|oracle| Box::new(oracle) as _),
+            environments: Environments::new([Environment::Sat]).unwrap(),
+            manifest: self.manifest.clone(),
+            codec: Arc::new(JsonCodec),
+            pair: Self::pair(id),
+        };
+        Miner::new(parts, mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() })
+    }
+
+    pub(crate) fn validator(&self, id: u8, model: FakeModel, reports: &Path) -> Validator {
+        let parts = validate::Parts {
+            sources: self.sources.clone(),
+            writer: Arc::new(self.chain.as_hotkey(Self::pair(id).hotkey())),
+            directory: Arc::new(self.directory.clone()),
+            clock: Arc::new(self.clock.clone()),
+            tokenizer: Arc::new(FakeTokenizer),
+            oracle: Box::new(model),
+            environments: Environments::new([Environment::Sat]).unwrap(),
+            manifest: self.manifest.clone(),
+            codec: Arc::new(JsonCodec),
+            reports: ReportFolder::new(reports),
+        };
+        Validator::new(parts, validate::Settings::default()).unwrap()
+    }
+
+    /// Turns the clock whenever somebody sleeps, until the work is done.
+    pub(crate) async fn play<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                _ = self.clock.turn_to_next() => {}
+            }
+        }
+    }
+
+    /// Lets a miner mine its next window.
+    pub(crate) async fn mine(&self, miner: &mut Miner) -> MinedWindow {
+        self.play(async {
+            loop {
+                if let Some(mined) = miner.step().await.unwrap() {
+                    return mined;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Lets a validator work until it has judged a window and set weights, or found none to set.
+    pub(crate) async fn judge(
+        &self,
+        validator: &mut Validator,
+    ) -> (validate::JudgedWindow, validate::WeightsSet) {
+        self.play(async {
+            let mut judged = None;
+            loop {
+                match validator.step().await.unwrap() {
+                    Step::Judged(window) => judged = Some(window),
+                    Step::Weighed(weights) => {
+                        if let Some(judged) = judged.take() {
+                            return (judged, weights);
+                        }
+                    }
+                    Step::Waited => {}
+                }
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,204 @@
+use crate::stage::{GENESIS, Stage};
+use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_ports::{Retry, chain::ChainView as _, shelf::WindowShelf as _};
+use grail_protocol::{
+    params::DEV_FAST,
+    words::{Hotkey, WindowStart},
+};
+use grail_roles::{
+    mine::Upload,
+    reports::{Outcome, WindowReport},
+    validate::WeightsSet,
+};
+use grail_testkit::model::{Habit, Liar};
+use grail_verify::MinerReport;
+
+const HONEST: u8 = 1;
+const HOT: u8 = 2;
+const LATE: u8 = 3;
+const ABSENT: u8 = 4;
+const VALIDATOR: u8 = 9;
+
+fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
+    &report
+        .miners
+        .iter()
+        .find(|entry| entry.hotkey == *hotkey)
+        .expect("everyone registered is listed")
+        .outcome
+}
+
+fn judged<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a MinerReport {
+    match outcome(report, hotkey) {
+        Outcome::Judged(report) => report,
+        Outcome::Absent => panic!("{hotkey} has no file"),
+    }
+}
+
+fn key(hotkey: Hotkey, window: u64) -> WindowKey {
+    WindowKey { hotkey, window: WindowStart(window), encoding: WindowEncoding::Json }
+}
+
+#[tokio::test]
+async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    let [honest, hot, late, absent] = [HONEST, HOT, LATE, ABSENT].map(|id| stage.register(id, false));
+    let validator_key = stage.register(VALIDATOR, true);
+    // What the model knows by heart it says at any temperature; the liar's problems are new to it.
+    let model = stage.model(&[HONEST, LATE]).await;
+
+    let mined = stage.mine(&mut stage.miner(HONEST, model.clone(), Some(model.clone()))).await;
+    assert!(matches!(mined.upload, Upload::Stored { margin_ms: 1.., .. }), "{mined:?}");
+    assert!(mined.successes > 0 && mined.self_check.is_some_and(|report| report.is_clean()));
+    let liar = Liar { model: model.clone(), habit: Habit::Temperature(1.5) };
+    stage.mine(&mut stage.miner(HOT, liar, None)).await;
+    stage.mine(&mut stage.miner(LATE, model.clone(), None)).await;
+    // The same bytes, stored a millisecond after the deadline.
+    let deadline = GENESIS.plus(7 * DEV_FAST.block_time_ms + DEV_FAST.upload_grace_ms);
+    let body = stage.shelf.peek(&key(late, 0)).unwrap().body;
+    stage.shelf.place(key(late, 0), body, deadline.plus(1));
+
+    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    let (window, weights) = stage.judge(&mut validator).await;
+    let report = &window.report;
+    assert_eq!(report.window, WindowStart(0));
+    assert_eq!(report.validator, validator_key);
+
+    let tally = &judged(report, &honest).tally;
+    assert_eq!((tally.claimed, tally.accepted), (32, 32));
+    assert!(tally.unique_solutions >= 2, "{tally:?}");
+    let lies = &judged(report, &hot).tally;
+    assert_eq!(lies.accepted, 0);
+    assert!(lies.rejected_total() >= 16, "{lies:?}");
+    let codes: Vec<&String> = judged(report, &late).tally.rejected.keys().collect();
+    assert_eq!(codes, ["late-upload"]);
+    assert_eq!(outcome(report, &absent), &Outcome::Absent);
+
+    let uid = stage.chain.metagraph().await.unwrap().find(&honest).unwrap().uid;
+    match weights {
+        WeightsSet::Set { row, .. } => assert_eq!(row, [(uid, u16::MAX)]),
+        WeightsSet::Nobody => panic!("the honest miner has solutions"),
+    }
+    // The validator judges everyone but itself.
+    assert_eq!(report.miners.len(), 4);
+}
+
+#[tokio::test]
+async fn trouble_of_ours_lowers_nobody() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    let honest = stage.register(HONEST, false);
+    stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model.clone(), None);
+    stage.mine(&mut miner).await;
+    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+
+    stage.directory.trouble().fail(1);
+    let (window, weights) = stage.judge(&mut validator).await;
+    let report = judged(&window.report, &honest);
+    assert!(report.rejections().next().is_none());
+    assert_eq!(report.tally.accepted, 0);
+    assert_eq!(weights, WeightsSet::Nobody);
+
+    // The next window is judged as if nothing had happened.
+    stage.mine(&mut miner).await;
+    let (window, weights) = stage.judge(&mut validator).await;
+    assert_eq!(judged(&window.report, &honest).tally.accepted, 32);
+    assert!(matches!(weights, WeightsSet::Set { .. }));
+}
+
+#[tokio::test]
+async fn a_restarted_validator_remembers_and_judges_no_window_twice() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    stage.register(HONEST, false);
+    stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model.clone(), None);
+    stage.mine(&mut miner).await;
+    let first = stage.judge(&mut stage.validator(VALIDATOR, model.clone(), reports.path())).await;
+
+    // A window without a file: the memory of the first one still earns weight.
+    let (second, weights) = stage.judge(&mut stage.validator(VALIDATOR, model, reports.path())).await;
+    assert_eq!((first.0.report.window, second.report.window), (WindowStart(0), WindowStart(8)));
+    match (first.1, weights) {
+        (WeightsSet::Set { row: before, .. }, WeightsSet::Set { row: after, .. }) => {
+            assert_eq!(before, after)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_memory_is_named_at_start() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    stage.register(VALIDATOR, true);
+    std::fs::write(reports.path().join("window-0.json"), "{").unwrap();
+    let model = stage.model(&[]).await;
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        stage.validator(VALIDATOR, model, reports.path());
+    }));
+    let message = *failed.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("window-0.json"), "{message}");
+}
+
+#[tokio::test]
+async fn a_miner_keeps_back_what_a_validator_would_refuse() {
+    let stage = Stage::new();
+    let hotkey = stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    let broken = Liar { model: model.clone(), habit: Habit::OtherKeys };
+    let mined = stage.mine(&mut stage.miner(HONEST, broken, Some(model))).await;
+    assert!(matches!(mined.upload, Upload::KeptBack));
+    assert!(mined.self_check.unwrap().rejections().count() > 0);
+    assert_eq!(stage.shelf.peek(&key(hotkey, 0)), None);
+}
+
+#[tokio::test]
+async fn without_its_beacon_a_window_is_waited_for_and_not_invented() {
+    let stage = Stage::new();
+    stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    // The round that seeds window 0.
+    stage.beacon.withhold(2);
+    let mined = stage.mine(&mut stage.miner(HONEST, model, None)).await;
+    assert_eq!(mined.window, WindowStart(8));
+}
+
+#[tokio::test]
+async fn chain_trouble_is_a_fault_that_passes() {
+    let stage = Stage::new();
+    stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model, None);
+    stage.chain.trouble().fail(1);
+    let fault = miner.step().await.unwrap_err();
+    assert_eq!(fault.retry, Retry::Later);
+    assert!(matches!(stage.mine(&mut miner).await.upload, Upload::Stored { .. }));
+}
+
+#[tokio::test]
+async fn a_shelf_that_fails_costs_the_window_and_says_so() {
+    let stage = Stage::new();
+    let hotkey = stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model, None);
+    stage.shelf.trouble().fail(1);
+    let fault = stage
+        .play(async {
+            loop {
+                match miner.step().await {
+                    Ok(Some(mined)) => panic!("{mined:?}"),
+                    Ok(None) => {}
+                    Err(fault) => return fault,
+                }
+            }
+        })
+        .await;
+    assert!(fault.doing.contains(&hotkey.to_string()), "{fault:?}");
+    let absent = stage.shelf.fetch(&key(hotkey, 0), 1 << 20).await.unwrap();
+    assert_eq!(absent, grail_ports::shelf::Fetch::Absent);
+}
