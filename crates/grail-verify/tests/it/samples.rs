@@ -77,3 +77,35 @@ fn every_good_file_is_accepted_with_its_report() {
         assert_eq!(report, **expected, "{}", path.display());
     }
 }
+
+/// The reference page, made of what the court says of the first sample of each code.
+fn page() -> String {
+    let mut page = String::from(
+        "# Rejection codes\n\n\
+         Each code is stable.\n\
+         The sentence is what the court says of a sample in `fixtures/windows/bad/`; measured values and places differ from case to case.\n\
+         Codes down to `logprob-positive` refuse the whole file, those after it one rollout and with it its group.\n\n\
+         | code | what the court says |\n|---|---|\n",
+    );
+    for code in ALL_CODES {
+        let samples = inside(&folder("bad").join(code));
+        let sample =
+            Sample::read(samples.first().expect("every code has a sample")).expect("samples can be read");
+        let report = verify(&sample);
+        let (_, rejection) = report.rejections().find(|(_, r)| r.code() == *code).expect("it is refused so");
+        page += &format!("| `{code}` | {} |\n", rejection.explain().replace('|', "\\|"));
+    }
+    page
+}
+
+/// Written anew with `GRAIL_WRITE_DOCS=1 cargo test -p grail-verify --test it reference_page`.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "whoever runs the test asks for the page to be written")]
+fn the_reference_page_says_what_the_court_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/rejections.md");
+    if std::env::var_os("GRAIL_WRITE_DOCS").is_some() {
+        fs::write(&path, page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/reference/rejections.md is not what the court says; write it anew");
+}
