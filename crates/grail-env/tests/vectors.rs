@@ -12,7 +12,7 @@ fn fixture(path: &str) -> Vec<u8> {
 }
 
 fn vectors(name: &str) -> Value {
-    serde_json::from_slice(&fixture(&format!("vectors/env/{name}.json"))).unwrap()
+    serde_json::from_slice(&fixture(&format!("vectors/env/{name}"))).unwrap()
 }
 
 fn cases(file: &Value, at_least: usize) -> &[Value] {
@@ -39,7 +39,7 @@ fn messages(problem: &Problem) -> Value {
 
 #[test]
 fn formulas_of_seeds_are_as_recorded() {
-    let file = vectors("sat");
+    let file = vectors("sat.json");
     assert_eq!(file["env_id"], Environment::Sat.id().unwrap().as_str());
     for case in cases(&file, 24) {
         let problem = Environment::Sat.generate(&seed(case)).unwrap();
@@ -67,7 +67,7 @@ fn formulas_of_seeds_are_as_recorded() {
 
 #[test]
 fn rows_of_seeds_are_as_recorded() {
-    let file = vectors("gsm8k");
+    let file = vectors("gsm8k.json");
     let words = words();
     assert_eq!(file["env_id"], words.id().unwrap().as_str());
     for case in cases(&file, 16) {
@@ -81,7 +81,7 @@ fn rows_of_seeds_are_as_recorded() {
 
 #[test]
 fn verdicts_on_completions_are_as_recorded() {
-    let file = vectors("verdicts");
+    let file = vectors("verdicts.json");
     assert_eq!(file["components"], json!(Component::ALL.map(Component::name)));
     let words = words();
     for case in cases(&file, 90) {
