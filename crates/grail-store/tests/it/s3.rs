@@ -13,7 +13,7 @@ use grail_store::{
     Bucket, CommittedDirectory, Endpoint, Location, ReadCredentials, StoreError, Transfer, WriteCredentials,
 };
 use grail_testkit::doors::{MemChain, conformance};
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 #[tokio::test]
 async fn an_s3_bucket_keeps_the_promises_of_the_door() {
@@ -43,25 +43,23 @@ async fn objects_in_many_parts_arrive_whole() {
 async fn an_upload_that_fails_is_taken_back() {
     let server = start().await;
     let parts = Transfer { part_bytes: 5 << 20, ..transfer() };
-    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &write_pair(), parts).unwrap();
-    // A file in the place of the folder that the object belongs into.
-    fs::write(server.dir.path().join(BUCKET).join("windows"), "in the way").unwrap();
+    let interrupted = WriteCredentials::new("interrupted", "interrupted-secret").unwrap();
+    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &interrupted, parts).unwrap();
     let fault = bucket.put(&key(1), Bytes::from(vec![1; 6 << 20])).await.unwrap_err();
-    assert_eq!(fault.retry, Retry::Later, "{fault:?}");
-    // The abort runs behind the caller's back; once it did, the server holds no part and no upload.
-    let parts_left = || {
-        fs::read_dir(server.dir.path())
-            .unwrap()
-            .filter(|entry| {
-                let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
-                name.starts_with(".upload")
-            })
-            .count()
+    assert!(matches!(cause(&fault), StoreError::AccessDenied { .. }), "{fault:?}");
+    let uploads = || {
+        let entries = fs::read_dir(server.dir.path()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b".upload"))
     };
-    while parts_left() > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(parts_left(), 0);
+    assert!(uploads().count() > 0, "the parts had arrived, and taking them back has only begun");
+    // It goes on behind the caller's back.
+    let gone = async {
+        while uploads().count() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), gone).await.expect("the parts are taken back");
+    assert_eq!(bucket.fetch(&key(1), 10).await.unwrap(), Fetch::Absent);
 }
 
 #[tokio::test]

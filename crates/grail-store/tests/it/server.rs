@@ -37,6 +37,8 @@ impl S3Access for ReadersOnlyRead {
         let operation = cx.s3_op().name().to_owned();
         match cx.credentials().map(|credentials| credentials.access_key.as_str()) {
             Some("writer") => Ok(()),
+            // Breaks off each upload in parts just before its end.
+            Some("interrupted") if operation != "CompleteMultipartUpload" => Ok(()),
             Some(_) if ["GetObject", "HeadObject"].contains(&operation.as_str()) => Ok(()),
             _ => Err(s3_error!(AccessDenied)),
         }
@@ -51,7 +53,7 @@ pub(crate) fn write_pair() -> WriteCredentials {
     WriteCredentials::new("writer", "writer-secret").unwrap()
 }
 
-/// Small parts, so that a test's object has many; no repetitions, so that failures come as they are.
+/// No repetitions, so that failures come as they are.
 pub(crate) fn transfer() -> Transfer {
     Transfer { retries: 0, ..Transfer::default() }
 }
@@ -72,6 +74,7 @@ pub(crate) async fn start() -> S3Server {
     let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
     let mut auth = SimpleAuth::from_single("writer", "writer-secret");
     auth.register("reader".to_owned(), "reader-secret".into());
+    auth.register("interrupted".to_owned(), "interrupted-secret".into());
     builder.set_auth(auth);
     builder.set_access(ReadersOnlyRead);
     let service = builder.build();
