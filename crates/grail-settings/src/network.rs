@@ -90,7 +90,7 @@ pub fn join(args: &NetworkArgs) -> anyhow::Result<Joined> {
     let door: Arc<dyn Clock> = clock.clone();
     let chain = Arc::new(net.chain(door.clone())?);
     let sources = sources(&net, chain.clone(), door, args.no_drand)?;
-    let shelf = FolderShelf::open(&net.shelf(), Transfer::default())?;
+    let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
     let directory = Arc::new(FolderDirectory::new(shelf.clone()));
     let manifest = read_manifest(&net)?;
     let environments = environments(net.dir())?;

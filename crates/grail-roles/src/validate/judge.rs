@@ -32,7 +32,7 @@ const FETCH_AHEAD: usize = 4;
 /// What the shelf had.
 enum Found {
     Absent,
-    Report(MinerReport),
+    Report(Box<MinerReport>),
     File(Fetched),
 }
 
@@ -58,7 +58,7 @@ impl Validator {
         while let Some((found, neuron)) = fetches.next().await {
             let outcome = match found {
                 Ok(Found::Absent) => Outcome::Absent,
-                Ok(Found::Report(refused)) => Outcome::Judged(Box::new(refused)),
+                Ok(Found::Report(refused)) => Outcome::Judged(refused),
                 Ok(Found::File(file)) => {
                     let judged =
                         self.try_file(context, &neuron, file, deadline, challenge, &environment).await;
@@ -85,7 +85,7 @@ impl Validator {
             Fetch::Found(fetched) => Found::File(fetched),
             Fetch::TooLarge { meta } => {
                 let rejection = oversize(&meta, &LIMITS);
-                Found::Report(MinerReport::refused(context, &neuron.hotkey, rejection, (0, 0)))
+                Found::Report(Box::new(MinerReport::refused(context, &neuron.hotkey, rejection, (0, 0))))
             }
         })
     }

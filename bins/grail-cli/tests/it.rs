@@ -1,0 +1,148 @@
+//! The program as an operator meets it: what it prints, and what it says to mistakes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+fn grail(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_grail")).args(arguments).output().expect("the program was built")
+}
+
+fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(path)
+}
+
+#[track_caller]
+fn works(arguments: &[&str]) -> String {
+    let output = grail(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The program refuses, with exit code 2, and its message holds each of the words.
+#[track_caller]
+fn refuses(arguments: &[&str], words: &[&str]) {
+    let output = grail(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+    for word in words {
+        assert!(error.contains(word), "{arguments:?} says {error:?}, without {word:?}");
+    }
+    assert!(!error.contains("panicked"), "{error}");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A folder that can pass for a model where nobody loads it.
+fn model(dir: &Path) -> PathBuf {
+    let folder = dir.join("model");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("config.json"), "{}").unwrap();
+    folder
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = works(&["--help"]);
+    for command in ["devnet", "inspect", "window", "mine", "validate"] {
+        assert!(help.contains(command), "{help}");
+    }
+}
+
+#[test]
+fn a_network_is_made_looked_at_and_never_made_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (net, model) = (dir.path().join("net"), model(dir.path()));
+    let told = works(&["devnet", "init", text(&net), "--model", text(&model), "--miners", "alice,bob"]);
+    assert!(told.contains("grail-miner run") && told.contains("--key bob"), "{told}");
+    let status = works(&["devnet", "status", text(&net)]);
+    assert!(status.contains("dev-") && status.lines().count() > 4, "{status}");
+    refuses(&["devnet", "init", text(&net), "--model", text(&model)], &["net"]);
+    assert!(net.join("chain.sqlite").exists());
+}
+
+#[test]
+fn seeds_and_problems_can_be_followed_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let (net, model) = (dir.path().join("net"), model(dir.path()));
+    works(&["devnet", "init", text(&net), "--model", text(&model)]);
+    let hotkey = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    let seeds = works(&[
+        "inspect",
+        "seed",
+        "--devnet",
+        text(&net),
+        "--window",
+        "0",
+        "--hotkey",
+        hotkey,
+        "--no-drand",
+    ]);
+    let line = seeds.lines().find(|line| line.starts_with("problem seed")).unwrap();
+    let seed = line.split_whitespace().last().unwrap();
+    let problem = works(&["inspect", "problem", "sat", seed]);
+    assert!(problem.contains("<SOLUTION>"), "{problem}");
+    let rows = fixture("datasets/gsm8k-mini.jsonl");
+    let problem = works(&["inspect", "problem", "gsm8k", seed, "--rows", text(&rows)]);
+    assert!(problem.contains("<SOLUTION>"), "{problem}");
+}
+
+#[test]
+fn window_files_open_in_both_encodings() {
+    let mut seen = 0;
+    for sample in fs::read_dir(fixture("windows/good")).unwrap() {
+        for file in fs::read_dir(sample.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("window.") {
+                seen += 1;
+                let told = works(&["inspect", "window", text(&path)]);
+                assert!(told.contains("hotkey") && told.contains("signed root"), "{told}");
+                let json = works(&["inspect", "window", text(&path), "--json"]);
+                assert!(json.contains("\"rollouts\""));
+            }
+        }
+    }
+    assert!(seen >= 2, "only {seen} good samples");
+}
+
+#[test]
+fn mistakes_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    let model = model(dir.path());
+    let (missing, net) = (path("missing"), path("net"));
+    refuses(
+        &["devnet", "init", text(&net), "--model", text(&missing)],
+        &["missing", "cargo xtask model smollm2"],
+    );
+    refuses(&["devnet", "init", text(&net), "--model", text(&model), "--profile", "main"], &["dev-fast"]);
+    refuses(&["devnet", "init", text(&net), "--model", text(&model), "--miners", "Bad Name"], &["a-z"]);
+    refuses(&["devnet", "init", text(&net), "--model", text(&model), "--max-new-tokens", "5000"], &["1024"]);
+    let rows = path("rows.jsonl");
+    fs::write(&rows, "{\"question\": 1}").unwrap();
+    refuses(&["devnet", "init", text(&net), "--model", text(&model), "--gsm8k", text(&rows)], &["GSM8K"]);
+    assert!(!net.exists(), "a refused network leaves nothing behind");
+    refuses(&["devnet", "status", text(&missing)], &["missing"]);
+    refuses(&["inspect", "window", text(&missing)], &["no file", "missing"]);
+    refuses(&["inspect", "window", text(&rows)], &["rows.jsonl", ".parquet", ".json"]);
+    let cut = path("cut.json");
+    fs::write(&cut, "{\"header\":").unwrap();
+    refuses(&["inspect", "window", text(&cut)], &["cut.json"]);
+    let empty = path("empty.parquet");
+    fs::write(&empty, "").unwrap();
+    refuses(&["inspect", "window", text(&empty)], &["empty.parquet"]);
+    refuses(&["inspect", "problem", "sat", "abc"], &["64 hexadecimal"]);
+    refuses(&["inspect", "problem", "gsm8k", &"0".repeat(64)], &["--rows"]);
+    refuses(&["inspect", "problem", "chess", "00"], &["sat", "gsm8k"]);
+}
+
+#[test]
+fn every_code_is_listed() {
+    assert_eq!(works(&["inspect", "codes"]).lines().count(), grail_verify::ALL_CODES.len());
+}
