@@ -2,8 +2,11 @@
 
 mod choosing;
 mod heads;
+mod learning;
 mod losses;
+mod models;
 mod optimizing;
+mod saving;
 
 use serde_json::Value;
 use std::path::PathBuf;
