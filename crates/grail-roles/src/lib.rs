@@ -16,8 +16,10 @@
 pub mod checkpoint;
 pub mod clock;
 pub mod context;
+mod court;
 pub mod disk;
 pub mod environments;
 pub mod mine;
 pub mod reports;
 pub mod validate;
+mod work;

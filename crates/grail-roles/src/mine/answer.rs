@@ -1,6 +1,7 @@
 //! Answering one group.
 
 use super::Miner;
+use crate::work::{blocking, held};
 use grail_artifact::window::RolloutRecord;
 use grail_env::Environment;
 use grail_ports::{
@@ -13,7 +14,7 @@ use grail_protocol::{
     words::{GroupIndex, RolloutIndex, UnixMillis},
 };
 use grail_verify::{outcome_of, prompt_of};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A group answered and judged by its environment.
 #[derive(Debug)]
@@ -80,8 +81,7 @@ impl Miner {
         let (generator, clock) = (self.generator.clone(), self.clock.clone());
         let mut last_told = clock.now();
         let work = move || {
-            // A panic inside an earlier generation leaves no state behind that the next one would read.
-            let mut generator = generator.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut generator = held(&generator);
             generator.generate(std::slice::from_ref(&request), &rule, &mut |progress| {
                 let now = clock.now();
                 if now.since(last_told) >= 1_000 {
@@ -100,19 +100,4 @@ impl Miner {
             .pop()
             .ok_or_else(|| Fault::plain(Door::Inside, Retry::Never, "the generator answered no group"))
     }
-}
-
-/// Runs work that blocks on a thread of its own; a panic in it is a fault, not the end of the program.
-pub(crate) async fn blocking<T: Send + 'static>(
-    doing: &'static str,
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        Fault::new(Door::Inside, Retry::Later, format!("{doing}: the work broke off"), error)
-    })?
-}
-
-/// A lock that survives a panic of an earlier holder.
-pub(crate) fn held<T>(lock: &Arc<Mutex<T>>) -> std::sync::MutexGuard<'_, T> {
-    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,13 +2,12 @@
 //! eyes, upload.
 
 mod answer;
-pub(crate) use answer::{blocking, held};
 pub mod plan;
 mod window;
 
 pub use window::{MinedWindow, Upload};
 
-use crate::{context::Sources, environments::Environments};
+use crate::{context::Sources, court::Court, environments::Environments};
 use grail_artifact::{manifest::Manifest, window::WindowCodec};
 use grail_ports::{
     Fault, Retry,
@@ -87,7 +86,7 @@ pub struct Miner {
     clock: Arc<dyn Clock>,
     tokenizer: Arc<dyn Tokenize>,
     generator: Arc<Mutex<Box<dyn Generator>>>,
-    oracle: Option<Arc<Mutex<Box<dyn Oracle>>>>,
+    court: Option<Court>,
     environments: Environments,
     manifest: Manifest,
     codec: Arc<dyn WindowCodec>,
@@ -112,13 +111,18 @@ const AFTER_FAULT_MS: u64 = 2_000;
 impl Miner {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        let court = parts.oracle.map(|oracle| Court {
+            oracle: Arc::new(Mutex::new(oracle)),
+            tokenizer: parts.tokenizer.clone(),
+            codec: parts.codec.clone(),
+        });
         Self {
             sources: parts.sources,
             shelf: parts.shelf,
             clock: parts.clock,
             tokenizer: parts.tokenizer,
             generator: Arc::new(Mutex::new(parts.generator)),
-            oracle: parts.oracle.map(|oracle| Arc::new(Mutex::new(oracle))),
+            court,
             environments: parts.environments,
             manifest: parts.manifest,
             codec: parts.codec,

@@ -1,9 +1,7 @@
 //! One window, from its first group to the uploaded file.
 
-use super::{
-    Miner,
-    answer::{AnsweredGroup, blocking, held},
-};
+use super::{Miner, answer::AnsweredGroup};
+use crate::court::Matter;
 use grail_artifact::{
     keys::WindowKey,
     limits::LIMITS,
@@ -19,7 +17,7 @@ use grail_protocol::{
     sign::Signature,
     words::{EnvId, GroupIndex, UnixMillis, WindowStart},
 };
-use grail_verify::{Case, MinerReport, Sampling};
+use grail_verify::{MinerReport, Sampling};
 use std::sync::Arc;
 
 /// What came of a window.
@@ -177,39 +175,25 @@ impl Miner {
         body: bytes::Bytes,
         deadline: UnixMillis,
     ) -> Result<Option<MinerReport>, Fault> {
-        let Some(oracle) = self.oracle.clone() else { return Ok(None) };
+        let Some(court) = self.court.clone() else { return Ok(None) };
         let began = self.clock.now();
         let groups = self.settings.self_check_groups;
-        let sampling = Sampling { all_up_to: groups, share_percent: 0, min: groups, max: groups };
         // Nobody's challenge: which groups are looked at again matters to the miner alone.
         let mut challenge = [0; 32];
         getrandom::fill(&mut challenge).map_err(|error| {
             Fault::plain(Door::Inside, Retry::Later, format!("draw the groups to check: {error}"))
         })?;
-        let (context, hotkey) = (context.clone(), self.hotkey());
-        let (environment, tokenizer, codec) =
-            (environment.clone(), self.tokenizer.clone(), self.codec.clone());
-        let report = blocking("check the own file", move || {
-            let mut oracle = held(&oracle);
-            let size = body.len() as u64;
-            let meta = ObjectMeta { size, stored_at: began, tag: None };
-            let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
-            let case = Case {
-                context: &context,
-                hotkey: &hotkey,
-                deadline,
-                codec: codec.as_ref(),
-                limits: &LIMITS,
-                sampling: &sampling,
-                challenge: &challenge,
-                environment: &environment,
-                tokenizer: tokenizer.as_ref(),
-                vocabulary,
-                context_length,
-            };
-            Ok(grail_verify::verify_file(Fetched { body, meta }, &case, oracle.as_mut(), &mut |_| true))
-        })
-        .await?;
+        let meta = ObjectMeta { size: body.len() as u64, stored_at: began, tag: None };
+        let matter = Matter {
+            context: context.clone(),
+            hotkey: self.hotkey(),
+            file: Fetched { body, meta },
+            deadline,
+            environment: environment.clone(),
+            sampling: Sampling { all_up_to: groups, share_percent: 0, min: groups, max: groups },
+            challenge,
+        };
+        let report = court.judge(matter).await?;
         self.check_time.learn(self.clock.now().since(began));
         Ok(Some(report))
     }

@@ -2,20 +2,18 @@
 
 use super::Validator;
 use crate::{
-    mine::{blocking, held},
+    court::Matter,
     reports::{MinerEntry, Outcome, WindowReport},
 };
 use futures::StreamExt as _;
 use grail_artifact::{keys::WindowKey, limits::LIMITS};
-use grail_env::Environment;
 use grail_ports::{
     Fault,
     chain::Neuron,
     shelf::{Fetch, Fetched},
 };
 use grail_protocol::{seed::WindowContext, words::UnixMillis};
-use grail_verify::{Case, MinerReport, oversize, verify_file};
-use std::sync::Arc;
+use grail_verify::{MinerReport, oversize};
 
 /// A window, judged.
 #[derive(Debug)]
@@ -60,8 +58,20 @@ impl Validator {
                 Ok(Found::Absent) => Outcome::Absent,
                 Ok(Found::Report(refused)) => Outcome::Judged(refused),
                 Ok(Found::File(file)) => {
-                    let judged =
-                        self.try_file(context, &neuron, file, deadline, challenge, &environment).await;
+                    let matter = Matter {
+                        context: context.clone(),
+                        hotkey: neuron.hotkey,
+                        file,
+                        deadline,
+                        environment: environment.clone(),
+                        sampling: self.settings.sampling,
+                        challenge,
+                    };
+                    // A panic in the court leaves this miner undecided, and the window goes on.
+                    let judged = self.court.judge(matter).await.unwrap_or_else(|fault| {
+                        tracing::error!(target: "grail::validate", miner = %neuron.hotkey.short(), fault = %fault.chain(), "the court broke off");
+                        MinerReport::undecided(context, &neuron.hotkey, &fault)
+                    });
                     Outcome::Judged(Box::new(judged))
                 }
                 Err(fault) => {
@@ -78,7 +88,7 @@ impl Validator {
 
     async fn find(&self, context: &WindowContext, neuron: &Neuron) -> Result<Found, Fault> {
         let Some(shelf) = self.directory.shelf_of(&neuron.hotkey).await? else { return Ok(Found::Absent) };
-        let encoding = self.codec.encoding();
+        let encoding = self.court.codec.encoding();
         let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding };
         Ok(match shelf.fetch(&key, LIMITS.file_bytes).await? {
             Fetch::Absent => Found::Absent,
@@ -88,52 +98,6 @@ impl Validator {
                 Found::Report(Box::new(MinerReport::refused(context, &neuron.hotkey, rejection, (0, 0))))
             }
         })
-    }
-
-    /// The court, on a thread that may block. A panic in it leaves the miner undecided.
-    async fn try_file(
-        &self,
-        context: &WindowContext,
-        neuron: &Neuron,
-        file: Fetched,
-        deadline: UnixMillis,
-        challenge: [u8; 32],
-        environment: &Arc<Environment>,
-    ) -> MinerReport {
-        let (hotkey, owned) = (neuron.hotkey, context.clone());
-        let (oracle, tokenizer, codec) = (self.oracle.clone(), self.tokenizer.clone(), self.codec.clone());
-        let (environment, sampling) = (environment.clone(), self.settings.sampling);
-        let work = move || {
-            let mut oracle = held(&oracle);
-            let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
-            let case = Case {
-                context: &owned,
-                hotkey: &hotkey,
-                deadline,
-                codec: codec.as_ref(),
-                limits: &LIMITS,
-                sampling: &sampling,
-                challenge: &challenge,
-                environment: &environment,
-                tokenizer: tokenizer.as_ref(),
-                vocabulary,
-                context_length,
-            };
-            Ok(verify_file(file, &case, oracle.as_mut(), &mut |progress| {
-                tracing::info!(
-                    target: "grail::progress",
-                    miner = %hotkey.short(), done = progress.done, of = progress.total, "verifying"
-                );
-                true
-            }))
-        };
-        match blocking("judge a window file", work).await {
-            Ok(report) => report,
-            Err(fault) => {
-                tracing::error!(target: "grail::validate", miner = %hotkey.short(), fault = %fault.chain(), "the court broke off");
-                MinerReport::undecided(context, &hotkey, &fault)
-            }
-        }
     }
 }
 

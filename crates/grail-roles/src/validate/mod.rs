@@ -5,7 +5,7 @@ mod judge;
 mod schedule;
 mod weigh;
 
-use crate::{context::Sources, environments::Environments, reports::ReportFolder};
+use crate::{context::Sources, court::Court, environments::Environments, reports::ReportFolder};
 use grail_artifact::{manifest::Manifest, window::WindowCodec};
 use grail_ports::{
     Fault, Retry,
@@ -77,11 +77,9 @@ pub struct Validator {
     writer: Arc<dyn ChainWrite>,
     directory: Arc<dyn ShelfDirectory>,
     clock: Arc<dyn Clock>,
-    tokenizer: Arc<dyn Tokenize>,
-    oracle: Arc<Mutex<Box<dyn Oracle>>>,
+    court: Court,
     environments: Environments,
     manifest: Manifest,
-    codec: Arc<dyn WindowCodec>,
     reports: ReportFolder,
     settings: Settings,
     history: History,
@@ -146,11 +144,13 @@ impl Validator {
             writer: parts.writer,
             directory: parts.directory,
             clock: parts.clock,
-            tokenizer: parts.tokenizer,
-            oracle: Arc::new(Mutex::new(parts.oracle)),
+            court: Court {
+                oracle: Arc::new(Mutex::new(parts.oracle)),
+                tokenizer: parts.tokenizer,
+                codec: parts.codec,
+            },
             environments: parts.environments,
             manifest: parts.manifest,
-            codec: parts.codec,
             reports: parts.reports,
             settings,
             history,
