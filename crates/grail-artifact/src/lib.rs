@@ -1,5 +1,5 @@
-//! What lies on the shelf, byte for byte: window files, checkpoint manifests, object keys, and the limits that every
-//! reader sets before it spends memory.
+//! What lies on the shelf, byte for byte: window files, checkpoint manifests, deltas of weights, object keys, and the
+//! limits that every reader sets before it spends memory.
 //!
 //! This crate knows formats and digests. It knows no store and no file system, and it judges nobody: a file that can
 //! be read may still be a lie.
@@ -9,7 +9,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod delta;
 pub mod keys;
 pub mod limits;
 pub mod manifest;
+pub mod tensors;
 pub mod window;
