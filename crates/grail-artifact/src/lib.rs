@@ -9,6 +9,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod checkpoint;
 pub mod delta;
 pub mod keys;
 pub mod limits;

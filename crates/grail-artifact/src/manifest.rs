@@ -2,20 +2,30 @@
 //!
 //! A checkpoint's identity is the digest of its manifest, so files, environments, sampling policy and numeric profile
 //! are all part of every window seed.
+//!
+//! Version 1 is the model that a network starts with: whole, and signed by nobody, since it comes with the network.
+//! Version 2 is what a trainer publishes: it has a [`Publication`] with the trainer's signature, and is read through
+//! [`crate::checkpoint::verify_manifest`].
 
+use crate::{
+    checkpoint::{Publication, READY_FILE, is_plain, is_sha256},
+    delta::DELTA_ENDING,
+};
 use grail_protocol::{
     draw::SamplingPolicy,
     hash::Hasher,
     params::Params,
     profile::NumericProfile,
-    words::{CheckpointId, EnvId, WindowStart},
+    words::{CheckpointId, EnvId, Hotkey, WindowStart},
 };
 use serde::{Deserialize, Serialize};
 
 /// File name of the manifest in a checkpoint folder.
 pub const MANIFEST_FILE: &str = "manifest.json";
-/// Version of this format.
+/// Version of the manifest of a model that a network starts with.
 pub const MANIFEST_VERSION: u16 = 1;
+/// Version of a manifest that a trainer publishes.
+pub const PUBLISHED_VERSION: u16 = 2;
 /// Most bytes of a manifest.
 pub const MANIFEST_BYTES: u64 = 1 << 20;
 /// Most files of a checkpoint.
@@ -53,8 +63,17 @@ pub struct Manifest {
     pub max_new_tokens: u32,
     /// Tolerances of the court.
     pub numeric: NumericProfile,
-    /// The files, by name.
+    /// The files, by name: all that the model consists of, whether they travel whole or as deltas.
     pub files: Vec<FileEntry>,
+    /// Who published it, and how; with version 2, and only with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publication: Option<Publication>,
+}
+
+/// Just enough to tell versions apart.
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u16,
 }
 
 /// Why a manifest is refused.
@@ -65,6 +84,48 @@ pub enum ManifestError {
     Malformed {
         /// What the reader stumbled over.
         detail: String,
+    },
+    /// A version that this program does not read.
+    #[error(
+        "the manifest has version {got}, this program reads {MANIFEST_VERSION} and {PUBLISHED_VERSION}; a newer \
+         program may read it"
+    )]
+    UnknownVersion {
+        /// The version.
+        got: u16,
+    },
+    /// No signature, where one is asked for.
+    #[error("the manifest is not signed")]
+    Unsigned,
+    /// A published manifest where the model that a network starts with was expected.
+    #[error(
+        "the manifest was published by {trainer}, expected was the unsigned one of a network's first model"
+    )]
+    Unexpected {
+        /// Who published it.
+        trainer: Hotkey,
+    },
+    /// Published by somebody else.
+    #[error("the manifest names {got} as its trainer, expected is {expected}")]
+    WrongKey {
+        /// Who should have.
+        expected: Hotkey,
+        /// Who did.
+        got: Hotkey,
+    },
+    /// The trainer did not sign this.
+    #[error("the signature on the manifest is not by {trainer}")]
+    BadSignature {
+        /// Whose it should be.
+        trainer: Hotkey,
+    },
+    /// An older manifest, or the same once more.
+    #[error("the manifest has sequence number {got}, {last} was already seen")]
+    OldSequence {
+        /// Its number.
+        got: u64,
+        /// The newest accepted so far.
+        last: u64,
     },
     /// A value outside its range.
     #[error("the manifest's {field} is not usable: {detail}")]
@@ -83,8 +144,13 @@ impl Manifest {
             let detail = format!("{} bytes, at most {MANIFEST_BYTES} are allowed", bytes.len());
             return Err(ManifestError::Malformed { detail });
         }
-        let manifest: Self = serde_json::from_slice(bytes)
-            .map_err(|error| ManifestError::Malformed { detail: error.to_string() })?;
+        let malformed = |error: serde_json::Error| ManifestError::Malformed { detail: error.to_string() };
+        // A later version may hold anything, so the version is looked at before the rest.
+        let VersionOnly { version } = serde_json::from_slice(bytes).map_err(malformed)?;
+        if ![MANIFEST_VERSION, PUBLISHED_VERSION].contains(&version) {
+            return Err(ManifestError::UnknownVersion { got: version });
+        }
+        let manifest: Self = serde_json::from_slice(bytes).map_err(malformed)?;
         manifest.check(params)?;
         Ok(manifest)
     }
@@ -98,8 +164,13 @@ impl Manifest {
     /// Checks every range. Names must be plain, sorted and distinct.
     pub fn check(&self, params: &Params) -> Result<(), ManifestError> {
         let refuse = |field, detail: String| Err(ManifestError::Field { field, detail });
-        if self.version != MANIFEST_VERSION {
-            return refuse("version", format!("{}, this program reads {MANIFEST_VERSION}", self.version));
+        match (self.version, &self.publication) {
+            (MANIFEST_VERSION, None) => {}
+            (PUBLISHED_VERSION, Some(publication)) => publication.check(self.window, &self.files)?,
+            (MANIFEST_VERSION | PUBLISHED_VERSION, _) => {
+                return refuse("version", format!("{} does not go with what it holds", self.version));
+            }
+            (got, _) => return Err(ManifestError::UnknownVersion { got }),
         }
         if self.environments.is_empty() || self.environments.len() > MOST_ENVIRONMENTS {
             return refuse("environments", format!("{} of them", self.environments.len()));
@@ -117,15 +188,14 @@ impl Manifest {
             return refuse("files", format!("{} of them", self.files.len()));
         }
         for file in &self.files {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            let length = file.name.len();
-            if length == 0 || length > 128 || file.name.starts_with('.') || !file.name.chars().all(plain) {
+            if !is_plain(&file.name) {
                 return refuse("files", format!("the name {:?} is not a plain file name", file.name));
             }
-            if file.name == MANIFEST_FILE {
-                return refuse("files", "the manifest cannot list itself".into());
+            if [MANIFEST_FILE, READY_FILE].contains(&file.name.as_str()) || file.name.ends_with(DELTA_ENDING)
+            {
+                return refuse("files", format!("the name {} has a meaning of its own", file.name));
             }
-            if file.sha256.len() != 64 || !file.sha256.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')) {
+            if !is_sha256(&file.sha256) {
                 return refuse(
                     "files",
                     format!("the digest of {} is not 64 lower-case hex digits", file.name),
@@ -139,7 +209,9 @@ impl Manifest {
     }
 
     /// The checkpoint's identity: `H("grail/1 checkpoint", version, window, sequence, environments, temperature bits,
-    /// top-p bits, cap, profile, then name, size and digest of each file)`, numbers as eight little-endian bytes.
+    /// top-p bits, cap, profile, then name, size and digest of each file)`, numbers as eight little-endian bytes. With
+    /// version 2 follow: kind (`full`, `delta`); `no step`, or `step`, base, base window, number of deltas, and name of
+    /// what it makes, size and digest of each; tensor root; digest of windows; trainer. The signature is no part of it.
     pub fn id(&self) -> CheckpointId {
         let mut hasher = Hasher::new("grail/1 checkpoint");
         let number = |hasher: &mut Hasher, n: u64| hasher.field(&n.to_le_bytes());
@@ -158,6 +230,9 @@ impl Manifest {
             hasher.field(file.name.as_bytes());
             number(&mut hasher, file.size);
             hasher.field(file.sha256.as_bytes());
+        }
+        if let Some(publication) = &self.publication {
+            publication.add_to(&mut hasher);
         }
         CheckpointId::from_bytes(hasher.finish())
     }
@@ -187,6 +262,7 @@ mod tests {
             max_new_tokens: 128,
             numeric: NumericProfile::StrictF32,
             files: vec![file("config.json"), file("model.safetensors")],
+            publication: None,
         }
     }
 
@@ -222,8 +298,10 @@ mod tests {
     #[test]
     fn bad_values_are_named() {
         type Change = fn(&mut Manifest);
-        let changes: [(&str, Change); 9] = [
-            ("version", |m| m.version = 2),
+        let changes: [(&str, Change); 11] = [
+            ("version", |m| m.version = PUBLISHED_VERSION),
+            ("files", |m| m.files[1].name = "model.safetensors.delta".into()),
+            ("files", |m| m.files[0].name = "READY".into()),
             ("environments", |m| m.environments.clear()),
             ("policy", |m| m.policy.top_p = 2.0),
             ("max_new_tokens", |m| m.max_new_tokens = 4_096),

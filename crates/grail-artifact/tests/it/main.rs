@@ -1,4 +1,5 @@
 //! The public face: digests and identities against the files that pin them.
 
+mod python;
 mod topics;
 mod vectors;
