@@ -1,14 +1,15 @@
 //! The doors: every trait through which a role reaches the world or the model.
 //!
-//! World doors ([`chain`], [`beacon`], [`shelf`], [`clock`]) are async and answer with a [`Fault`] when they could
-//! not do their work; absence is `Ok(None)`, and bad data of a stranger is neither. Model doors ([`model`]) are
-//! synchronous and batched, and are called from a thread that may block.
+//! World doors ([`chain`], [`beacon`], [`shelf`], [`checkpoint`], [`clock`]) are async and answer with a [`Fault`] when
+//! they could not do their work; absence is `Ok(None)`, and bad data of a stranger is neither. Model doors ([`model`])
+//! are synchronous and batched, and are called from a thread that may block.
 //!
 //! This crate implements none of them. Edges do, and `grail-testkit` holds for each door a fake and a conformance
 //! suite that fakes and edges pass alike.
 
 pub mod beacon;
 pub mod chain;
+pub mod checkpoint;
 pub mod clock;
 mod fault;
 pub mod model;

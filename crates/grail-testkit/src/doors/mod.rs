@@ -6,6 +6,7 @@
 
 mod beacon;
 mod chain;
+mod checkpoints;
 mod clock;
 pub mod conformance;
 mod shelf;
@@ -15,6 +16,7 @@ mod trouble;
 
 pub use beacon::FakeBeacon;
 pub use chain::{MemChain, MemSigner};
+pub use checkpoints::MemCheckpoints;
 pub use clock::ManualClock;
 pub use shelf::{MemDirectory, MemShelf};
 pub use trouble::Trouble;

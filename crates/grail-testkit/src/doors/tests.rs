@@ -163,3 +163,11 @@ async fn a_directory_knows_own_shelves_and_the_shared_one() {
     assert_eq!(own.keys().iter().map(|key| key.hotkey).collect::<Vec<_>>(), [alice]);
     assert_eq!(shared.keys().iter().map(|key| key.hotkey).collect::<Vec<_>>(), [bob]);
 }
+
+#[tokio::test]
+async fn the_memory_checkpoints_keep_the_promises_of_their_door() {
+    // Any file of known bytes will do; this one is at hand wherever the test is.
+    let content = include_bytes!("tests.rs");
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doors/tests.rs");
+    conformance::checkpoints(&super::MemCheckpoints::default(), &file, content).await;
+}

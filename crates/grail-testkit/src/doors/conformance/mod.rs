@@ -2,8 +2,10 @@
 
 mod beacon;
 mod chain;
+mod checkpoints;
 mod shelf;
 
 pub use beacon::beacon;
 pub use chain::{ChainStage, chain};
+pub use checkpoints::checkpoints;
 pub use shelf::shelf;
