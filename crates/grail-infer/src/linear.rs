@@ -55,9 +55,10 @@ impl Kernels {
         Ok(Linear { packed: self.packed.clone(), weight, bias })
     }
 
-    /// A tensor of its own on the device, in the model's type.
+    /// A tensor on the device in the model's type: itself when it is that already, and no view of a file.
     pub(crate) fn place(&self, tensor: &Tensor) -> Result<Tensor, LoadError> {
-        Ok(tensor.f_to_device_(self.device, self.kind, false, true).named("place a weight", &[tensor])?)
+        let copy = self.device == Device::Cpu;
+        Ok(tensor.f_to_device_(self.device, self.kind, false, copy).named("place a weight", &[tensor])?)
     }
 }
 

@@ -57,11 +57,15 @@ impl Network {
             }
         }
         let table = [config.vocabulary, config.hidden];
-        let mapped = weights.map(embed_name, &table)?;
-        let embedding = if device == Device::Cpu { mapped } else { kernels.place(&mapped)? };
-        let head = match config.tied {
-            true => kernels.linear(&embedding, None)?,
-            false => kernels.linear(&weights.map(head_name, &table)?, None)?,
+        let embedding = match device {
+            Device::Cpu => weights.map(embed_name, &table)?,
+            _ => kernels.place(&weights.map(embed_name, &table)?)?,
+        };
+        let head = match (config.tied, device) {
+            // A second map, so that the pages which packing touches are given back at once.
+            (true, Device::Cpu) => kernels.linear(&weights.map(embed_name, &table)?, None)?,
+            (true, _) => kernels.linear(&embedding, None)?,
+            (false, _) => kernels.linear(&weights.map(head_name, &table)?, None)?,
         };
         let layers = (0..config.layers)
             .map(|index| {

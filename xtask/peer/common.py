@@ -1,0 +1,37 @@
+"""What both peers share: arguments, the model, and the prompt that our own measurement uses."""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+
+GREEDY = Path(__file__).resolve().parents[2] / "fixtures/vectors/smollm2/greedy.json"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", help="Hugging Face folder")
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--prompt", type=int, default=150)
+    parser.add_argument("--new", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--runs", type=int, default=3)
+    return parser.parse_args()
+
+
+def prompt(count: int) -> list[int]:
+    """The first tokens of the recorded prompts and continuations, one after another, as often as needed."""
+    cases = json.loads(GREEDY.read_text())["cases"]
+    tokens = [token for case in cases for token in case["prompt"] + case["continuation"]]
+    return (tokens * (count // len(tokens) + 1))[:count]
+
+
+def load(args: argparse.Namespace):
+    torch.set_num_threads(args.threads)
+    return AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32).eval()
+
+
+def report(args: argparse.Namespace, **values) -> None:
+    print(json.dumps({"torch": torch.__version__, "threads": args.threads, "rows": args.rows, **values}, indent=2))
