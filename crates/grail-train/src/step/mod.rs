@@ -1,170 +1,25 @@
 //! One optimizer step: from judged rollouts, or from texts, to moved weights.
 
+mod data;
 mod rows;
+mod settings;
+
+pub use data::{Example, Group, Outcome, Progress, Report, Rollout};
+pub use settings::{Averaging, LearnerSettings};
 
 use crate::{
     advantage::clip_to_percentile,
-    error::{Doing, TrainError, unusable, within},
+    error::{Doing, TrainError, unusable},
     gradients::Gradients,
     head::Measured,
-    loss::{AdaptiveKl, AdaptiveKlSettings, Divisors, Figures, LossSettings},
-    model::{Layout, Model, Prompted, Recompute},
-    optimizer::{AdamW, AdamWSettings, Update},
+    loss::{AdaptiveKl, Divisors, Figures},
+    model::{Layout, Model, Prompted},
+    optimizer::{AdamW, Update},
     pack::pack,
-    schedule::Schedule,
 };
 use grail_protocol::words::TokenId;
 use rows::Padding;
-use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
-
-/// A group to learn from: accepted rollouts of one prompt.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Group {
-    /// The prompt.
-    pub prompt: Vec<TokenId>,
-    /// Its rollouts.
-    pub rollouts: Vec<Rollout>,
-}
-
-/// A rollout to learn from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rollout {
-    /// The completion, with its end token when it has one.
-    pub completion: Vec<TokenId>,
-    /// Log-probability of each token by the model that wrote it, nats.
-    pub behaviour: Vec<f32>,
-    /// How much better than its group.
-    pub advantage: f64,
-}
-
-/// A text to learn by heart.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    /// What is given.
-    pub prompt: Vec<TokenId>,
-    /// What should follow.
-    pub completion: Vec<TokenId>,
-}
-
-/// Over what sums are averaged when a step is cut into micro-batches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Averaging {
-    /// Over the step: cutting it differently changes nothing but rounding.
-    #[default]
-    Step,
-    /// Over each micro-batch, weighted by its share of completions, as the Python trainer does.
-    MicroBatch,
-}
-
-/// Everything that can be chosen about a run's steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LearnerSettings {
-    /// The loss.
-    pub loss: LossSettings,
-    /// The KL term's coefficient; matters only where steps are given a reference model.
-    pub kl: AdaptiveKlSettings,
-    /// The optimizer.
-    pub optimizer: AdamWSettings,
-    /// The learning rate.
-    pub schedule: Schedule,
-    /// Most tokens computed at once; 1 to 16,777,216. A longer sequence has a micro-batch of its own.
-    pub token_budget: usize,
-    /// Rows whose logits exist at once; 1 to 1,048,576.
-    pub head_chunk: usize,
-    /// What passes keep.
-    pub recompute: Recompute,
-    /// Over what sums are averaged.
-    pub averaging: Averaging,
-    /// Completion length that Dr.GRPO divides by; 0 takes the longest of the step, up to 16,777,216.
-    pub full_length: usize,
-    /// Advantages of a step are cut to this percentile of their magnitudes; 0 to 100, both ends switch it off.
-    pub advantage_percentile: f64,
-    /// Steps in a row without a finite loss and gradient after which training stops; 1 to 1,000.
-    pub most_skipped: u32,
-}
-
-impl Default for LearnerSettings {
-    fn default() -> Self {
-        Self {
-            loss: LossSettings::default(),
-            kl: AdaptiveKlSettings::default(),
-            optimizer: AdamWSettings::default(),
-            schedule: Schedule::default(),
-            token_budget: 8_192,
-            head_chunk: 256,
-            recompute: Recompute::Nothing,
-            averaging: Averaging::Step,
-            full_length: 0,
-            advantage_percentile: 99.0,
-            most_skipped: 3,
-        }
-    }
-}
-
-impl LearnerSettings {
-    /// Checks every range.
-    ///
-    /// Errors: [`TrainError::Setting`] with the first that does not hold.
-    pub fn check(&self) -> Result<(), TrainError> {
-        self.loss.check()?;
-        self.kl.check()?;
-        self.optimizer.check()?;
-        self.schedule.check()?;
-        within("token_budget", self.token_budget as f64, (1.0, 16_777_216.0), "1 to 16,777,216")?;
-        within("head_chunk", self.head_chunk as f64, (1.0, 1_048_576.0), "1 to 1,048,576")?;
-        within("full_length", self.full_length as f64, (0.0, 16_777_216.0), "0 to 16,777,216")?;
-        within("advantage_percentile", self.advantage_percentile, (0.0, 100.0), "0 to 100")?;
-        within("most_skipped", f64::from(self.most_skipped), (1.0, 1_000.0), "1 to 1,000")
-    }
-}
-
-/// What came of a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
-    /// The weights moved; with the gradient's norm before clipping.
-    Learned {
-        /// Global L2 norm.
-        norm: f64,
-    },
-    /// A loss was not finite; nothing moved.
-    LossNotFinite,
-    /// The gradient was not finite; nothing moved.
-    GradientNotFinite,
-}
-
-/// Figures of a step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Report {
-    /// What came of it.
-    pub outcome: Outcome,
-    /// Losses, ratios, KL, entropy.
-    pub figures: Figures,
-    /// Learning rate used.
-    pub rate: f64,
-    /// KL coefficient used.
-    pub kl_coefficient: f64,
-    /// Micro-batches.
-    pub micro_batches: usize,
-    /// Tokens that went through the model; a prompt counts once for the rollouts that share it.
-    pub tokens_computed: usize,
-}
-
-/// Where a run stands, beside weights and moments; what a saved state must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Progress {
-    /// Steps that moved the weights.
-    pub steps: u64,
-    /// The KL coefficient.
-    pub kl_coefficient: f64,
-    /// Steps skipped, in all.
-    pub skipped: u64,
-    /// Steps skipped since the last that moved the weights.
-    pub skipped_in_row: u32,
-}
 
 /// A model in training.
 #[derive(Debug)]

@@ -233,6 +233,28 @@ fn steps_make_what_was_good_more_likely() {
 }
 
 #[test]
+fn sixteen_bit_weights_learn_through_their_masters() {
+    for lora in [None, Some(Lora { rank: 4, ..Lora::default() })] {
+        let folder = fixtures().join("models/hf/qwen2");
+        let model = Model::load(&folder, (Kind::BFloat16, Device::Cpu), lora.as_ref()).unwrap();
+        let schedule = Schedule { rate: 1e-3, warmup: 0, ..Schedule::default() };
+        let settings =
+            LearnerSettings { schedule, recompute: Recompute::Layers, ..LearnerSettings::default() };
+        let mut learner = Learner::new(model, settings).unwrap();
+        let examples = [Example { prompt: vec![5, 6], completion: vec![7, 8, 9] }];
+        let first = learner.supervise(&examples).unwrap().figures.loss();
+        let last = (0..20).map(|_| learner.supervise(&examples).unwrap().figures.loss()).last().unwrap();
+        assert!(last < first, "{last} after {first}");
+        for (parameter, (name, master)) in
+            learner.model().parameters().iter().zip(learner.optimizer().masters())
+        {
+            assert_eq!((parameter.name.as_str(), master.kind()), (name, Kind::Float));
+            assert!(parameter.tensor.equal(&master.to_kind(Kind::BFloat16)));
+        }
+    }
+}
+
+#[test]
 fn the_kl_coefficient_adapts_while_training() {
     let reference = Model::fresh(tiny("qwen2", None).shape().clone(), CPU, 4).unwrap();
     let mut learner = learner(None, |settings| settings.kl.target = 1e-6);
