@@ -1,4 +1,4 @@
-use crate::{ReadCredentials, StoreError, Transfer, WriteCredentials};
+use crate::{ReadCredentials, StoreError, Transfer, WriteCredentials, checkpoint::ObjectCheckpoints};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
@@ -115,6 +115,13 @@ impl Bucket {
         let url = location.url()?;
         let writer = client(location, &url, write.access_key_id(), write.secret(), transfer)?;
         Ok(Self { writer: Some(Arc::new(writer)), ..Self::open(location, read, transfer)? })
+    }
+
+    /// The same bucket as a shelf for checkpoints, with the same credentials.
+    pub fn checkpoints(&self) -> ObjectCheckpoints {
+        let reader: Arc<dyn ObjectStore> = self.reader.clone();
+        let writer = self.writer.clone().map(|writer| writer as Arc<dyn ObjectStore>);
+        ObjectCheckpoints::new(reader, writer, self.place.clone(), self.transfer)
     }
 
     fn named(&self, error: object_store::Error) -> StoreError {

@@ -10,6 +10,7 @@
 )]
 
 mod bucket;
+pub mod checkpoint;
 mod credentials;
 mod directory;
 mod error;

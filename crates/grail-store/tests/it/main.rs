@@ -1,5 +1,6 @@
 //! Shelves as their users meet them: a folder, a real S3 server, and servers that misbehave.
 
+mod checkpoint;
 mod folder;
 mod liars;
 mod s3;

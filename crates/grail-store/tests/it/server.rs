@@ -39,7 +39,7 @@ impl S3Access for ReadersOnlyRead {
             Some("writer") => Ok(()),
             // Breaks off each upload in parts just before its end.
             Some("interrupted") if operation != "CompleteMultipartUpload" => Ok(()),
-            Some(_) if ["GetObject", "HeadObject"].contains(&operation.as_str()) => Ok(()),
+            Some(_) if ["GetObject", "HeadObject", "ListObjectsV2"].contains(&operation.as_str()) => Ok(()),
             _ => Err(s3_error!(AccessDenied)),
         }
     }

@@ -1,0 +1,353 @@
+use super::{
+    cache::{Cache, LocalCheckpoint},
+    download::{Meter, Ranges, Tell, Wanted, blocking, download},
+    error::{Refusal, Stop},
+    files::{apply_deltas, disk, is_entry, link_or_copy, tensor_root},
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use grail_artifact::{
+    checkpoint::{DeltaFile, FileName, Inventory, Kind, Place, Readiness, Step, Trust, verify_manifest},
+    delta::Options,
+    manifest::{FileEntry, MANIFEST_BYTES, Manifest, ManifestError},
+    tensors::TensorError,
+};
+use grail_ports::{Fault, checkpoint::CheckpointShelf};
+use grail_protocol::{
+    params::Params,
+    words::{CheckpointId, Hotkey, WindowStart},
+};
+use std::{path::Path, sync::Arc};
+
+/// Bounds on what a consumer takes, and how it fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of a checkpoint, deltas on the way included.
+    pub checkpoint_bytes: u64,
+    /// Most deltas in a row.
+    pub chain: usize,
+    /// Bytes of a request.
+    pub range_bytes: u64,
+    /// Requests under way at once.
+    pub ranges: usize,
+    /// Threads for hashing and for deltas.
+    pub workers: usize,
+}
+
+impl Default for Limits {
+    /// 64 GiB, 32 deltas, 16 MiB a request by fours, one thread.
+    fn default() -> Self {
+        Self { checkpoint_bytes: 64 << 30, chain: 32, range_bytes: 16 << 20, ranges: 4, workers: 1 }
+    }
+}
+
+/// What following the shelf came to.
+#[derive(Debug)]
+pub struct Followed {
+    /// The checkpoint to use: a new one, or the one that was in use. `None` when there never was one.
+    pub current: Option<LocalCheckpoint>,
+    /// Whether it is new.
+    pub is_new: bool,
+    /// Newer ones that were looked at and not taken, newest first.
+    pub refused: Vec<(Place, Refusal)>,
+}
+
+/// Follows one trainer's checkpoints.
+#[derive(Clone)]
+pub struct Consumer {
+    shelf: Arc<dyn CheckpointShelf>,
+    cache: Cache,
+    trainer: Hotkey,
+    params: Params,
+    limits: Limits,
+    genesis: Option<LocalCheckpoint>,
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer")
+            .field("cache", &self.cache)
+            .field("trainer", &self.trainer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Consumer {
+    /// A consumer of what `trainer` signs. `genesis` is the model that the network started with, where it lies here: the
+    /// first delta may lean on it.
+    pub const fn new(
+        shelf: Arc<dyn CheckpointShelf>,
+        cache: Cache,
+        trainer: Hotkey,
+        params: Params,
+        limits: Limits,
+        genesis: Option<LocalCheckpoint>,
+    ) -> Self {
+        Self { shelf, cache, trainer, params, limits, genesis }
+    }
+
+    /// The newest checkpoint that is here: the one in use. Asks nobody.
+    pub fn current(&self) -> Result<Option<LocalCheckpoint>, Fault> {
+        let finished = self.cache.finished(&self.trainer, &self.params)?;
+        Ok(finished.into_iter().next_back().or_else(|| self.genesis.clone()))
+    }
+
+    /// Takes the newest acceptable checkpoint of a window below `before` that is newer than the one in use.
+    ///
+    /// What is not acceptable is named in the answer, and the next older one is tried. Errors: a fault of ours, the store
+    /// out of reach among them; the one in use stays in use, and what was fetched is gone on with next time.
+    pub async fn follow(&self, before: WindowStart, tell: Tell) -> Result<Followed, Fault> {
+        let _lock = self.cache.lock()?;
+        let current = self.current()?;
+        let inventory = Inventory::new(self.shelf.list().await?);
+        let newer = |window: &WindowStart| current.as_ref().is_none_or(|one| *window > one.manifest.window);
+        let windows: Vec<WindowStart> = inventory.ready_before(before).take_while(newer).collect();
+        let mut refused = Vec::new();
+        let unfinished = inventory.places().map(|(place, _)| place).filter(|place| {
+            matches!(place, Place::Window(window) if *window < before && newer(window))
+                && !inventory.is_ready(*place)
+        });
+        refused.extend(unfinished.map(|place| (place, Refusal::NotReady)));
+        for window in windows {
+            let place = Place::Window(window);
+            match self.take(place, &inventory, current.as_ref(), &tell).await {
+                Ok(local) => {
+                    refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
+                    return Ok(Followed { current: Some(local), is_new: true, refused });
+                }
+                Err(Stop::Refused(refusal)) => {
+                    tracing::warn!(%place, error = &refusal as &dyn std::error::Error, "checkpoint refused");
+                    refused.push((place, refusal));
+                }
+                Err(Stop::Fault(fault)) => return Err(fault),
+            }
+        }
+        refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
+        Ok(Followed { current, is_new: false, refused })
+    }
+
+    async fn take(
+        &self,
+        place: Place,
+        inventory: &Inventory,
+        current: Option<&LocalCheckpoint>,
+        tell: &Tell,
+    ) -> Result<LocalCheckpoint, Stop> {
+        let last = current.map(|one| one.manifest.sequence);
+        let manifest = self.manifest(place, inventory, last).await?;
+        self.obtain(place, manifest, inventory, self.limits.chain, tell).await
+    }
+
+    /// Reads a manifest and everything that says whether to go on; no file of the checkpoint is touched.
+    async fn manifest(
+        &self,
+        place: Place,
+        inventory: &Inventory,
+        last_sequence: Option<u64>,
+    ) -> Result<Manifest, Stop> {
+        if !inventory.is_ready(place) {
+            return Err(Refusal::NotReady.into());
+        }
+        let small = async |name: FileName, most: u64| -> Result<Vec<u8>, Stop> {
+            let file = name.to_string();
+            let part = self.shelf.fetch(&place.file(name), 0, most).await?;
+            let part = part.ok_or(Refusal::Gone { file: file.clone() })?;
+            if part.size > most {
+                return Err(Refusal::Size { file, got: part.size, want: most }.into());
+            }
+            Ok(part.body.to_vec())
+        };
+        let json = small(FileName::manifest(), MANIFEST_BYTES).await?;
+        let manifest = verify_manifest(&json, &self.params, Trust::Trainer(&self.trainer), last_sequence)?;
+        if manifest.window != place.window() {
+            return Err(Refusal::WrongPlace { says: manifest.window }.into());
+        }
+        let marker = small(FileName::ready(), 128).await?;
+        if marker != marker_of(&manifest).as_bytes() {
+            return Err(Refusal::ForeignMarker.into());
+        }
+        if let Readiness::Broken { files } = inventory.readiness(place, &manifest) {
+            return Err(Refusal::Broken { files }.into());
+        }
+        let deltas = step_of(&manifest).into_iter().flat_map(|step| &step.deltas).map(|delta| delta.size);
+        let bytes = manifest.files.iter().map(|file| file.size).chain(deltas).fold(0u64, u64::saturating_add);
+        if bytes > self.limits.checkpoint_bytes {
+            return Err(Refusal::TooLarge { got: bytes, most: self.limits.checkpoint_bytes }.into());
+        }
+        Ok(manifest)
+    }
+
+    /// A checkpoint that is here, whichever it is.
+    fn find(&self, id: CheckpointId) -> Result<Option<LocalCheckpoint>, Fault> {
+        let finished = self.cache.finished(&self.trainer, &self.params)?;
+        Ok(finished.into_iter().chain(self.genesis.clone()).find(|one| one.manifest.id() == id))
+    }
+
+    fn obtain<'a>(
+        &'a self,
+        place: Place,
+        manifest: Manifest,
+        inventory: &'a Inventory,
+        chain: usize,
+        tell: &'a Tell,
+    ) -> BoxFuture<'a, Result<LocalCheckpoint, Stop>> {
+        async move {
+            if let Some(local) = self.find(manifest.id())? {
+                return Ok(local);
+            }
+            let full = manifest.publication.as_ref().is_none_or(|publication| publication.kind == Kind::Full);
+            if let Some(step) = step_of(&manifest) {
+                let base = match self.find(step.base)? {
+                    Some(base) => Some(base),
+                    None if full => None,
+                    None => Some(self.base(step, &manifest, inventory, chain, tell).await?),
+                };
+                if let Some(base) = base {
+                    match self.by_step(place, &manifest, step, &base, tell).await {
+                        Err(Stop::Refused(refusal)) if full => {
+                            let error = &refusal as &dyn std::error::Error;
+                            tracing::warn!(%place, error, "delta refused; fetching the whole checkpoint");
+                        }
+                        done => return done,
+                    }
+                }
+            }
+            self.whole(place, &manifest, tell).await
+        }
+        .boxed()
+    }
+
+    /// Fetches the base of a delta, which may be one itself.
+    async fn base(
+        &self,
+        step: &Step,
+        manifest: &Manifest,
+        inventory: &Inventory,
+        chain: usize,
+        tell: &Tell,
+    ) -> Result<LocalCheckpoint, Stop> {
+        let window = step.base_window;
+        let Some(chain) = chain.checked_sub(1) else {
+            return Err(Refusal::ChainTooLong { most: self.limits.chain }.into());
+        };
+        let places = [Place::Window(window), Place::Milestone(window)];
+        let Some(place) = places.into_iter().find(|place| inventory.is_ready(*place)) else {
+            return Err(Refusal::NoBase { window }.into());
+        };
+        let refused = |stop| match stop {
+            Stop::Refused(source) => Refusal::Base { window, source: Box::new(source) }.into(),
+            fault => fault,
+        };
+        let base = self.manifest(place, inventory, None).await.map_err(refused)?;
+        if base.id() != step.base {
+            return Err(Refusal::WrongBase { window, want: step.base, got: base.id() }.into());
+        }
+        if base.sequence >= manifest.sequence {
+            let source = ManifestError::OldSequence { got: manifest.sequence, last: base.sequence };
+            return Err(source.into());
+        }
+        self.obtain(place, base, inventory, chain, tell).await.map_err(refused)
+    }
+
+    /// Every file as it lies on the shelf.
+    async fn whole(&self, place: Place, manifest: &Manifest, tell: &Tell) -> Result<LocalCheckpoint, Stop> {
+        let draft = self.cache.draft(place, manifest.id())?;
+        let total = manifest.files.iter().map(|file| file.size).fold(0, u64::saturating_add);
+        let meter = Meter::new(total, Arc::clone(tell));
+        for file in &manifest.files {
+            self.fetch(place, &draft, &file.name, (file.size, &file.sha256), &meter).await?;
+        }
+        self.finish(place, &draft, manifest).await
+    }
+
+    /// Weights from deltas and a base that is here; other files from the base where it has the same.
+    async fn by_step(
+        &self,
+        place: Place,
+        manifest: &Manifest,
+        step: &Step,
+        base: &LocalCheckpoint,
+        tell: &Tell,
+    ) -> Result<LocalCheckpoint, Stop> {
+        let draft = self.cache.draft(place, manifest.id())?;
+        let of = |file: &FileEntry| step.deltas.iter().find(|delta| delta.makes == file.name);
+        let total = manifest.files.iter().fold(0u64, |total, file| {
+            total.saturating_add(file.size).saturating_add(of(file).map_or(0, |delta| delta.size))
+        });
+        let meter = Meter::new(total, Arc::clone(tell));
+        let mut wanted: Vec<(FileEntry, DeltaFile)> = Vec::new();
+        for file in &manifest.files {
+            let (path, own) = (draft.join(&file.name), file.clone());
+            let there = blocking("look at a file", move || is_entry(&path, own.size, &own.sha256)).await?;
+            if there.map_err(|error| disk("read", &draft, error))? {
+                meter.add(file.size);
+            } else if let Some(delta) = of(file) {
+                self.fetch(place, &draft, &delta.name(), (delta.size, &delta.sha256), &meter).await?;
+                wanted.push((file.clone(), delta.clone()));
+            } else if base.manifest.files.contains(file) {
+                let (from, to) = (base.folder.join(&file.name), draft.join(&file.name));
+                let linked = blocking("copy a file", move || link_or_copy(&from, &to)).await?;
+                linked.map_err(|error| disk("copy to", &draft, error))?;
+                meter.add(file.size);
+            } else {
+                self.fetch(place, &draft, &file.name, (file.size, &file.sha256), &meter).await?;
+            }
+        }
+        if !wanted.is_empty() {
+            let (base, draft, options) = (base.clone(), draft.clone(), self.options());
+            let apply = move || {
+                let base = (base.folder.as_path(), &base.manifest.files[..]);
+                apply_deltas(base, &draft, &wanted, options, &mut |bytes| meter.add(bytes))
+            };
+            blocking("apply deltas", apply).await??;
+        }
+        self.finish(place, &draft, manifest).await
+    }
+
+    async fn fetch(
+        &self,
+        place: Place,
+        draft: &Path,
+        name: &str,
+        (size, sha256): (u64, &str),
+        meter: &Meter,
+    ) -> Result<(), Stop> {
+        // A verified manifest has plain names only.
+        let file =
+            FileName::new(name).map_err(|error| ManifestError::Malformed { detail: error.to_string() })?;
+        let wanted =
+            Wanted { key: place.file(file), path: draft.join(name), size, sha256: sha256.to_owned() };
+        let ranges = Ranges { bytes: self.limits.range_bytes, at_once: self.limits.ranges };
+        download(&self.shelf, &wanted, ranges, meter).await
+    }
+
+    /// Compares the weights with their root, and puts the folder into place.
+    async fn finish(&self, place: Place, draft: &Path, manifest: &Manifest) -> Result<LocalCheckpoint, Stop> {
+        if let Some(publication) = &manifest.publication {
+            let (folder, files, options) = (draft.to_owned(), manifest.files.clone(), self.options());
+            let root = move || tensor_root(&folder, &files, options, &mut |_| {});
+            let got = match blocking("hash the weights", root).await? {
+                Ok(got) => got,
+                Err(TensorError::Read { source }) => return Err(disk("read", draft, source).into()),
+                Err(source) => return Err(Refusal::Tensors { source }.into()),
+            };
+            if got != publication.tensors {
+                return Err(Refusal::Root { got, want: publication.tensors }.into());
+            }
+        }
+        let (cache, draft, manifest) = (self.cache.clone(), draft.to_owned(), manifest.clone());
+        blocking("put a checkpoint into place", move || cache.finish(place, &draft, manifest)).await?
+    }
+
+    fn options(&self) -> Options {
+        Options { workers: self.limits.workers, ..Options::default() }
+    }
+}
+
+fn step_of(manifest: &Manifest) -> Option<&Step> {
+    manifest.publication.as_ref().and_then(|publication| publication.step.as_ref())
+}
+
+/// What the marker of a checkpoint holds: its id and a line feed.
+pub(super) fn marker_of(manifest: &Manifest) -> String {
+    format!("{}\n", manifest.id())
+}

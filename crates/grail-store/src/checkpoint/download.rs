@@ -1,0 +1,199 @@
+use super::{
+    error::{Refusal, Stop},
+    files::{beside, disk, hash_into, is_entry, sync_folder},
+};
+use bytes::Bytes;
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
+use grail_artifact::checkpoint::CheckpointKey;
+use grail_ports::{
+    Door, Fault, Retry,
+    checkpoint::{CheckpointShelf, Part},
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::{self, File},
+    io::{Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// How far a checkpoint is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes fetched, found here, or made from deltas.
+    pub done: u64,
+    /// Bytes altogether.
+    pub total: u64,
+}
+
+/// Is told about progress now and then.
+pub type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Counts bytes and tells.
+#[derive(Clone)]
+pub(super) struct Meter {
+    done: Arc<AtomicU64>,
+    total: u64,
+    tell: Tell,
+}
+
+impl Meter {
+    pub(super) fn new(total: u64, tell: Tell) -> Self {
+        Self { done: Arc::default(), total, tell }
+    }
+
+    pub(super) fn add(&self, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        (self.tell)(Progress { done, total: self.total });
+    }
+}
+
+/// How files are fetched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ranges {
+    /// Bytes of a request.
+    pub(super) bytes: u64,
+    /// Requests under way at once.
+    pub(super) at_once: usize,
+}
+
+/// Work that blocks, on a thread where it may.
+pub(super) async fn blocking<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Fault::new(Door::Inside, Retry::Later, doing.to_owned(), error))
+}
+
+/// What a file must be.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) key: CheckpointKey,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+}
+
+/// Fetches a file to its path, which it gets only when size and digest are right.
+///
+/// Bytes gather in a file that ends in `.partial`. One that an earlier attempt left is read again and gone on with; if the
+/// whole then has a wrong digest, it begins from nothing, once.
+pub(super) async fn download(
+    shelf: &Arc<dyn CheckpointShelf>,
+    wanted: &Wanted,
+    ranges: Ranges,
+    meter: &Meter,
+) -> Result<(), Stop> {
+    let there = {
+        let Wanted { path, size, sha256, .. } = wanted.clone();
+        blocking("look at a file", move || is_entry(&path, size, &sha256)).await?
+    };
+    if there.map_err(|error| disk("read", &wanted.path, error))? {
+        meter.add(wanted.size);
+        return Ok(());
+    }
+    let partial = beside(&wanted.path, ".partial");
+    let mut draft = open(&partial, wanted.size).await?;
+    meter.add(draft.at);
+    loop {
+        let resumed = draft.at > 0;
+        draft = rest(shelf, wanted, ranges, draft, meter).await?;
+        let (got, file) = draft.finish().await?;
+        if got == wanted.sha256 {
+            let (from, to) = (partial.clone(), wanted.path.clone());
+            let named = blocking("name a file", move || {
+                file.sync_all()?;
+                fs::rename(&from, &to)?;
+                to.parent().map_or(Ok(()), sync_folder)
+            });
+            return Ok(named.await?.map_err(|error| disk("write", &wanted.path, error))?);
+        }
+        drop(file);
+        fs::remove_file(&partial).map_err(|error| disk("remove", &partial, error))?;
+        if !resumed {
+            let file = wanted.key.name.to_string();
+            return Err(Refusal::Digest { file, got, want: wanted.sha256.clone() }.into());
+        }
+        tracing::info!(key = %wanted.key, "what an earlier attempt had left was not good; beginning again");
+        draft = open(&partial, wanted.size).await?;
+    }
+}
+
+/// A file under way: what was written is what was hashed.
+struct Draft {
+    path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    at: u64,
+}
+
+impl Draft {
+    fn append(mut self, body: &Bytes) -> std::io::Result<Self> {
+        self.file.write_all(body)?;
+        self.hasher.update(body);
+        self.at += body.len() as u64;
+        Ok(self)
+    }
+
+    async fn finish(self) -> Result<(String, File), Fault> {
+        Ok((hex::encode(self.hasher.finalize()), self.file))
+    }
+}
+
+/// Opens what is there, or nothing, and reads it again; more than the file may have is cut away.
+async fn open(path: &Path, size: u64) -> Result<Draft, Stop> {
+    let own = path.to_owned();
+    let draft = blocking("open a file", move || {
+        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&own)?;
+        if file.metadata()?.len() > size {
+            file.set_len(0)?;
+        }
+        let mut hasher = Sha256::new();
+        let at = hash_into(&mut hasher, &file, size)?;
+        file.seek(SeekFrom::Start(at))?;
+        Ok(Draft { path: own, file, hasher, at })
+    });
+    Ok(draft.await?.map_err(|error| disk("open", path, error))?)
+}
+
+/// Fetches everything from where the draft ends, a few ranges at once, written in order.
+async fn rest(
+    shelf: &Arc<dyn CheckpointShelf>,
+    wanted: &Wanted,
+    ranges: Ranges,
+    mut draft: Draft,
+    meter: &Meter,
+) -> Result<Draft, Stop> {
+    let mut under_way: FuturesOrdered<BoxFuture<'static, (u64, Result<Option<Part>, Fault>)>> =
+        FuturesOrdered::new();
+    let mut next = draft.at;
+    loop {
+        while next < wanted.size && under_way.len() < ranges.at_once.max(1) {
+            let bytes = ranges.bytes.max(1).min(wanted.size - next);
+            let (shelf, key, offset) = (Arc::clone(shelf), wanted.key.clone(), next);
+            let fetch = async move { (bytes, shelf.fetch(&key, offset, bytes).await) };
+            under_way.push_back(fetch.boxed());
+            next += bytes;
+        }
+        let Some((bytes, part)) = under_way.next().await else { return Ok(draft) };
+        let file = || wanted.key.name.to_string();
+        let part = part?.ok_or_else(|| Refusal::Gone { file: file() })?;
+        if part.size != wanted.size {
+            return Err(Refusal::Size { file: file(), got: part.size, want: wanted.size }.into());
+        }
+        if part.body.len() as u64 != bytes {
+            let doing = format!("fetch {}: {} of {bytes} bytes came", wanted.key, part.body.len());
+            return Err(Fault::plain(Door::Shelf, Retry::Later, doing).into());
+        }
+        let path = draft.path.clone();
+        draft = blocking("write a file", move || draft.append(&part.body))
+            .await?
+            .map_err(|error| disk("write", &path, error))?;
+        meter.add(bytes);
+    }
+}
