@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout)]
 
 use grail_protocol::stream::Stream;
-use grail_train::{Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Rollout};
+use grail_train::{Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout};
 use std::{error::Error, fs, path::Path, time::Instant};
 use tch::{Device, Kind};
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut measures = Vec::new();
     for _ in 0..runs {
         let (clock, cpu) = (Instant::now(), cpu_seconds());
-        let report = learner.grpo(std::slice::from_ref(&group), None)?;
+        let report = learner.grpo(std::slice::from_ref(&group), Reference::None)?;
         let (seconds, cpu) = (clock.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         measures.push(serde_json::json!({
             "seconds": seconds,

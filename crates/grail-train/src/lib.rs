@@ -10,15 +10,17 @@
 //! | `step` | a GRPO step, a supervised step |
 //! | `files`, `bundle` | weight files; the state of a run, safe against crashes |
 //! | `filter`, `replay`, `pack` | which groups, from which windows, in which micro-batches |
+//! | `evaluation` | pass@k |
 //!
 //! Only rollouts that the court accepted belong here, with the rewards it derived; this crate does not judge.
 //!
-//! Everything but `advantage`, `filter`, `replay`, `pack` and `schedule` computes with libtorch. Callers must not
+//! Everything but `advantage`, `evaluation`, `filter`, `replay`, `pack` and `schedule` computes with libtorch. Callers must not
 //! hold a guard that switches autograd off.
 
 mod advantage;
 mod bundle;
 mod error;
+mod evaluation;
 mod files;
 mod filter;
 mod gradients;
@@ -37,6 +39,7 @@ mod tests;
 pub use advantage::{Estimator, clip_to_percentile};
 pub use bundle::{newest_state, restore_state, save_state};
 pub use error::TrainError;
+pub use evaluation::pass_at_k;
 pub use files::{Stored, TensorFiles, write_tensors};
 pub use filter::{Choice, FilterSettings, GroupFacts, LeftOut};
 pub use gradients::Gradients;
@@ -50,4 +53,6 @@ pub use optimizer::{AdamW, AdamWSettings, Decay, Parameter, Update};
 pub use pack::pack;
 pub use replay::{Kept, Replay, ReplaySettings};
 pub use schedule::{Decline, Schedule};
-pub use step::{Averaging, Example, Group, Learner, LearnerSettings, Outcome, Progress, Report, Rollout};
+pub use step::{
+    Averaging, Example, Group, Learner, LearnerSettings, Outcome, Progress, Reference, Report, Rollout,
+};

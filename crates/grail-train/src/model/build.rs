@@ -129,7 +129,7 @@ impl Model {
         find: Find<'_>,
     ) -> Result<Self, TrainError> {
         shape.check()?;
-        if !matches!(kind, Kind::Float | Kind::BFloat16 | Kind::Double) {
+        if !matches!(kind, Kind::Float | Kind::BFloat16) {
             return refuse(format!("weights of kind {kind:?} are not trained"));
         }
         if let Some(lora) = lora {

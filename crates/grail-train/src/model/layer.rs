@@ -31,6 +31,13 @@ pub(crate) struct Adapter {
     pub(crate) factor: f64,
 }
 
+/// Whether a pass goes through the adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapters {
+    Used,
+    PassedBy,
+}
+
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) input_norm: Weight,
@@ -46,9 +53,9 @@ pub(crate) struct Layer {
 }
 
 impl Linear {
-    fn apply(&self, x: &Tensor) -> Result<Tensor, TchError> {
+    fn apply(&self, x: &Tensor, use_of: Adapters) -> Result<Tensor, TchError> {
         let y = x.f_linear(&self.weight.tensor, self.bias.as_ref().map(|bias| &bias.tensor))?;
-        let Some(adapter) = &self.adapter else { return Ok(y) };
+        let Some(adapter) = self.adapter.as_ref().filter(|_| use_of == Adapters::Used) else { return Ok(y) };
         let none = None::<&Tensor>;
         let aside = x.f_linear(&adapter.down.tensor, none)?.f_linear(&adapter.up.tensor, none)?;
         y.f_add(&aside.f_mul_scalar(adapter.factor)?)
@@ -100,10 +107,16 @@ impl Layer {
     }
 
     /// The residual stream `[tokens, hidden]` after this layer.
-    pub(crate) fn forward(&self, shape: &Shape, layout: &Layout, x: &Tensor) -> Result<Tensor, TchError> {
+    pub(crate) fn forward(
+        &self,
+        shape: &Shape,
+        layout: &Layout,
+        adapters: Adapters,
+        x: &Tensor,
+    ) -> Result<Tensor, TchError> {
         let normed = norm(x, &self.input_norm.tensor, shape)?;
         let heads = |linear: &Linear| {
-            linear.apply(&normed)?.f_view([-1, linear_heads(linear, shape), shape.head_width])
+            linear.apply(&normed, adapters)?.f_view([-1, linear_heads(linear, shape), shape.head_width])
         };
         let (mut q, mut k, v) = (heads(&self.q)?, heads(&self.k)?, heads(&self.v)?);
         if let Some((q_norm, k_norm)) = &self.qk_norm {
@@ -117,10 +130,11 @@ impl Layer {
             segment.attend(&q, &k, &v, &mut seen)?;
         }
         let seen = Tensor::f_cat(&seen, 0)?.f_reshape([-1, shape.heads * shape.head_width])?;
-        let x = x.f_add(&self.output.apply(&seen)?)?;
+        let x = x.f_add(&self.output.apply(&seen, adapters)?)?;
         let normed = norm(&x, &self.mlp_norm.tensor, shape)?;
-        let gated = self.gate.apply(&normed)?.f_silu()?.f_mul(&self.up.apply(&normed)?)?;
-        x.f_add(&self.down.apply(&gated)?)
+        let gated =
+            self.gate.apply(&normed, adapters)?.f_silu()?.f_mul(&self.up.apply(&normed, adapters)?)?;
+        x.f_add(&self.down.apply(&gated, adapters)?)
     }
 }
 

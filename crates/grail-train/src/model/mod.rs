@@ -18,7 +18,7 @@ use crate::{
     head::{Head, Measured},
     optimizer::Parameter,
 };
-use layer::{Layer, Weight, norm};
+use layer::{Adapters, Layer, Weight, norm};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -105,14 +105,36 @@ impl Model {
     ///
     /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
     pub fn measure(&self, layout: &Layout, chunk: usize, entropy: bool) -> Result<Measured, TrainError> {
+        self.measure_with(Adapters::Used, layout, chunk, entropy)
+    }
+
+    /// The same as if there were no adapters: in LoRA mode the model that training began with.
+    ///
+    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    pub fn measure_base(&self, layout: &Layout, chunk: usize, entropy: bool) -> Result<Measured, TrainError> {
+        self.measure_with(Adapters::PassedBy, layout, chunk, entropy)
+    }
+
+    fn measure_with(
+        &self,
+        adapters: Adapters,
+        layout: &Layout,
+        chunk: usize,
+        entropy: bool,
+    ) -> Result<Measured, TrainError> {
         let states = tch::no_grad(|| {
             let mut x = self.embed(layout)?;
             for layer in &self.layers {
-                x = layer.forward(&self.shape, layout, &x)?;
+                x = layer.forward(&self.shape, layout, adapters, &x)?;
             }
             self.finish(layout, &x)
         });
         self.head(chunk).measure(&states.doing("computing hidden states")?, &layout.targets, entropy)
+    }
+
+    /// Whether adapters learn, rather than all weights.
+    pub fn is_adapted(&self) -> bool {
+        self.norm.slot.is_none()
     }
 
     /// The forward pass up to the states that predict.
@@ -131,7 +153,7 @@ impl Model {
         let states = tch::with_grad(|| {
             let mut x = start.shallow_clone();
             for layer in &self.layers {
-                x = layer.forward(&self.shape, layout, &x)?;
+                x = layer.forward(&self.shape, layout, Adapters::Used, &x)?;
             }
             self.finish(layout, &x)
         })?;
@@ -142,7 +164,7 @@ impl Model {
         let mut x = self.embed(layout)?;
         let mut streams = Vec::with_capacity(self.layers.len() + 1);
         for layer in &self.layers {
-            let next = layer.forward(&self.shape, layout, &x)?;
+            let next = layer.forward(&self.shape, layout, Adapters::Used, &x)?;
             streams.push(std::mem::replace(&mut x, next));
         }
         let states = self.finish(layout, &x)?;
@@ -209,7 +231,7 @@ impl Model {
         for layer in self.layers.iter().rev() {
             let Some(stream) = streams.pop() else { break };
             let leaf = stream.f_detach()?.f_set_requires_grad(true)?;
-            let out = tch::with_grad(|| layer.forward(&self.shape, layout, &leaf))?;
+            let out = tch::with_grad(|| layer.forward(&self.shape, layout, Adapters::Used, &leaf))?;
             gradient = pull(&out, &gradient, &leaf, &layer.learning(), gradients)?;
         }
         Ok(gradient)

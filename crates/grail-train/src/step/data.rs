@@ -1,6 +1,6 @@
 //! What goes into a step, and what comes of it.
 
-use crate::loss::Figures;
+use crate::{loss::Figures, model::Model};
 use grail_protocol::words::TokenId;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,17 @@ pub struct Rollout {
     pub behaviour: Vec<f32>,
     /// How much better than its group.
     pub advantage: f64,
+}
+
+/// The model that the KL term keeps the learner close to.
+#[derive(Debug, Clone, Copy)]
+pub enum Reference<'a> {
+    /// None: there is no KL term.
+    None,
+    /// A model of its own, of the same vocabulary.
+    Model(&'a Model),
+    /// The learner without its adapters; only in LoRA mode.
+    Base,
 }
 
 /// A text to learn by heart.

@@ -4,7 +4,7 @@ mod data;
 mod rows;
 mod settings;
 
-pub use data::{Example, Group, Outcome, Progress, Report, Rollout};
+pub use data::{Example, Group, Outcome, Progress, Reference, Report, Rollout};
 pub use settings::{Averaging, LearnerSettings};
 
 use crate::{
@@ -90,11 +90,11 @@ impl Learner {
         Ok(())
     }
 
-    /// One GRPO step over groups. With a reference model, and a KL coefficient above 0, the KL term is part of the loss.
+    /// One GRPO step over groups. With a reference, and a KL coefficient above 0, the KL term is part of the loss.
     ///
     /// Errors: [`TrainError::Batch`] for groups that cannot be used, [`TrainError::NotFinite`] after too many skipped
     /// steps, and failures of libtorch. A single loss or gradient that is not finite is no error but an [`Outcome`].
-    pub fn grpo(&mut self, groups: &[Group], reference: Option<&Model>) -> Result<Report, TrainError> {
+    pub fn grpo(&mut self, groups: &[Group], reference: Reference<'_>) -> Result<Report, TrainError> {
         let groups = self.prepared(groups)?;
         let units = self.units(&groups);
         let lengths: Vec<usize> = units.iter().map(Unit::tokens).collect();
@@ -110,7 +110,7 @@ impl Learner {
     pub(crate) fn grpo_batches(
         &mut self,
         batches: &[Vec<Unit<'_>>],
-        reference: Option<&Model>,
+        reference: Reference<'_>,
     ) -> Result<Report, TrainError> {
         let lengths = |batch: &[Unit<'_>]| -> Vec<usize> {
             batch
@@ -123,7 +123,13 @@ impl Learner {
         if self.settings.full_length > 0 {
             step.length = self.settings.full_length as f64;
         }
-        let reference = reference.filter(|_| self.kl.coefficient() != 0.0);
+        let reference = match reference {
+            Reference::Base if !self.model.is_adapted() => {
+                return unusable("without adapters there is no base to compare with");
+            }
+            _ if self.kl.coefficient() == 0.0 => Reference::None,
+            reference => reference,
+        };
         let mut sums = self.begin();
         for batch in batches {
             let divisors = match self.settings.averaging {
@@ -138,10 +144,10 @@ impl Learner {
                 return self.end(sums, false);
             }
         }
-        let distance = reference.map(|_| sums.figures.kl());
         let report = self.end(sums, true)?;
-        if let (Some(distance), Outcome::Learned { .. }) = (distance, report.outcome) {
-            self.kl.observe(distance);
+        if let (Reference::Model(_) | Reference::Base, Outcome::Learned { .. }) = (reference, report.outcome)
+        {
+            self.kl.observe(report.figures.kl());
         }
         Ok(report)
     }
@@ -150,7 +156,7 @@ impl Learner {
         &self,
         batch: &[Unit<'_>],
         divisors: &Divisors,
-        reference: Option<&Model>,
+        reference: Reference<'_>,
         sums: &mut Sums,
     ) -> Result<(), TrainError> {
         let prompted: Vec<Prompted<'_>> = batch
@@ -163,11 +169,12 @@ impl Learner {
         let layout = Layout::shared(self.model.shape(), &prompted, self.model.place())?;
         let chunk = self.settings.head_chunk;
         let reference = match reference {
-            Some(reference) => {
+            Reference::None => None,
+            Reference::Base => Some(self.model.measure_base(&layout, chunk, false)?.logprobs),
+            Reference::Model(reference) => {
                 let layout = Layout::shared(reference.shape(), &prompted, reference.place())?;
                 Some(reference.measure(&layout, chunk, false)?.logprobs)
             }
-            None => None,
         };
         let pass = self.model.forward(&layout, self.settings.recompute)?;
         let measured = self.model.head(chunk).measure(pass.states(), layout.targets(), true)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{FilterSettings, GroupFacts, Kept, LeftOut, Replay, ReplaySettings, pack};
+use crate::{FilterSettings, GroupFacts, Kept, LeftOut, Replay, ReplaySettings, pack, pass_at_k};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -94,6 +94,25 @@ fn batches_by_token_budget_agree_with_the_python_trainer() {
         assert_eq!(batches, wanted);
     }
     assert!(pack(&[1], 0).is_err());
+}
+
+#[test]
+fn pass_at_k_agrees_with_the_python_trainer() {
+    let file = vectors("trainer_misc.json");
+    let metrics = &file["k_metrics"];
+    let mut tasks: std::collections::BTreeMap<&str, (usize, usize)> = Default::default();
+    for row in cases(metrics, "rows_task_replicate_reward_success") {
+        let (answers, right) = tasks.entry(row[0].as_str().unwrap()).or_default();
+        *answers += 1;
+        *right += usize::from(row[3] == true);
+    }
+    assert_eq!(tasks.len(), 5);
+    for k in counts(&metrics["report_ks"]) {
+        let sum: f64 = tasks.values().map(|(answers, right)| pass_at_k(*answers, *right, k)).sum();
+        let wanted = metrics["summary"][format!("pass@{k}")].as_f64().unwrap();
+        near(sum / tasks.len() as f64, wanted, 1e-9, &format!("pass@{k}"));
+    }
+    assert_eq!((pass_at_k(0, 0, 3), pass_at_k(4, 0, 2), pass_at_k(4, 4, 1)), (0.0, 0.0, 1.0));
 }
 
 fn filled(case: &Value, most_stale: u64) -> Replay<String, ()> {

@@ -1,8 +1,8 @@
 use super::{models::*, *};
 use crate::{
     AdamWSettings, AdaptiveKlSettings, Averaging, Decay, Decline, Example, Family, Group, Learner,
-    LearnerSettings, Level, Lora, LossSettings, Model, Outcome, Recompute, Rollout, Schedule, Shape, Stretch,
-    TrainError, clip_to_percentile, step::Unit,
+    LearnerSettings, Level, Lora, LossSettings, Model, Outcome, Recompute, Reference, Rollout, Schedule,
+    Shape, Stretch, TrainError, clip_to_percentile, step::Unit,
 };
 
 /// Standard base64 with padding.
@@ -121,7 +121,7 @@ fn check_epoch(file: &Value, run: &Value, recompute: Recompute) {
     let units: Vec<Unit<'_>> =
         prompts.iter().zip(&rollouts).map(|(prompt, it)| Unit { prompt, rollouts: vec![it] }).collect();
     let batches: Vec<Vec<Unit<'_>>> = units.chunks(size).map(<[_]>::to_vec).collect();
-    let report = learner.grpo_batches(&batches, Some(&reference)).unwrap();
+    let report = learner.grpo_batches(&batches, Reference::Model(&reference)).unwrap();
 
     let wanted = &run["metrics"];
     let wanted = |name: &str| wanted[name].as_f64().unwrap();
@@ -192,7 +192,7 @@ fn a_step_does_not_depend_on_the_token_budget() {
     let mut seen: Vec<(f64, f64)> = Vec::new();
     for budget in [1, 9, 12, 1_000] {
         let mut learner = learner(None, |settings| settings.token_budget = budget);
-        let report = learner.grpo(&groups(), Some(&reference)).unwrap();
+        let report = learner.grpo(&groups(), Reference::Model(&reference)).unwrap();
         assert_eq!(
             report.micro_batches,
             match budget {
@@ -224,7 +224,7 @@ fn steps_make_what_was_good_more_likely() {
         };
         let (good, bad) = (likely(&learner, &[7, 8, 9]), likely(&learner, &[3]));
         for step in 0..5 {
-            let report = learner.grpo(&groups(), None).unwrap();
+            let report = learner.grpo(&groups(), Reference::None).unwrap();
             assert_eq!(report.rate, if step == 0 { 5e-3 } else { 1e-2 });
         }
         assert!(likely(&learner, &[7, 8, 9]) > good && likely(&learner, &[3]) < bad);
@@ -259,9 +259,23 @@ fn the_kl_coefficient_adapts_while_training() {
     let reference = Model::fresh(tiny("qwen2", None).shape().clone(), CPU, 4).unwrap();
     let mut learner = learner(None, |settings| settings.kl.target = 1e-6);
     let before = learner.progress().kl_coefficient;
-    let report = learner.grpo(&groups(), Some(&reference)).unwrap();
+    let report = learner.grpo(&groups(), Reference::Model(&reference)).unwrap();
     assert!(report.figures.kl() > 1e-6 && report.kl_coefficient == before, "{report:?}");
     assert_eq!(learner.progress().kl_coefficient, before * 1.5);
+}
+
+#[test]
+fn adapters_can_be_held_to_their_own_base() {
+    let lora = Lora { rank: 4, ..Lora::default() };
+    let base = tiny("qwen2", None);
+    let (mut own, mut other) = (learner(Some(&lora), |_| ()), learner(Some(&lora), |_| ()));
+    for step in 0..3 {
+        let a = own.grpo(&groups(), Reference::Base).unwrap();
+        let b = other.grpo(&groups(), Reference::Model(&base)).unwrap();
+        assert_eq!(a, b);
+        assert_eq!(a.figures.kl() > 0.0, step > 0, "a fresh adapter is no distance away");
+    }
+    assert!(learner(None, |_| ()).grpo(&groups(), Reference::Base).is_err());
 }
 
 #[test]
@@ -295,18 +309,18 @@ fn losses_that_are_not_finite_are_skipped_counted_and_stop_at_the_third() {
     let spoil = |tensor: &Tensor| tch::no_grad(|| tensor.detach().narrow(0, 150, 1).fill_(f64::NAN));
     let _ = spoil(poison);
     for _ in 0..2 {
-        assert_eq!(learner.grpo(&groups(), None).unwrap().outcome, Outcome::LossNotFinite);
+        assert_eq!(learner.grpo(&groups(), Reference::None).unwrap().outcome, Outcome::LossNotFinite);
     }
     tch::no_grad(|| learner.model().parameters()[0].tensor.detach().copy_(&saved));
-    norm(learner.grpo(&groups(), None).unwrap().outcome);
+    norm(learner.grpo(&groups(), Reference::None).unwrap().outcome);
     assert_eq!((learner.progress().skipped, learner.progress().skipped_in_row), (2, 0));
 
     let _ = spoil(&learner.model().parameters()[0].tensor);
     let before = learner.model().parameters()[3].tensor.detach().copy();
     for _ in 0..2 {
-        assert!(learner.grpo(&groups(), None).is_ok());
+        assert!(learner.grpo(&groups(), Reference::None).is_ok());
     }
-    let error = learner.grpo(&groups(), None).unwrap_err();
+    let error = learner.grpo(&groups(), Reference::None).unwrap_err();
     assert!(matches!(error, TrainError::NotFinite { steps: 3 }));
     assert!(learner.model().parameters()[3].tensor.equal(&before));
 }
@@ -317,7 +331,7 @@ fn groups_that_cannot_be_used_are_refused() {
     let mut refused = |change: fn(&mut Rollout)| {
         let mut groups = groups();
         change(&mut groups[0].rollouts[0]);
-        learner.grpo(&groups, None).unwrap_err().to_string()
+        learner.grpo(&groups, Reference::None).unwrap_err().to_string()
     };
     // The Python trainer fills missing log-probabilities with zeros, which says that the tokens were certain.
     assert!(refused(|rollout| rollout.behaviour.truncate(1)).contains("3 tokens come with 1"));
@@ -325,7 +339,7 @@ fn groups_that_cannot_be_used_are_refused() {
     assert!(refused(|rollout| rollout.behaviour[0] = 0.5).contains("no possible number"));
     assert!(refused(|rollout| rollout.advantage = f64::INFINITY).contains("no possible number"));
     assert!(refused(|rollout| rollout.completion[0] = 5_000).contains("vocabulary"));
-    assert!(learner.grpo(&[], None).is_err());
+    assert!(learner.grpo(&[], Reference::None).is_err());
     let wrong = LearnerSettings { token_budget: 0, ..LearnerSettings::default() };
     assert!(Learner::new(tiny("qwen2", None), wrong).unwrap_err().to_string().contains("token_budget"));
 }
