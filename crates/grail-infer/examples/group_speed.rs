@@ -2,7 +2,11 @@
 //!
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), and no token ends a completion: every row runs to the cap.
-#![allow(clippy::print_stdout)]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program that measures time and prints it"
+)]
 
 use grail_infer::{Model, Options, TorchGenerator, TorchOracle};
 use grail_ports::model::{

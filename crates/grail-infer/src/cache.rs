@@ -85,9 +85,10 @@ impl Attend for Packed<'_> {
     }
 }
 
-/// Keys and values of what rows have drawn, `[layers, rows, positions, 2, key heads, width]`.
+/// Keys and values of what rows have drawn, `[layers, 2, rows, key heads, positions, width]`: in this order the keys
+/// of all live rows are one batch of matrices, without copying.
 ///
-/// Memory: `layers · rows · positions · 2 · key heads · width` numbers; positions grow by doubling up to the cap.
+/// Memory: `2 · layers · rows · positions · key heads · width` numbers; positions grow by doubling up to the cap.
 pub(crate) struct Suffixes {
     kv: Tensor,
     rows: i64,
@@ -119,7 +120,7 @@ impl Suffixes {
         let grown = (self.positions * 2).min(most as i64).max(needed);
         // Zeros, since what a mask hides is still multiplied by zero, and that must not meet a NaN.
         let kv = zeros(network, self.rows, grown)?;
-        kv.f_narrow(2, 0, self.positions)
+        kv.f_narrow(4, 0, self.positions)
             .and_then(|mut room| room.f_copy_(&self.kv))
             .done("grow the cache", &[&self.kv])?;
         (self.kv, self.positions) = (kv, grown);
@@ -128,14 +129,14 @@ impl Suffixes {
 
     /// Copies the first `positions` of a row over another row.
     pub(crate) fn move_row(&self, from: usize, to: usize, positions: usize) -> Result<(), RunError> {
-        let row = |index: usize| self.kv.f_narrow(1, index as i64, 1)?.f_narrow(2, 0, positions as i64);
+        let row = |index: usize| self.kv.f_narrow(2, index as i64, 1)?.f_narrow(4, 0, positions as i64);
         row(to).and_then(|mut to| to.f_copy_(&row(from)?)).done("move a row", &[&self.kv])
     }
 }
 
 fn zeros(network: &Network, rows: i64, positions: i64) -> Result<Tensor, RunError> {
     let heads = network.heads;
-    let shape = [network.config.layers as i64, rows, positions, 2, heads.keys, heads.width];
+    let shape = [network.config.layers as i64, 2, rows, heads.keys, positions, heads.width];
     Tensor::f_zeros(shape, (network.kind, network.device)).named("make room for completions", &[])
 }
 
@@ -144,7 +145,7 @@ pub(crate) struct Step<'a> {
     suffixes: &'a Suffixes,
     /// Consecutive rows and the prompt they share.
     segments: Vec<(usize, &'a Prefix)>,
-    /// Where each row's keys go, in rows times positions.
+    /// Where the keys, then the values, of each row and head go, in vectors from the start of a layer.
     places: Tensor,
     /// Hides what lies behind shorter rows; none when all are equally long.
     mask: Option<Tensor>,
@@ -162,10 +163,14 @@ impl<'a> Step<'a> {
     ) -> Result<Self, RunError> {
         let longest = lengths.iter().max().map_or(0, |longest| longest + 1);
         let ragged = lengths.iter().any(|length| length + 1 < longest);
-        let places: Vec<i64> = lengths
-            .iter()
-            .enumerate()
-            .map(|(row, length)| row as i64 * suffixes.positions + *length as i64)
+        let (keys, room) = (network.heads.keys, suffixes.positions);
+        let place = |which: i64, row: usize, length: usize, head: i64| {
+            ((which * suffixes.rows + row as i64) * keys + head) * room + length as i64
+        };
+        let rows = lengths.iter().enumerate();
+        let places: Vec<i64> = (0..2)
+            .flat_map(|which| rows.clone().map(move |(row, length)| (which, row, *length)))
+            .flat_map(|(which, row, length)| (0..keys).map(move |head| place(which, row, length, head)))
             .collect();
         let places = Tensor::f_from_slice(&places)
             .and_then(|places| places.f_to_device(network.device))
@@ -182,7 +187,7 @@ fn mask(network: &Network, lengths: &[usize], longest: usize) -> Result<Tensor, 
     let values: Vec<f32> = lengths.iter().flat_map(|length| hidden(*length)).collect();
     Tensor::f_from_slice(&values)
         .and_then(|flat| flat.f_view([lengths.len() as i64, 1, 1, longest as i64]))
-        .and_then(|mask| mask.f_to_device_(network.device, network.kind, false, false))
+        .and_then(|mask| mask.f_to_device(network.device))
         .named("make a mask", &[])
 }
 
@@ -190,15 +195,20 @@ impl Attend for Step<'_> {
     fn attend(&mut self, heads: &Heads, layer: usize, q: &Tensor, kv: &Tensor) -> Result<Tensor, RunError> {
         let all = &self.suffixes.kv;
         let cache = all.f_select(0, layer as i64).named("view the cache", &[all])?;
-        cache
-            .f_view([self.suffixes.rows * self.suffixes.positions, 2, heads.keys, heads.width])
-            .and_then(|mut flat| flat.f_index_copy_(0, &self.places, kv))
-            .done("store keys", &[&cache, kv])?;
-        let own = cache
-            .f_narrow(0, 0, self.rows)
-            .and_then(|rows| rows.f_narrow(1, 0, self.longest))
-            .named("view the cache", &[&cache])?;
-        let own = heads.over_own(q, &own, self.mask.as_ref())?;
+        let store = || {
+            let new = kv.f_transpose(0, 1)?.f_reshape([-1, heads.width])?;
+            cache.f_view([-1, heads.width])?.f_index_copy_(0, &self.places, &new)
+        };
+        store().done("store keys", &[&cache, kv])?;
+        let half = |which| {
+            cache
+                .f_select(0, which)
+                .and_then(|half| half.f_narrow(0, 0, self.rows))
+                .and_then(|half| half.f_flatten(0, 1))
+                .and_then(|half| half.f_narrow(1, 0, self.longest))
+                .named("view the cache", &[&cache])
+        };
+        let own = heads.over_own(q, &half(0)?, &half(1)?, self.mask.as_ref())?;
         let mut start = 0;
         let mut parts = Vec::with_capacity(self.segments.len());
         for (count, prefix) in &self.segments {

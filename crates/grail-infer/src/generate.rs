@@ -3,6 +3,7 @@
 use crate::{
     batch::{Batch, Row},
     cache::prefill,
+    effort::{Effort, Stopwatch},
     error::{LoadError, RunError},
     model::{Engine, Model},
     readout::{RowJob, Rows},
@@ -12,33 +13,11 @@ use grail_ports::{
     model::{Answer, GenerationProgress, GenerationRule, Generator, GroupRequest, ModelCard},
 };
 use grail_protocol::{sketch::sketch, words::TokenId};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant},
-};
+use std::collections::{BTreeMap, VecDeque};
 use tch::Tensor;
 
 /// Most rows decoded at once.
 const MOST_ROWS: usize = 4_096;
-
-/// Where the time of a generation went.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Effort {
-    /// Forward passes and output heads, prompts included.
-    pub model: Duration,
-    /// Drawing tokens.
-    pub draw: Duration,
-    /// Fetching and sketching hidden states.
-    pub proof: Duration,
-    /// Everything.
-    pub total: Duration,
-    /// Tokens drawn.
-    pub tokens: u64,
-    /// Decoding steps.
-    pub steps: u64,
-    /// How often the batch was halved because memory ran out.
-    pub halvings: u32,
-}
 
 /// A generator on a loaded model.
 ///
@@ -93,7 +72,7 @@ impl Generator for TorchGenerator {
         rule: &GenerationRule,
         progress: &mut dyn FnMut(GenerationProgress) -> bool,
     ) -> Result<Vec<Vec<Answer>>, Fault> {
-        let started = Instant::now();
+        let started = Stopwatch::start();
         self.effort = Effort::default();
         let answers =
             self.answer(groups, rule, progress).map_err(|error| error.fault("generate completions"));
@@ -150,7 +129,7 @@ impl TorchGenerator {
             }
             #[cfg(test)]
             self.fail_on_purpose(batch.rows().len())?;
-            let clock = Instant::now();
+            let clock = Stopwatch::start();
             let states = batch.step(&engine.network, work.rule.max_new_tokens as usize)?;
             self.effort.model += clock.elapsed();
             self.effort.steps += 1;
@@ -182,7 +161,7 @@ impl TorchGenerator {
             let state = match batch.first_state(group) {
                 Some(state) => state,
                 None => {
-                    let clock = Instant::now();
+                    let clock = Stopwatch::start();
                     let (prefix, state) = prefill(&engine.network, &request.prompt)?;
                     batch.open(group, request.prompt.len(), prefix, state.shallow_clone());
                     self.effort.model += clock.elapsed();
@@ -216,7 +195,7 @@ impl TorchGenerator {
     ) -> Result<(), RunError> {
         let row = |index: usize| rows.get(index).ok_or(RunError::Inside("a row that is not there"));
         let policy = &work.rule.policy;
-        let clock = Instant::now();
+        let clock = Stopwatch::start();
         let drawn = engine.with_logits(states, jobs, |sampler, logits, index| {
             let row = row(*index)?;
             Ok(sampler.draw(logits, policy, &row.keys.draw, row.drawn())?)
@@ -225,7 +204,7 @@ impl TorchGenerator {
         self.effort.draw += drawing;
         self.effort.model += clock.elapsed().saturating_sub(drawing);
 
-        let clock = Instant::now();
+        let clock = Stopwatch::start();
         let hidden = Rows::fetch(states)?;
         let sketches = engine.spread(jobs, |_, job| {
             let row = row(job.job)?;

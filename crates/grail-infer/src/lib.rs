@@ -8,6 +8,7 @@ mod batch;
 mod cache;
 mod config;
 mod cuda;
+mod effort;
 mod error;
 mod generate;
 mod linear;
@@ -21,7 +22,8 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+pub use effort::Effort;
 pub use error::{LoadError, RunError, SUPPORTED};
-pub use generate::{Effort, TorchGenerator};
+pub use generate::TorchGenerator;
 pub use model::{Dtype, Model, Options, Place};
 pub use oracle::TorchOracle;

@@ -1,14 +1,12 @@
 //! From final states to what is drawn, read and proven: the output head in bounded pieces, rows over threads.
 
 use crate::{
+    effort::Stopwatch,
     error::{Named, RunError},
     model::Engine,
 };
 use grail_protocol::draw::Sampler;
-use std::{
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, time::Duration};
 use tch::{Device, Kind, Tensor};
 
 /// Rows of logits that exist at once.
@@ -78,7 +76,7 @@ impl Engine {
             let chunk =
                 states.f_narrow(0, start as i64, range.len() as i64).named("cut states", &[states])?;
             let logits = Rows::fetch(&self.network.logits(&chunk)?)?;
-            let clock = Instant::now();
+            let clock = Stopwatch::start();
             results.extend(
                 self.spread(here, |sampler, job| work(sampler, logits.row(job.row - start)?, &job.job))?,
             );
