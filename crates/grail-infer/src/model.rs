@@ -24,7 +24,8 @@ use tch::{Device, Kind};
 pub enum Place {
     /// The processor.
     Cpu,
-    /// A CUDA device, by index.
+    /// A CUDA device, by index. libtorch decides once a process whether CUDA is there: where both are used, load
+    /// the first model on the CUDA device.
     Cuda(usize),
 }
 
@@ -47,7 +48,9 @@ pub struct Options {
     /// Threads of libtorch and of sampling, 1 to 1,024; all processors when absent.
     ///
     /// libtorch keeps one such number for the whole process: the last model loaded sets it. Where several programs
-    /// share the processors, give each its part: threads wait for each other spinning.
+    /// share the processors, give each its part: its threads wait for each other spinning, and with fewer processors
+    /// than threads everything becomes tens of times slower. `OMP_WAIT_POLICY=passive` in the environment makes them
+    /// sleep instead, for about a tenth of the speed.
     pub threads: Option<usize>,
 }
 

@@ -1,5 +1,11 @@
 //! Tests on the tiny models of `fixtures/models/hf`, and on SmolLM2 where the cache has it.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests say what they measured, and look for the cache"
+)]
+
 mod adversary;
 mod decode;
 mod folders;
