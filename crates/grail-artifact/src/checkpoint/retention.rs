@@ -23,7 +23,7 @@ impl Retention {
     /// Whether a window's checkpoint is kept for ever.
     pub const fn is_milestone(&self, window: WindowStart) -> bool {
         let every = self.milestone_every.saturating_mul(self.window_length);
-        every > 0 && window.0 % every == 0
+        every > 0 && window.0.is_multiple_of(every)
     }
 }
 

@@ -41,7 +41,7 @@ pub fn verify_manifest(
             if publication.trainer != *trainer {
                 return Err(ManifestError::WrongKey { expected: *trainer, got: publication.trainer });
             }
-            if !sign::verify(trainer, &message(&manifest), signature) {
+            if !sign::verify(trainer, &manifest_message(&manifest), signature) {
                 return Err(ManifestError::BadSignature { trainer: *trainer });
             }
         }
@@ -55,7 +55,7 @@ pub fn verify_manifest(
 }
 
 /// What the trainer signs: `H("grail/1 manifest", id)`.
-fn message(manifest: &Manifest) -> Digest {
+pub fn manifest_message(manifest: &Manifest) -> Digest {
     digest("grail/1 manifest", &[manifest.id().as_bytes()])
 }
 
@@ -65,7 +65,7 @@ impl Manifest {
     /// Errors: [`ManifestError::Unsigned`] where there is no publication to sign, [`ManifestError::WrongKey`] where it
     /// names somebody else.
     pub fn sign(&mut self, pair: &HotkeyPair, entropy: [u8; 32]) -> Result<(), ManifestError> {
-        let message = message(self);
+        let message = manifest_message(self);
         let publication = self.publication.as_mut().ok_or(ManifestError::Unsigned)?;
         if publication.trainer != pair.hotkey() {
             return Err(ManifestError::WrongKey { expected: publication.trainer, got: pair.hotkey() });

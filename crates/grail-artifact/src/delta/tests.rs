@@ -197,7 +197,7 @@ fn a_step_of_two_percent_of_bfloat16_costs_about_a_byte_a_changed_value() {
     let picks = noise(words, 4);
     for word in (0..words).filter(|word| picks[*word] < 5) {
         let at = 2 * word;
-        let step = if picks[(word + 1) % words] % 2 == 0 { 1 } else { u16::MAX };
+        let step = if picks[(word + 1) % words].is_multiple_of(2) { 1 } else { u16::MAX };
         let value = u16::from_le_bytes([after[at], after[at + 1]]).wrapping_add(step);
         after[at..at + 2].copy_from_slice(&value.to_le_bytes());
     }

@@ -4,10 +4,13 @@
 //! files and manifests; outputs are digests in hexadecimal.
 
 use grail_artifact::{
+    checkpoint::manifest_message,
     manifest::Manifest,
+    tensors::{self, Census, Dtype, SafetensorsFile, TensorSpec},
     window::{Header, RolloutRecord, RootHex, file_message, header_digest, rollout_digest, root_of},
 };
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, io::Cursor};
 
 /// One derivation: file name, a sentence about it, inputs when the file is written, and the derivation.
 pub(crate) struct Topic {
@@ -49,9 +52,18 @@ pub(crate) const TOPICS: &[Topic] = &[
     },
     Topic {
         name: "manifest",
-        about: "identity of a checkpoint",
+        about: "identity of a checkpoint, and the message that its trainer signs",
         inputs: manifests,
-        derive: |input| json!(read::<Manifest>(input).id().to_string()),
+        derive: |input| {
+            let manifest = read::<Manifest>(input);
+            json!({"id": manifest.id().to_string(), "signed": hex::encode(manifest_message(&manifest))})
+        },
+    },
+    Topic {
+        name: "tensors",
+        about: "root over tensors; the data of each is repeated so many times",
+        inputs: tensor_sets,
+        derive: tensor_root,
     },
 ];
 
@@ -104,5 +116,58 @@ fn manifests() -> Vec<Value> {
     later["sequence"] = json!(17);
     later["policy"] = json!({"temperature": 0.7, "top_p": 1.0});
     later["environments"] = json!(["sat/1"]);
-    vec![manifest, later]
+    let mut full = later.clone();
+    full["version"] = json!(2);
+    full["publication"] = json!({
+        "kind": "full",
+        "tensors": "03".repeat(32),
+        "trained_on": "04".repeat(32),
+        "trainer": "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
+    });
+    let mut delta = full.clone();
+    delta["publication"]["kind"] = json!("delta");
+    delta["publication"]["step"] = json!({
+        "base": "05".repeat(32),
+        "base_window": 71_900,
+        "deltas": [{"makes": "model.safetensors", "size": 77, "sha256": "cd".repeat(32)}],
+    });
+    delta["publication"]["signature"] = json!("06".repeat(64));
+    vec![manifest, later, full, delta]
+}
+
+fn tensor_sets() -> Vec<Value> {
+    let tensor = |name: &str, dtype: &str, shape: &[u64], data: &str, times: usize| json!({"name": name, "dtype": dtype, "shape": shape, "data": data, "times": times});
+    vec![
+        json!([]),
+        json!([
+            tensor("b", "BF16", &[2, 1], "803f0080", 1),
+            tensor("a.none", "F32", &[0, 4], "", 0),
+            tensor("B", "F64", &[], "000000000000f87f", 1),
+        ]),
+        json!([tensor("two blocks and a byte", "U8", &[(8 << 20) + 1], "07", (8 << 20) + 1)]),
+    ]
+}
+
+fn tensor_root(input: &Value) -> Value {
+    let data = |tensor: &Value| {
+        let unit = hex::decode(tensor["data"].as_str().unwrap()).unwrap();
+        unit.repeat(read(&tensor["times"]))
+    };
+    let tensors: Vec<(String, Dtype, Vec<u64>, Vec<u8>)> = input
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tensor| {
+            let dtype = Dtype::by_name(tensor["dtype"].as_str().unwrap()).unwrap();
+            (read(&tensor["name"]), dtype, read(&tensor["shape"]), data(tensor))
+        })
+        .collect();
+    let specs: Vec<TensorSpec<'_>> =
+        tensors.iter().map(|(name, dtype, shape, _)| (name.as_str(), *dtype, &shape[..])).collect();
+    let header = tensors::Header::build(&specs, &BTreeMap::new()).unwrap();
+    let mut file = (header.json().len() as u64).to_le_bytes().to_vec();
+    file.extend(header.json());
+    tensors.iter().for_each(|(_, _, _, data)| file.extend(data));
+    let mut file = SafetensorsFile::open(Cursor::new(file)).unwrap();
+    json!(Census::take(&mut file, 1, &mut |_| {}).unwrap().root().to_string())
 }

@@ -34,3 +34,8 @@ fn file_messages_hold() {
 fn checkpoint_identities_hold() {
     pinned("manifest.json");
 }
+
+#[test]
+fn tensor_roots_hold() {
+    pinned("tensors.json");
+}
