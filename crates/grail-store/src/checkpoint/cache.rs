@@ -15,6 +15,7 @@ use std::{
     fs::{self, File, TryLockError},
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Name of the file in an unfinished folder that says which checkpoint it is to become.
@@ -110,12 +111,12 @@ impl Cache {
     /// Takes the right to write.
     ///
     /// Errors: a fault that may be retried, while another process has it.
-    pub(super) fn lock(&self) -> Result<CacheLock, Fault> {
+    pub(super) fn lock(&self) -> Result<Arc<CacheLock>, Fault> {
         let path = self.root.join(".lock");
         let file = File::options().write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| disk("open", &path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(CacheLock { _file: file }),
+            Ok(()) => Ok(Arc::new(CacheLock { _file: file })),
             Err(TryLockError::WouldBlock) => {
                 let doing = format!("another process is fetching into {}", self.root.display());
                 Err(Fault::plain(Door::Disk, Retry::Later, doing))

@@ -1,6 +1,6 @@
 use super::{
-    cache::{Cache, LocalCheckpoint},
-    download::{Meter, Ranges, Tell, Wanted, blocking, download},
+    cache::{Cache, CacheLock, LocalCheckpoint},
+    download::{Line, Meter, Tell, Wanted, blocking, download},
     error::{Refusal, Stop},
     files::{apply_deltas, disk, is_entry, link_or_copy, tensor_root},
 };
@@ -96,7 +96,7 @@ impl Consumer {
     /// What is not acceptable is named in the answer, and the next older one is tried. Errors: a fault of ours, the store
     /// out of reach among them; the one in use stays in use, and what was fetched is gone on with next time.
     pub async fn follow(&self, before: WindowStart, tell: Tell) -> Result<Followed, Fault> {
-        let _lock = self.cache.lock()?;
+        let lock = self.cache.lock()?;
         let current = self.current()?;
         let inventory = Inventory::new(self.shelf.list().await?);
         let newer = |window: &WindowStart| current.as_ref().is_none_or(|one| *window > one.manifest.window);
@@ -107,9 +107,16 @@ impl Consumer {
                 && !inventory.is_ready(*place)
         });
         refused.extend(unfinished.map(|place| (place, Refusal::NotReady)));
+        let line = Line {
+            shelf: Arc::clone(&self.shelf),
+            range_bytes: self.limits.range_bytes,
+            ranges: self.limits.ranges,
+            lock,
+        };
+        let attempt = Attempt { consumer: self, inventory: &inventory, line, tell };
         for window in windows {
             let place = Place::Window(window);
-            match self.take(place, &inventory, current.as_ref(), &tell).await {
+            match attempt.take(place, current.as_ref()).await {
                 Ok(local) => {
                     refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
                     return Ok(Followed { current: Some(local), is_new: true, refused });
@@ -125,31 +132,45 @@ impl Consumer {
         Ok(Followed { current, is_new: false, refused })
     }
 
-    async fn take(
-        &self,
-        place: Place,
-        inventory: &Inventory,
-        current: Option<&LocalCheckpoint>,
-        tell: &Tell,
-    ) -> Result<LocalCheckpoint, Stop> {
+    /// A checkpoint that is here, whichever it is.
+    fn find(&self, id: CheckpointId) -> Result<Option<LocalCheckpoint>, Fault> {
+        let finished = self.cache.finished(&self.trainer, &self.params)?;
+        Ok(finished.into_iter().chain(self.genesis.clone()).find(|one| one.manifest.id() == id))
+    }
+
+    fn options(&self) -> Options {
+        Options { workers: self.limits.workers, ..Options::default() }
+    }
+}
+
+/// One look at the shelf, and what comes of it.
+struct Attempt<'a> {
+    consumer: &'a Consumer,
+    inventory: &'a Inventory,
+    line: Line,
+    tell: Tell,
+}
+
+impl Attempt<'_> {
+    /// Held by work that goes on alone when this is dropped.
+    fn lock(&self) -> Arc<CacheLock> {
+        Arc::clone(&self.line.lock)
+    }
+
+    async fn take(&self, place: Place, current: Option<&LocalCheckpoint>) -> Result<LocalCheckpoint, Stop> {
         let last = current.map(|one| one.manifest.sequence);
-        let manifest = self.manifest(place, inventory, last).await?;
-        self.obtain(place, manifest, inventory, self.limits.chain, tell).await
+        let manifest = self.manifest(place, last).await?;
+        self.obtain(place, manifest, self.consumer.limits.chain).await
     }
 
     /// Reads a manifest and everything that says whether to go on; no file of the checkpoint is touched.
-    async fn manifest(
-        &self,
-        place: Place,
-        inventory: &Inventory,
-        last_sequence: Option<u64>,
-    ) -> Result<Manifest, Stop> {
-        if !inventory.is_ready(place) {
+    async fn manifest(&self, place: Place, last_sequence: Option<u64>) -> Result<Manifest, Stop> {
+        if !self.inventory.is_ready(place) {
             return Err(Refusal::NotReady.into());
         }
         let small = async |name: FileName, most: u64| -> Result<Vec<u8>, Stop> {
             let file = name.to_string();
-            let part = self.shelf.fetch(&place.file(name), 0, most).await?;
+            let part = self.line.shelf.fetch(&place.file(name), 0, most).await?;
             let part = part.ok_or(Refusal::Gone { file: file.clone() })?;
             if part.size > most {
                 return Err(Refusal::Size { file, got: part.size, want: most }.into());
@@ -157,7 +178,12 @@ impl Consumer {
             Ok(part.body.to_vec())
         };
         let json = small(FileName::manifest(), MANIFEST_BYTES).await?;
-        let manifest = verify_manifest(&json, &self.params, Trust::Trainer(&self.trainer), last_sequence)?;
+        let manifest = verify_manifest(
+            &json,
+            &self.consumer.params,
+            Trust::Trainer(&self.consumer.trainer),
+            last_sequence,
+        )?;
         if manifest.window != place.window() {
             return Err(Refusal::WrongPlace { says: manifest.window }.into());
         }
@@ -165,44 +191,36 @@ impl Consumer {
         if marker != marker_of(&manifest).as_bytes() {
             return Err(Refusal::ForeignMarker.into());
         }
-        if let Readiness::Broken { files } = inventory.readiness(place, &manifest) {
+        if let Readiness::Broken { files } = self.inventory.readiness(place, &manifest) {
             return Err(Refusal::Broken { files }.into());
         }
         let deltas = step_of(&manifest).into_iter().flat_map(|step| &step.deltas).map(|delta| delta.size);
         let bytes = manifest.files.iter().map(|file| file.size).chain(deltas).fold(0u64, u64::saturating_add);
-        if bytes > self.limits.checkpoint_bytes {
-            return Err(Refusal::TooLarge { got: bytes, most: self.limits.checkpoint_bytes }.into());
+        if bytes > self.consumer.limits.checkpoint_bytes {
+            return Err(Refusal::TooLarge { got: bytes, most: self.consumer.limits.checkpoint_bytes }.into());
         }
         Ok(manifest)
     }
 
-    /// A checkpoint that is here, whichever it is.
-    fn find(&self, id: CheckpointId) -> Result<Option<LocalCheckpoint>, Fault> {
-        let finished = self.cache.finished(&self.trainer, &self.params)?;
-        Ok(finished.into_iter().chain(self.genesis.clone()).find(|one| one.manifest.id() == id))
-    }
-
-    fn obtain<'a>(
-        &'a self,
+    fn obtain(
+        &self,
         place: Place,
         manifest: Manifest,
-        inventory: &'a Inventory,
         chain: usize,
-        tell: &'a Tell,
-    ) -> BoxFuture<'a, Result<LocalCheckpoint, Stop>> {
+    ) -> BoxFuture<'_, Result<LocalCheckpoint, Stop>> {
         async move {
-            if let Some(local) = self.find(manifest.id())? {
+            if let Some(local) = self.consumer.find(manifest.id())? {
                 return Ok(local);
             }
             let full = manifest.publication.as_ref().is_none_or(|publication| publication.kind == Kind::Full);
             if let Some(step) = step_of(&manifest) {
-                let base = match self.find(step.base)? {
+                let base = match self.consumer.find(step.base)? {
                     Some(base) => Some(base),
                     None if full => None,
-                    None => Some(self.base(step, &manifest, inventory, chain, tell).await?),
+                    None => Some(self.base(step, &manifest, chain).await?),
                 };
                 if let Some(base) = base {
-                    match self.by_step(place, &manifest, step, &base, tell).await {
+                    match self.by_step(place, &manifest, step, &base).await {
                         Err(Stop::Refused(refusal)) if full => {
                             let error = &refusal as &dyn std::error::Error;
                             tracing::warn!(%place, error, "delta refused; fetching the whole checkpoint");
@@ -211,33 +229,26 @@ impl Consumer {
                     }
                 }
             }
-            self.whole(place, &manifest, tell).await
+            self.whole(place, &manifest).await
         }
         .boxed()
     }
 
     /// Fetches the base of a delta, which may be one itself.
-    async fn base(
-        &self,
-        step: &Step,
-        manifest: &Manifest,
-        inventory: &Inventory,
-        chain: usize,
-        tell: &Tell,
-    ) -> Result<LocalCheckpoint, Stop> {
+    async fn base(&self, step: &Step, manifest: &Manifest, chain: usize) -> Result<LocalCheckpoint, Stop> {
         let window = step.base_window;
         let Some(chain) = chain.checked_sub(1) else {
-            return Err(Refusal::ChainTooLong { most: self.limits.chain }.into());
+            return Err(Refusal::ChainTooLong { most: self.consumer.limits.chain }.into());
         };
         let places = [Place::Window(window), Place::Milestone(window)];
-        let Some(place) = places.into_iter().find(|place| inventory.is_ready(*place)) else {
+        let Some(place) = places.into_iter().find(|place| self.inventory.is_ready(*place)) else {
             return Err(Refusal::NoBase { window }.into());
         };
         let refused = |stop| match stop {
             Stop::Refused(source) => Refusal::Base { window, source: Box::new(source) }.into(),
             fault => fault,
         };
-        let base = self.manifest(place, inventory, None).await.map_err(refused)?;
+        let base = self.manifest(place, None).await.map_err(refused)?;
         if base.id() != step.base {
             return Err(Refusal::WrongBase { window, want: step.base, got: base.id() }.into());
         }
@@ -245,14 +256,14 @@ impl Consumer {
             let source = ManifestError::OldSequence { got: manifest.sequence, last: base.sequence };
             return Err(source.into());
         }
-        self.obtain(place, base, inventory, chain, tell).await.map_err(refused)
+        self.obtain(place, base, chain).await.map_err(refused)
     }
 
     /// Every file as it lies on the shelf.
-    async fn whole(&self, place: Place, manifest: &Manifest, tell: &Tell) -> Result<LocalCheckpoint, Stop> {
-        let draft = self.cache.draft(place, manifest.id())?;
+    async fn whole(&self, place: Place, manifest: &Manifest) -> Result<LocalCheckpoint, Stop> {
+        let draft = self.consumer.cache.draft(place, manifest.id())?;
         let total = manifest.files.iter().map(|file| file.size).fold(0, u64::saturating_add);
-        let meter = Meter::new(total, Arc::clone(tell));
+        let meter = Meter::new(total, Arc::clone(&self.tell));
         for file in &manifest.files {
             self.fetch(place, &draft, &file.name, (file.size, &file.sha256), &meter).await?;
         }
@@ -266,18 +277,19 @@ impl Consumer {
         manifest: &Manifest,
         step: &Step,
         base: &LocalCheckpoint,
-        tell: &Tell,
     ) -> Result<LocalCheckpoint, Stop> {
-        let draft = self.cache.draft(place, manifest.id())?;
+        let draft = self.consumer.cache.draft(place, manifest.id())?;
         let of = |file: &FileEntry| step.deltas.iter().find(|delta| delta.makes == file.name);
         let total = manifest.files.iter().fold(0u64, |total, file| {
             total.saturating_add(file.size).saturating_add(of(file).map_or(0, |delta| delta.size))
         });
-        let meter = Meter::new(total, Arc::clone(tell));
+        let meter = Meter::new(total, Arc::clone(&self.tell));
         let mut wanted: Vec<(FileEntry, DeltaFile)> = Vec::new();
         for file in &manifest.files {
             let (path, own) = (draft.join(&file.name), file.clone());
-            let there = blocking("look at a file", move || is_entry(&path, own.size, &own.sha256)).await?;
+            let there =
+                blocking(self.lock(), "look at a file", move || is_entry(&path, own.size, &own.sha256))
+                    .await?;
             if there.map_err(|error| disk("read", &draft, error))? {
                 meter.add(file.size);
             } else if let Some(delta) = of(file) {
@@ -285,7 +297,7 @@ impl Consumer {
                 wanted.push((file.clone(), delta.clone()));
             } else if base.manifest.files.contains(file) {
                 let (from, to) = (base.folder.join(&file.name), draft.join(&file.name));
-                let linked = blocking("copy a file", move || link_or_copy(&from, &to)).await?;
+                let linked = blocking(self.lock(), "copy a file", move || link_or_copy(&from, &to)).await?;
                 linked.map_err(|error| disk("copy to", &draft, error))?;
                 meter.add(file.size);
             } else {
@@ -293,12 +305,12 @@ impl Consumer {
             }
         }
         if !wanted.is_empty() {
-            let (base, draft, options) = (base.clone(), draft.clone(), self.options());
+            let (base, draft, options) = (base.clone(), draft.clone(), self.consumer.options());
             let apply = move || {
                 let base = (base.folder.as_path(), &base.manifest.files[..]);
                 apply_deltas(base, &draft, &wanted, options, &mut |bytes| meter.add(bytes))
             };
-            blocking("apply deltas", apply).await??;
+            blocking(self.lock(), "apply deltas", apply).await??;
         }
         self.finish(place, &draft, manifest).await
     }
@@ -316,16 +328,16 @@ impl Consumer {
             FileName::new(name).map_err(|error| ManifestError::Malformed { detail: error.to_string() })?;
         let wanted =
             Wanted { key: place.file(file), path: draft.join(name), size, sha256: sha256.to_owned() };
-        let ranges = Ranges { bytes: self.limits.range_bytes, at_once: self.limits.ranges };
-        download(&self.shelf, &wanted, ranges, meter).await
+        download(&self.line, &wanted, meter).await
     }
 
     /// Compares the weights with their root, and puts the folder into place.
     async fn finish(&self, place: Place, draft: &Path, manifest: &Manifest) -> Result<LocalCheckpoint, Stop> {
         if let Some(publication) = &manifest.publication {
-            let (folder, files, options) = (draft.to_owned(), manifest.files.clone(), self.options());
+            let (folder, files, options) =
+                (draft.to_owned(), manifest.files.clone(), self.consumer.options());
             let root = move || tensor_root(&folder, &files, options, &mut |_| {});
-            let got = match blocking("hash the weights", root).await? {
+            let got = match blocking(self.lock(), "hash the weights", root).await? {
                 Ok(got) => got,
                 Err(TensorError::Read { source }) => return Err(disk("read", draft, source).into()),
                 Err(source) => return Err(Refusal::Tensors { source }.into()),
@@ -334,12 +346,9 @@ impl Consumer {
                 return Err(Refusal::Root { got, want: publication.tensors }.into());
             }
         }
-        let (cache, draft, manifest) = (self.cache.clone(), draft.to_owned(), manifest.clone());
-        blocking("put a checkpoint into place", move || cache.finish(place, &draft, manifest)).await?
-    }
-
-    fn options(&self) -> Options {
-        Options { workers: self.limits.workers, ..Options::default() }
+        let (cache, draft, manifest) = (self.consumer.cache.clone(), draft.to_owned(), manifest.clone());
+        blocking(self.lock(), "put a checkpoint into place", move || cache.finish(place, &draft, manifest))
+            .await?
     }
 }
 

@@ -1,4 +1,5 @@
 use super::{
+    cache::CacheLock,
     error::{Refusal, Stop},
     files::{beside, disk, hash_into, is_entry, sync_folder},
 };
@@ -51,21 +52,31 @@ impl Meter {
     }
 }
 
-/// How files are fetched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ranges {
+/// From where files are fetched, how, and the right to write them.
+#[derive(Clone)]
+pub(super) struct Line {
+    pub(super) shelf: Arc<dyn CheckpointShelf>,
     /// Bytes of a request.
-    pub(super) bytes: u64,
+    pub(super) range_bytes: u64,
     /// Requests under way at once.
-    pub(super) at_once: usize,
+    pub(super) ranges: usize,
+    pub(super) lock: Arc<CacheLock>,
 }
 
 /// Work that blocks, on a thread where it may.
-pub(super) async fn blocking<T: Send + 'static>(
+///
+/// `guard` is held until the work is done, even when the caller is dropped before: the work then goes on alone.
+pub(super) async fn blocking<G: Send + 'static, T: Send + 'static>(
+    guard: G,
     doing: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Fault> {
-    tokio::task::spawn_blocking(work)
+    let guarded = move || {
+        let done = work();
+        drop(guard);
+        done
+    };
+    tokio::task::spawn_blocking(guarded)
         .await
         .map_err(|error| Fault::new(Door::Inside, Retry::Later, doing.to_owned(), error))
 }
@@ -83,30 +94,25 @@ pub(super) struct Wanted {
 ///
 /// Bytes gather in a file that ends in `.partial`. One that an earlier attempt left is read again and gone on with; if the
 /// whole then has a wrong digest, it begins from nothing, once.
-pub(super) async fn download(
-    shelf: &Arc<dyn CheckpointShelf>,
-    wanted: &Wanted,
-    ranges: Ranges,
-    meter: &Meter,
-) -> Result<(), Stop> {
+pub(super) async fn download(line: &Line, wanted: &Wanted, meter: &Meter) -> Result<(), Stop> {
     let there = {
         let Wanted { path, size, sha256, .. } = wanted.clone();
-        blocking("look at a file", move || is_entry(&path, size, &sha256)).await?
+        blocking(Arc::clone(&line.lock), "look at a file", move || is_entry(&path, size, &sha256)).await?
     };
     if there.map_err(|error| disk("read", &wanted.path, error))? {
         meter.add(wanted.size);
         return Ok(());
     }
     let partial = beside(&wanted.path, ".partial");
-    let mut draft = open(&partial, wanted.size).await?;
+    let mut draft = open(Arc::clone(&line.lock), &partial, wanted.size).await?;
     meter.add(draft.at);
     loop {
         let resumed = draft.at > 0;
-        draft = rest(shelf, wanted, ranges, draft, meter).await?;
+        draft = rest(line, wanted, draft, meter).await?;
         let (got, file) = draft.finish().await?;
         if got == wanted.sha256 {
             let (from, to) = (partial.clone(), wanted.path.clone());
-            let named = blocking("name a file", move || {
+            let named = blocking(Arc::clone(&line.lock), "name a file", move || {
                 file.sync_all()?;
                 fs::rename(&from, &to)?;
                 to.parent().map_or(Ok(()), sync_folder)
@@ -120,7 +126,7 @@ pub(super) async fn download(
             return Err(Refusal::Digest { file, got, want: wanted.sha256.clone() }.into());
         }
         tracing::info!(key = %wanted.key, "what an earlier attempt had left was not good; beginning again");
-        draft = open(&partial, wanted.size).await?;
+        draft = open(Arc::clone(&line.lock), &partial, wanted.size).await?;
     }
 }
 
@@ -146,9 +152,9 @@ impl Draft {
 }
 
 /// Opens what is there, or nothing, and reads it again; more than the file may have is cut away.
-async fn open(path: &Path, size: u64) -> Result<Draft, Stop> {
+async fn open(lock: Arc<CacheLock>, path: &Path, size: u64) -> Result<Draft, Stop> {
     let own = path.to_owned();
-    let draft = blocking("open a file", move || {
+    let draft = blocking(lock, "open a file", move || {
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&own)?;
         if file.metadata()?.len() > size {
             file.set_len(0)?;
@@ -161,21 +167,17 @@ async fn open(path: &Path, size: u64) -> Result<Draft, Stop> {
     Ok(draft.await?.map_err(|error| disk("open", path, error))?)
 }
 
+/// A request: how many bytes it asks for, and what comes.
+type Fetching = BoxFuture<'static, (u64, Result<Option<Part>, Fault>)>;
+
 /// Fetches everything from where the draft ends, a few ranges at once, written in order.
-async fn rest(
-    shelf: &Arc<dyn CheckpointShelf>,
-    wanted: &Wanted,
-    ranges: Ranges,
-    mut draft: Draft,
-    meter: &Meter,
-) -> Result<Draft, Stop> {
-    let mut under_way: FuturesOrdered<BoxFuture<'static, (u64, Result<Option<Part>, Fault>)>> =
-        FuturesOrdered::new();
+async fn rest(line: &Line, wanted: &Wanted, mut draft: Draft, meter: &Meter) -> Result<Draft, Stop> {
+    let mut under_way: FuturesOrdered<Fetching> = FuturesOrdered::new();
     let mut next = draft.at;
     loop {
-        while next < wanted.size && under_way.len() < ranges.at_once.max(1) {
-            let bytes = ranges.bytes.max(1).min(wanted.size - next);
-            let (shelf, key, offset) = (Arc::clone(shelf), wanted.key.clone(), next);
+        while next < wanted.size && under_way.len() < line.ranges.max(1) {
+            let bytes = line.range_bytes.max(1).min(wanted.size - next);
+            let (shelf, key, offset) = (Arc::clone(&line.shelf), wanted.key.clone(), next);
             let fetch = async move { (bytes, shelf.fetch(&key, offset, bytes).await) };
             under_way.push_back(fetch.boxed());
             next += bytes;
@@ -191,7 +193,7 @@ async fn rest(
             return Err(Fault::plain(Door::Shelf, Retry::Later, doing).into());
         }
         let path = draft.path.clone();
-        draft = blocking("write a file", move || draft.append(&part.body))
+        draft = blocking(Arc::clone(&line.lock), "write a file", move || draft.append(&part.body))
             .await?
             .map_err(|error| disk("write", &path, error))?;
         meter.add(bytes);

@@ -86,6 +86,11 @@ impl Publisher {
             let detail = format!("{} is not the place of window {}", place, manifest.window);
             return Err(ManifestError::Field { field: "window", detail }.into());
         }
+        let kind = manifest.publication.as_ref().map(|publication| publication.kind);
+        if matches!(place, Place::Milestone(_)) && kind != Some(Kind::Full) {
+            let detail = "a milestone is whole, for what it is made from is not kept".to_owned();
+            return Err(ManifestError::Field { field: "kind", detail }.into());
+        }
         let marker = marker_of(manifest);
         let inventory = Inventory::new(self.shelf.list().await?);
         if inventory.is_ready(place) {
@@ -99,7 +104,7 @@ impl Publisher {
 
         let files = content(outgoing);
         let sizes = files.clone();
-        let looked = blocking("look at the checkpoint's files", move || sizes_are_right(&sizes)).await?;
+        let looked = blocking((), "look at the checkpoint's files", move || sizes_are_right(&sizes)).await?;
         looked?;
         let mut kept: BTreeSet<FileName> = files.iter().map(|file| file.name.clone()).collect();
         kept.insert(FileName::manifest());
@@ -155,17 +160,18 @@ impl Publisher {
 
     /// Deletes what the plan deletes, file by file, each marker first. Returns how many files went.
     ///
-    /// The shelf is looked at again before: a checkpoint that was completed since the plan was made, and the newest ready
-    /// one in any case, are not touched.
+    /// The shelf is looked at again before: a plan that would delete what is now the newest ready one is refused.
     pub async fn prune(&self, plan: &Plan) -> Result<u64, Fault> {
         let inventory = Inventory::new(self.shelf.list().await?);
         let newest = inventory.ready_before(WindowStart(u64::MAX)).next();
+        let guarded =
+            |place: &&Place| Some(**place) == newest.map(Place::Window) || plan.keep.contains_key(place);
+        if let Some(place) = plan.delete.iter().find(guarded) {
+            let doing = format!("delete {place}, which is the newest that is ready; make a new plan");
+            return Err(Fault::plain(Door::Inside, Retry::Never, doing));
+        }
         let mut gone = 0;
         for place in &plan.delete {
-            if Some(*place) == newest.map(Place::Window) || plan.keep.contains_key(place) {
-                let doing = format!("refuse to delete {place}, the newest that is ready; make a new plan");
-                return Err(Fault::plain(Door::Inside, Retry::Never, doing));
-            }
             let keys = inventory.keys_to_delete(*place);
             self.shelf.delete(&keys).await?;
             gone += keys.len() as u64;

@@ -664,6 +664,25 @@ async fn pruning_keeps_what_is_needed_and_a_cache_keeps_the_newest() {
     is_whole(&local.finished(&trainer().hotkey(), &DEV).unwrap()[0], &chain[7]);
 }
 
+#[tokio::test]
+async fn a_milestone_is_whole_and_a_chain_may_lean_on_it() {
+    let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
+    let first = train(20, 1, Kind::Full, None);
+    let second = train(40, 2, Kind::Delta, Some(&first));
+    let place = Place::Milestone(WindowStart(20));
+    let sent = publisher(&shelf).publish(place, &first.outgoing(None), quiet()).await;
+    assert!(matches!(sent, Ok(Published::Now { .. })), "{sent:?}");
+    publish(&shelf, &second, Some(&first)).await;
+    is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &second);
+
+    let place = Place::Milestone(WindowStart(40));
+    let refused = publisher(&shelf).publish(place, &second.outgoing(Some(&first)), quiet()).await;
+    assert!(matches!(
+        refused,
+        Err(PublishError::Manifest { source: ManifestError::Field { field: "kind", .. } })
+    ));
+}
+
 #[test]
 fn a_delta_is_named_after_what_it_makes() {
     let delta = DeltaFile { makes: "model.safetensors".into(), size: 1, sha256: String::new() };
