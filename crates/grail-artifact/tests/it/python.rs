@@ -34,7 +34,7 @@ fn numbers(value: &Value, field: &str) -> BTreeSet<u64> {
 /// Every window up to `current`, whole ones every `interval` windows and deltas against the one before between them.
 fn shelf(current: u64, length: u64, interval: u64) -> Vec<Held> {
     let held = |window: u64| {
-        let whole = (window / length) % interval == 0;
+        let whole = (window / length).is_multiple_of(interval);
         let needs = if whole { Needs::Nothing } else { Needs::Base(WindowStart(window - length)) };
         Held { place: Place::Window(WindowStart(window)), ready: true, needs }
     };
