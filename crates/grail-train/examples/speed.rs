@@ -3,7 +3,7 @@
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), completions are random tokens that the model itself gave their log-probabilities.
 //! `xtask/peer/grpo_step.py` measures the same step in plain PyTorch.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use grail_protocol::stream::Stream;
 use grail_train::{Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout};

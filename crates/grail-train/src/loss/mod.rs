@@ -196,7 +196,7 @@ impl LossSettings {
             let sum = estimate.f_mul(rows.mask)?.f_sum(None)?;
             let per_token = match self.aggregate {
                 Aggregate::Bnpo => {
-                    sum.f_div(&tokens.f_clamp_min(1.0)?)?.f_mul_scalar(count / divisors.rows)?
+                    sum.f_div(&tokens.f_clamp_min(1.0)?)?.f_mul_scalar(count / divisors.rows.max(1.0))?
                 }
                 _ => sum.f_div_scalar(divisors.tokens.max(1.0))?,
             };

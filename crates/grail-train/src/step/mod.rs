@@ -119,10 +119,12 @@ impl Learner {
                 .collect()
         };
         let all: Vec<usize> = batches.iter().flat_map(|batch| lengths(batch)).collect();
-        let mut step = Divisors::of(&all);
-        if self.settings.full_length > 0 {
-            step.length = self.settings.full_length as f64;
-        }
+        let divisors_of = |lengths: &[usize]| {
+            let own = Divisors::of(lengths);
+            let full = self.settings.full_length;
+            if full > 0 { Divisors { length: full as f64, ..own } } else { own }
+        };
+        let step = divisors_of(&all);
         let reference = match reference {
             Reference::Base if !self.model.is_adapted() => {
                 return unusable("without adapters there is no base to compare with");
@@ -135,7 +137,7 @@ impl Learner {
             let divisors = match self.settings.averaging {
                 Averaging::Step => step,
                 Averaging::MicroBatch => {
-                    let own = Divisors::of(&lengths(batch));
+                    let own = divisors_of(&lengths(batch));
                     Divisors { weight: own.rows / step.rows, ..own }
                 }
             };
