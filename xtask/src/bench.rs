@@ -4,6 +4,8 @@
 //! a type that implements [`Measure`] and a line in [`measures`].
 
 mod criterion;
+mod model;
+mod peer;
 
 use std::io::{self, Write};
 
@@ -44,7 +46,6 @@ trait Measure {
 
 /// What came of a measure.
 #[derive(Debug)]
-#[expect(dead_code, reason = "a measure that needs a device reports that none is at hand")]
 enum Outcome {
     /// It was taken.
     Measured(Vec<Figure>),
@@ -65,7 +66,7 @@ struct Figure {
     peer: Option<String>,
     /// How many times better than the peer: above one is better, whether the unit is a time or a speed.
     ratio: Option<f64>,
-    /// Half the width of the 95 % interval, as a share of the value.
+    /// Half the width of the 95 % interval, or half the range where there are only three runs, as a share of the value.
     spread: Option<f64>,
     /// What to type to get it again.
     command: String,
@@ -73,10 +74,15 @@ struct Figure {
 
 /// Every measure there is.
 fn measures(workspace: &Workspace) -> Result<Vec<Box<dyn Measure>>> {
-    Ok(criterion::measures(workspace)?
-        .into_iter()
-        .map(|measure| Box::new(measure) as Box<dyn Measure>)
-        .collect())
+    let mut all: Vec<Box<dyn Measure>> = Vec::new();
+    for group in model::GROUPS {
+        all.push(Box::new(group));
+    }
+    all.push(Box::new(model::OnDevice));
+    for bench in criterion::measures(workspace)? {
+        all.push(Box::new(bench));
+    }
+    Ok(all)
 }
 
 /// Runs the measures asked for and prints what they give.

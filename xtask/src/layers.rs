@@ -281,7 +281,8 @@ mod tests {
 
     #[test]
     fn heavy_packages_have_one_holder() {
-        refused(&["grail-miner: tch"], "grail-miner names tch, which is for grail-infer alone");
+        let holders = "grail-miner names tch, which is for grail-infer, grail-train alone";
+        refused(&["grail-miner: tch"], holders);
         refused(&["grail-infer: torch-sys"], "grail-infer names torch-sys, which is for nobody alone");
         refused(&["grail-store: | parquet"], "grail-store names parquet, which is for grail-parquet alone");
     }
