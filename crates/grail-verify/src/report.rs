@@ -118,8 +118,12 @@ pub struct Tally {
     pub unique_solutions: u64,
     /// Mean recomputed reward of the rollouts that count, to a millionth; absent when none does.
     pub mean_reward: Option<f64>,
-    /// Claimed groups ÷ checked groups, to a millionth: what counts are multiplied by when a sample speaks for the
-    /// file; 1 when nothing was checked.
+    /// What counts are multiplied by when a sample speaks for the file, to a millionth: claimed groups ÷ checked groups
+    /// · (share of checked groups without a rejection)², at least 1; 1 when nothing was checked.
+    ///
+    /// The share is what keeps padding from paying. Weights grow faster than counts, so without it a file of a few
+    /// honest groups among thousands of made-up ones would gain on average: the few are seldom drawn, and count for
+    /// far more than they are when they are. One rejected group of 16 costs an eighth of what the sample adds.
     pub extrapolation: f64,
 }
 
@@ -244,10 +248,7 @@ impl Tally {
             groups_claimed,
             groups_checked,
             claimed: u64::from(groups_claimed) * u64::from(grail_protocol::params::ROLLOUTS_PER_PROBLEM),
-            extrapolation: match groups_checked {
-                0 => 1.0,
-                checked => to_millionth(f64::from(groups_claimed) / f64::from(checked)),
-            },
+            extrapolation: extrapolation(groups_claimed, groups),
             ..Self::default()
         };
         for group in groups {
@@ -288,6 +289,15 @@ impl Tally {
     pub fn undecided_total(&self) -> u64 {
         self.undecided.values().sum()
     }
+}
+
+fn extrapolation(claimed: u32, groups: &[GroupReport]) -> f64 {
+    if groups.is_empty() {
+        return 1.0;
+    }
+    let checked = groups.len() as f64;
+    let clean = groups.iter().filter(|group| group.verdict.rejection().is_none()).count() as f64 / checked;
+    to_millionth((f64::from(claimed) / checked * clean * clean).max(1.0))
 }
 
 /// Rounded so that seven digits of JSON carry the value exactly, whatever reader they meet.

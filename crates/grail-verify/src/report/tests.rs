@@ -76,7 +76,7 @@ fn a_group_is_judged_by_its_worst_decided_rollout() {
 fn only_rollouts_of_clean_groups_count() {
     let report = report();
     let tally = &report.tally;
-    assert_eq!((tally.groups_claimed, tally.groups_checked, tally.extrapolation), (8, 4, 2.0));
+    assert_eq!((tally.groups_claimed, tally.groups_checked, tally.extrapolation), (8, 4, 1.125));
     assert_eq!((tally.claimed, tally.checked), (128, 8));
     assert_eq!((tally.accepted, tally.spoiled), (3, 1));
     assert_eq!(tally.rejected, BTreeMap::from([("reward-mismatch".to_owned(), 1)]));
@@ -93,6 +93,32 @@ fn only_rollouts_of_clean_groups_count() {
         report.rejections().map(|(at, r)| (at, r.code())).collect::<Vec<_>>(),
         [(Some((GroupIndex(3), RolloutIndex(1))), "reward-mismatch")]
     );
+}
+
+#[test]
+fn padding_a_file_with_made_up_groups_does_not_pay() {
+    // Weight of a file by the score's rule when `hit` of 64 sampled groups are honest, one solution each.
+    let weight = |claimed: u32, hit: usize| {
+        let group = |index: usize| {
+            let verdict = if index < hit { Verdict::Accepted } else { rejected() };
+            let rollouts = (0..16).map(|r| rollout(r, verdict.clone(), None)).collect();
+            GroupReport::new(GroupIndex(index as u32), rollouts)
+        };
+        let groups: Vec<GroupReport> = (0..64).map(group).collect();
+        let tally = Tally::of(claimed, &groups);
+        (hit as f64 * tally.extrapolation).powf(1.5) * (tally.accepted as f64 * tally.extrapolation)
+    };
+    for honest in [4u32, 64, 1_024, 2_048, 3_900, 4_080] {
+        // How many of 64 drawn groups are honest, to good approximation: binomial with this chance.
+        let chance = f64::from(honest) / 4_096.0;
+        let (mut likelihood, mut expected) = ((1.0 - chance).powi(64), 0.0);
+        for hit in 0..=64usize {
+            expected += likelihood * weight(4_096, hit);
+            likelihood *= (64 - hit) as f64 / (hit + 1) as f64 * chance / (1.0 - chance);
+        }
+        let told_truly = f64::from(honest).powf(1.5) * f64::from(honest) * 16.0;
+        assert!(expected < told_truly, "{honest} honest groups: {expected} against {told_truly}");
+    }
 }
 
 #[test]
