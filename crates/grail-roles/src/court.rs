@@ -38,7 +38,7 @@ impl Court {
     /// Judges on a thread that may block, logging progress. Errors: the work panicked.
     pub(crate) async fn judge(&self, matter: Matter) -> Result<MinerReport, Fault> {
         let court = self.clone();
-        blocking("judge a window file", move || {
+        blocking("judge a window file", move |wanted| {
             let mut oracle = held(&court.oracle);
             let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
             let case = Case {
@@ -59,7 +59,7 @@ impl Court {
                     target: "grail::progress",
                     miner = %matter.hotkey.short(), done = progress.done, of = progress.total, "verifying"
                 );
-                true
+                wanted.still()
             }))
         })
         .await

@@ -1,7 +1,7 @@
 //! Answering one group.
 
 use super::Miner;
-use crate::work::{blocking, held};
+use crate::work::{Wanted, blocking, held};
 use grail_artifact::window::RolloutRecord;
 use grail_env::Environment;
 use grail_ports::{
@@ -25,13 +25,13 @@ pub(super) struct AnsweredGroup {
 }
 
 impl Miner {
-    /// Poses the problem of `group`, has it answered, and judges the answers.
+    /// Poses the problem of `group`, has it answered until that moment, and judges the answers.
     pub(super) async fn answer_group(
         &mut self,
         context: &WindowContext,
         environment: &Arc<Environment>,
         group: GroupIndex,
-        deadline: UnixMillis,
+        until: UnixMillis,
     ) -> Result<AnsweredGroup, Fault> {
         let inside = |doing: String| Fault::plain(Door::Inside, Retry::Never, doing);
         let seed = context.seed().problem(&self.hotkey(), group);
@@ -46,7 +46,7 @@ impl Miner {
         let request = GroupRequest { prompt, rollouts: keys };
         let rule = GenerationRule { policy: context.policy, max_new_tokens: context.max_new_tokens };
 
-        let answers = self.generate(request, rule, group, deadline).await?;
+        let answers = self.generate(request, rule, group, until).await?;
         if answers.len() != usize::from(context.params.rollouts_per_problem) {
             return Err(inside(format!("the generator gave {} answers to group {group}", answers.len())));
         }
@@ -76,11 +76,11 @@ impl Miner {
         request: GroupRequest,
         rule: GenerationRule,
         group: GroupIndex,
-        deadline: UnixMillis,
+        until: UnixMillis,
     ) -> Result<Vec<Answer>, Fault> {
         let (generator, clock) = (self.generator.clone(), self.clock.clone());
         let mut last_told = clock.now();
-        let work = move || {
+        let work = move |wanted: &Wanted| {
             let mut generator = held(&generator);
             generator.generate(std::slice::from_ref(&request), &rule, &mut |progress| {
                 let now = clock.now();
@@ -91,8 +91,8 @@ impl Miner {
                         group = group.0, tokens = progress.tokens, rows = progress.live_rows, "generating"
                     );
                 }
-                // Past the deadline the work is worth nothing any more.
-                now <= deadline
+                // After that moment the work is worth nothing any more.
+                now <= until && wanted.still()
             })
         };
         let mut groups = blocking("generate", work).await?;

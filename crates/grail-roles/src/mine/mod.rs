@@ -8,12 +8,12 @@ mod window;
 pub use window::{MinedWindow, Upload};
 
 use crate::{context::Sources, court::Court, environments::Environments};
-use grail_artifact::{manifest::Manifest, window::WindowCodec};
+use grail_artifact::{keys::WindowKey, manifest::Manifest, window::WindowCodec};
 use grail_ports::{
     Fault, Retry,
     clock::Clock,
     model::{Generator, Oracle, Tokenize},
-    shelf::WindowShelf,
+    shelf::{Fetch, WindowShelf},
 };
 use grail_protocol::{
     sign::HotkeyPair,
@@ -179,19 +179,45 @@ impl Miner {
                     self.look_again().await;
                     return Ok(None);
                 };
-                // Whatever becomes of it, a window is begun once: its seed gives the same work again.
+                // After a restart a file may lie there already. Its seed gives the same work again, and what is left
+                // of the window is too short to do better than it.
+                if self.mined.is_none() && self.has_file(window).await? {
+                    tracing::info!(target: "grail::mine", window = window.0, "window {window} has a file of ours already; it stays");
+                    self.mined = Some(window);
+                    return Ok(None);
+                }
+                // Whatever becomes of it, a window is begun once.
                 self.mined = Some(window);
                 self.mine(&context, deadline).await.map(Some)
             }
         }
     }
 
+    fn key(&self, window: WindowStart) -> WindowKey {
+        WindowKey { hotkey: self.hotkey(), window, encoding: self.codec.encoding() }
+    }
+
+    async fn has_file(&self, window: WindowStart) -> Result<bool, Fault> {
+        // A limit of nothing asks for the metadata alone.
+        Ok(self.shelf.fetch(&self.key(window), 0).await? != Fetch::Absent)
+    }
+
     /// What one group, its check and the upload will take.
     fn needed_ms(&self) -> u64 {
-        self.group_time
-            .reserve_ms()
-            .saturating_add(self.check_time.reserve_ms())
-            .saturating_add(self.settings.upload_reserve_ms)
+        self.group_time.reserve_ms().saturating_add(self.delivery_ms())
+    }
+
+    /// What the own check and the upload will take. As long as no check was measured, proving a group is taken to last
+    /// as long as answering it.
+    fn delivery_ms(&self) -> u64 {
+        let check = match (&self.court, self.check_time.reserve_ms()) {
+            (None, _) => 0,
+            (Some(_), 0) => {
+                self.group_time.reserve_ms().saturating_mul(u64::from(self.settings.self_check_groups))
+            }
+            (Some(_), measured) => measured,
+        };
+        check.saturating_add(self.settings.upload_reserve_ms)
     }
 
     /// Whether another group, its check and the upload still fit.

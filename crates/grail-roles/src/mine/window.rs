@@ -1,7 +1,8 @@
 //! One window, from its first group to the uploaded file.
 
-use super::{Miner, answer::AnsweredGroup};
+use super::{AFTER_FAULT_MS, Miner, answer::AnsweredGroup};
 use crate::court::Matter;
+use bytes::Bytes;
 use grail_artifact::{
     keys::WindowKey,
     limits::LIMITS,
@@ -80,7 +81,9 @@ impl Miner {
                 break;
             }
             let group_began = self.clock.now();
-            match self.answer_group(context, &environment, group, deadline).await {
+            // A group that takes longer than any before it must not take the upload of the others with it.
+            let until = UnixMillis(deadline.0.saturating_sub(self.delivery_ms()));
+            match self.answer_group(context, &environment, group, until).await {
                 Ok(done) => {
                     self.group_time.learn(self.clock.now().since(group_began));
                     tracing::debug!(
@@ -132,15 +135,13 @@ impl Miner {
         let bytes = self.codec.encode(&file).map_err(|detail| {
             Fault::plain(Door::Inside, Retry::Never, format!("encode the window file: {detail}"))
         })?;
-        let body = bytes::Bytes::from(bytes);
-        mined.self_check = self.self_check(context, environment, body.clone(), deadline).await?;
+        let body = Bytes::from(bytes);
+        mined.self_check = self.look_at(context, environment, body.clone(), deadline).await;
         if mined.self_check.as_ref().is_some_and(|report| report.rejections().next().is_some()) {
             mined.upload = Upload::KeptBack;
             return Ok(mined);
         }
-        let key =
-            WindowKey { hotkey: self.hotkey(), window: context.window, encoding: self.codec.encoding() };
-        let meta = self.shelf.put(&key, body).await?;
+        let meta = self.put(&self.key(context.window), body, deadline).await?;
         let margin_ms = deadline.0 as i64 - meta.stored_at.0 as i64;
         mined.upload = Upload::Stored { meta, margin_ms };
         Ok(mined)
@@ -166,13 +167,45 @@ impl Miner {
         Ok(WindowFile::seal(header, records, sign))
     }
 
+    /// Stores the file, again and again while there is time: a shelf that stumbles must not cost a window of work.
+    async fn put(&self, key: &WindowKey, body: Bytes, deadline: UnixMillis) -> Result<ObjectMeta, Fault> {
+        loop {
+            let again_at = self.clock.now().plus(AFTER_FAULT_MS);
+            match self.shelf.put(key, body.clone()).await {
+                Err(fault) if fault.retry == Retry::Later && again_at < deadline => {
+                    tracing::warn!(target: "grail::mine", fault = %fault.chain(), "could not upload; trying again");
+                    self.clock.sleep_until(again_at).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// The own check, where it fits before the deadline; a check that breaks off says nothing against the file.
+    async fn look_at(
+        &mut self,
+        context: &WindowContext,
+        environment: &Arc<Environment>,
+        body: Bytes,
+        deadline: UnixMillis,
+    ) -> Option<MinerReport> {
+        if self.court.is_some() && self.clock.now().plus(self.delivery_ms()) > deadline {
+            tracing::warn!(target: "grail::mine", window = context.window.0, "no time left to check the own file; it is uploaded unseen");
+            return None;
+        }
+        self.self_check(context, environment, body, deadline).await.unwrap_or_else(|fault| {
+            tracing::error!(target: "grail::mine", fault = %fault.chain(), "could not check the own file; it is uploaded unseen");
+            None
+        })
+    }
+
     /// The validator's corridor over the own file. All of its form is checked; the model is asked about as many
     /// groups as the operator grants time for.
     async fn self_check(
         &mut self,
         context: &WindowContext,
         environment: &Arc<Environment>,
-        body: bytes::Bytes,
+        body: Bytes,
         deadline: UnixMillis,
     ) -> Result<Option<MinerReport>, Fault> {
         let Some(court) = self.court.clone() else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! Judging one window: every registered miner's file, one after another.
 
-use super::Validator;
+use super::{AFTER_FAULT_MS, Validator};
 use crate::{
     court::Matter,
     reports::{MinerEntry, Outcome, WindowReport},
@@ -8,12 +8,14 @@ use crate::{
 use futures::StreamExt as _;
 use grail_artifact::{keys::WindowKey, limits::LIMITS};
 use grail_ports::{
-    Fault,
+    Door, Fault, Retry,
     chain::Neuron,
-    shelf::{Fetch, Fetched},
+    clock::Clock,
+    shelf::{Fetch, ShelfDirectory},
 };
 use grail_protocol::{seed::WindowContext, words::UnixMillis};
 use grail_verify::{MinerReport, oversize};
+use std::sync::Arc;
 
 /// A window, judged.
 #[derive(Debug)]
@@ -26,13 +28,8 @@ pub struct JudgedWindow {
 
 /// Files that are fetched while another is judged.
 const FETCH_AHEAD: usize = 4;
-
-/// What the shelf had.
-enum Found {
-    Absent,
-    Report(Box<MinerReport>),
-    File(Fetched),
-}
+/// How often a file is asked for before its miner is left undecided.
+const FETCH_TRIES: u32 = 3;
 
 impl Validator {
     /// Judges every registered miner but ourselves. Trouble with one of them leaves that one undecided.
@@ -49,15 +46,32 @@ impl Validator {
         let own = self.writer.hotkey();
         let metagraph = self.sources.chain.metagraph().await?;
         let mut report = WindowReport::new(context, own, &challenge);
+        let encoding = self.court.codec.encoding();
         let others = metagraph.neurons.into_iter().filter(|neuron| neuron.hotkey != own);
+        // Tasks of their own: a stream alone stands still while a file is judged, and its connections would time out.
         let mut fetches = futures::stream::iter(others)
-            .map(|neuron| async move { (self.find(context, &neuron).await, neuron) })
+            .map(|neuron| {
+                let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding };
+                let task = tokio::spawn(fetch(self.directory.clone(), self.clock.clone(), key));
+                async move { (task.await, neuron) }
+            })
             .buffered(FETCH_AHEAD);
         while let Some((found, neuron)) = fetches.next().await {
+            let found = found.unwrap_or_else(|error| {
+                Err(Fault::new(Door::Inside, Retry::Later, "fetch a window file: the work broke off", error))
+            });
             let outcome = match found {
-                Ok(Found::Absent) => Outcome::Absent,
-                Ok(Found::Report(refused)) => Outcome::Judged(refused),
-                Ok(Found::File(file)) => {
+                Ok(Fetch::Absent) => Outcome::Absent,
+                Ok(Fetch::TooLarge { meta }) => {
+                    let rejection = oversize(&meta, &LIMITS);
+                    Outcome::Judged(Box::new(MinerReport::refused(
+                        context,
+                        &neuron.hotkey,
+                        rejection,
+                        (0, 0),
+                    )))
+                }
+                Ok(Fetch::Found(file)) => {
                     let matter = Matter {
                         context: context.clone(),
                         hotkey: neuron.hotkey,
@@ -85,19 +99,30 @@ impl Validator {
         drop(fetches);
         Ok(JudgedWindow { report, took_ms: self.clock.now().since(began) })
     }
+}
 
-    async fn find(&self, context: &WindowContext, neuron: &Neuron) -> Result<Found, Fault> {
-        let Some(shelf) = self.directory.shelf_of(&neuron.hotkey).await? else { return Ok(Found::Absent) };
-        let encoding = self.court.codec.encoding();
-        let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding };
-        Ok(match shelf.fetch(&key, LIMITS.file_bytes).await? {
-            Fetch::Absent => Found::Absent,
-            Fetch::Found(fetched) => Found::File(fetched),
-            Fetch::TooLarge { meta } => {
-                let rejection = oversize(&meta, &LIMITS);
-                Found::Report(Box::new(MinerReport::refused(context, &neuron.hotkey, rejection, (0, 0))))
+/// Looks for a miner's file, more than once where the trouble may pass.
+async fn fetch(
+    directory: Arc<dyn ShelfDirectory>,
+    clock: Arc<dyn Clock>,
+    key: WindowKey,
+) -> Result<Fetch, Fault> {
+    for _ in 1..FETCH_TRIES {
+        match look(directory.as_ref(), &key).await {
+            Err(fault) if fault.retry == Retry::Later => {
+                tracing::debug!(target: "grail::validate", fault = %fault.chain(), "asking for a file again");
+                clock.sleep_until(clock.now().plus(AFTER_FAULT_MS)).await;
             }
-        })
+            done => return done,
+        }
+    }
+    look(directory.as_ref(), &key).await
+}
+
+async fn look(directory: &dyn ShelfDirectory, key: &WindowKey) -> Result<Fetch, Fault> {
+    match directory.shelf_of(&key.hotkey).await? {
+        Some(shelf) => shelf.fetch(key, LIMITS.file_bytes).await,
+        None => Ok(Fetch::Absent),
     }
 }
 

@@ -185,10 +185,16 @@ impl Validator {
 
     /// Does the next thing that is due.
     pub async fn step(&mut self) -> Result<Step, Fault> {
-        if self.weights_due
-            && let Some(weights) = self.set_weights().await?
-        {
-            return Ok(Step::Weighed(weights));
+        if self.weights_due {
+            match self.set_weights().await {
+                Ok(Some(weights)) => return Ok(Step::Weighed(weights)),
+                Ok(None) => {}
+                // A chain that takes no weights must not keep files from being judged while they lie there.
+                Err(fault) if fault.retry == Retry::Later && self.is_behind().await => {
+                    tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not set weights; judging first");
+                }
+                Err(fault) => return Err(fault),
+            }
         }
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
@@ -222,6 +228,13 @@ impl Validator {
             self.weights_due = true;
         }
         Ok(Step::Judged(judged))
+    }
+
+    /// Whether a window waits to be judged.
+    async fn is_behind(&self) -> bool {
+        let params = &self.sources.network.params;
+        let head = self.sources.chain.head().await;
+        head.is_ok_and(|head| schedule::next(params, head.number, self.judged).is_some())
     }
 
     async fn nap(&self, millis: u64) {

@@ -1,6 +1,10 @@
 use crate::stage::{GENESIS, Stage};
 use grail_artifact::keys::{WindowEncoding, WindowKey};
-use grail_ports::{Retry, chain::ChainView as _, shelf::WindowShelf as _};
+use grail_ports::{
+    Door, Fault, Retry,
+    chain::ChainView as _,
+    model::{Answer, GenerationProgress, GenerationRule, Generator, GroupRequest, ModelCard},
+};
 use grail_protocol::{
     params::DEV_FAST,
     words::{Hotkey, WindowStart},
@@ -8,9 +12,12 @@ use grail_protocol::{
 use grail_roles::{
     mine::Upload,
     reports::{Outcome, WindowReport},
-    validate::WeightsSet,
+    validate::{Step, WeightsSet},
 };
-use grail_testkit::model::{Habit, Liar};
+use grail_testkit::{
+    doors::ManualClock,
+    model::{FakeModel, Habit, Liar},
+};
 use grail_verify::MinerReport;
 
 const HONEST: u8 = 1;
@@ -93,17 +100,19 @@ async fn trouble_of_ours_lowers_nobody() {
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
     stage.mine(&mut miner).await;
+    stage.mine(&mut miner).await;
     let mut validator = stage.validator(VALIDATOR, model, reports.path());
 
-    stage.directory.trouble().fail(1);
+    // Trouble that passes costs nobody anything; trouble that stays leaves the miner undecided.
+    stage.directory.trouble().fail(u32::MAX);
     let (window, weights) = stage.judge(&mut validator).await;
+    stage.directory.trouble().fail(1);
     let report = judged(&window.report, &honest);
     assert!(report.rejections().next().is_none());
     assert_eq!(report.tally.accepted, 0);
     assert_eq!(weights, WeightsSet::Nobody);
 
     // The next window is judged as if nothing had happened.
-    stage.mine(&mut miner).await;
     let (window, weights) = stage.judge(&mut validator).await;
     assert_eq!(judged(&window.report, &honest).tally.accepted, 32);
     assert!(matches!(weights, WeightsSet::Set { .. }));
@@ -181,12 +190,19 @@ async fn chain_trouble_is_a_fault_that_passes() {
 }
 
 #[tokio::test]
-async fn a_shelf_that_fails_costs_the_window_and_says_so() {
+async fn a_shelf_that_stumbles_costs_nothing_and_one_that_stays_away_the_window() {
     let stage = Stage::new();
     let hotkey = stage.register(HONEST, false);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model, None);
-    stage.shelf.trouble().fail(1);
+    stage.mine(&mut miner).await;
+
+    stage.shelf.trouble().fail(2);
+    let mined = stage.mine(&mut miner).await;
+    assert_eq!(mined.window, WindowStart(8));
+    assert!(matches!(mined.upload, Upload::Stored { margin_ms: 1.., .. }), "{mined:?}");
+
+    stage.shelf.trouble().fail(u32::MAX);
     let fault = stage
         .play(async {
             loop {
@@ -199,6 +215,85 @@ async fn a_shelf_that_fails_costs_the_window_and_says_so() {
         })
         .await;
     assert!(fault.doing.contains(&hotkey.to_string()), "{fault:?}");
-    let absent = stage.shelf.fetch(&key(hotkey, 0), 1 << 20).await.unwrap();
-    assert_eq!(absent, grail_ports::shelf::Fetch::Absent);
+    assert_eq!(stage.shelf.peek(&key(hotkey, 16)), None);
+}
+
+#[tokio::test]
+async fn a_restarted_miner_leaves_the_file_of_its_window_as_it_is() {
+    let stage = Stage::new();
+    let hotkey = stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    stage.mine(&mut stage.miner(HONEST, model.clone(), None)).await;
+    let stored = stage.shelf.peek(&key(hotkey, 0)).unwrap();
+
+    let mined = stage.mine(&mut stage.miner(HONEST, model, None)).await;
+    assert_eq!(mined.window, WindowStart(8));
+    assert_eq!(stage.shelf.peek(&key(hotkey, 0)).unwrap(), stored);
+}
+
+/// A generator whose second group never ends: each token turns the clock by a second.
+struct Slow {
+    model: FakeModel,
+    clock: ManualClock,
+    groups: u32,
+}
+
+impl Generator for Slow {
+    fn card(&self) -> &ModelCard {
+        self.model.card()
+    }
+
+    fn generate(
+        &mut self,
+        groups: &[GroupRequest],
+        rule: &GenerationRule,
+        progress: &mut dyn FnMut(GenerationProgress) -> bool,
+    ) -> Result<Vec<Vec<Answer>>, Fault> {
+        self.groups += 1;
+        if self.groups < 2 {
+            return self.model.generate(groups, rule, progress);
+        }
+        while progress(GenerationProgress { tokens: 0, live_rows: 16 }) {
+            self.clock.advance(1_000);
+        }
+        Err(Fault::plain(Door::Model, Retry::Later, "the generation was stopped"))
+    }
+}
+
+#[tokio::test]
+async fn a_group_without_end_does_not_make_the_others_late() {
+    let stage = Stage::new();
+    stage.register(HONEST, false);
+    let model = stage.model(&[HONEST]).await;
+    let slow = Slow { model, clock: stage.clock.clone(), groups: 0 };
+    let mined = stage.mine(&mut stage.miner(HONEST, slow, None)).await;
+    assert_eq!(mined.groups, 1);
+    assert!(matches!(mined.upload, Upload::Stored { margin_ms: 0.., .. }), "{mined:?}");
+}
+
+#[tokio::test]
+async fn weights_that_cannot_be_set_keep_no_window_from_being_judged() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    stage.register(HONEST, false);
+    stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    stage.mine(&mut stage.miner(HONEST, model.clone(), None)).await;
+    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    let first = stage
+        .play(async {
+            loop {
+                if let Step::Judged(window) = validator.step().await.unwrap() {
+                    return window;
+                }
+            }
+        })
+        .await;
+    assert_eq!(first.report.window, WindowStart(0));
+
+    // The next window is over, its challenge known, and the chain stumbles over the weights.
+    stage.clock.advance(2 * DEV_FAST.window_length * DEV_FAST.block_time_ms);
+    stage.chain.trouble().fail(1);
+    let second = stage.play(validator.step()).await.unwrap();
+    assert!(matches!(second, Step::Judged(window) if window.report.window == WindowStart(8)));
 }

@@ -183,7 +183,7 @@ pub(super) fn generate_with(
             rows.push(row);
             let live_rows = (group.rollouts.len() - index - 1) as u32;
             if !progress(GenerationProgress { tokens, live_rows }) {
-                return Err(Fault::plain(Door::Model, Retry::Never, "the generation was stopped"));
+                return Err(Fault::plain(Door::Model, Retry::Later, "the generation was stopped"));
             }
         }
         answers.push(rows);
