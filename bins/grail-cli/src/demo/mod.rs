@@ -22,6 +22,9 @@ use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use troupe::Troupe;
 
+/// Windows that are added while the honest miner has not earned anything.
+const MORE_WINDOWS: u32 = 4;
+
 /// Arguments of the rehearsal.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -36,7 +39,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     out: PathBuf,
 
-    /// Windows to judge before the rehearsal ends.
+    /// Windows to judge before the rehearsal ends; up to four more while the honest miner has not earned anything,
+    /// since a small model on random problems may be right nowhere in a few windows.
     #[arg(long, default_value_t = 4)]
     windows: u32,
 
@@ -145,7 +149,7 @@ async fn watch(
     let params = net.network().params;
     let give_up = clock.now().plus(args.minutes * 60_000);
     let mut last_words = BTreeMap::new();
-    let mut weighed = 0;
+    let mut weighed = 0usize;
     let result = loop {
         tokio::select! {
             Some(line) = troupe.lines.recv() => {
@@ -163,7 +167,9 @@ async fn watch(
         let env = manifest.environment(params.window_of(head.number), &params);
         let env = env.map_or("", |env| env.as_str().split('/').next().unwrap_or_default());
         screen.at(&params, head.number, env, judged.len(), args.windows);
-        if judged.len() >= args.windows as usize && weighed >= args.windows {
+        let (windows, most) = (args.windows as usize, (args.windows + MORE_WINDOWS) as usize);
+        let seen = judged.len() >= windows && weighed >= windows;
+        if seen && (judged.len() >= most || honest_earned(net, clock.clone()).await?) {
             break judged
                 .iter()
                 .map(|window| {
@@ -190,6 +196,14 @@ async fn watch(
     screen.clear();
     troupe.end().await;
     result
+}
+
+/// Whether every honest miner has weight on the chain.
+async fn honest_earned(net: &Devnet, clock: Arc<SystemClock>) -> anyhow::Result<bool> {
+    let (hotkeys, weights) = on_chain(net, clock).await?;
+    let weight = |actor: &cast::Actor| hotkeys.get(actor.name).and_then(|hotkey| weights.get(hotkey));
+    let mut honest = CAST.iter().filter(|actor| actor.part == cast::Part::Miner);
+    Ok(honest.all(|actor| weight(actor).is_some_and(|weight| *weight > 0)))
 }
 
 /// Hotkeys of the cast, and the weights that the chain holds.

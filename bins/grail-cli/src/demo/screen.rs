@@ -85,9 +85,7 @@ impl Screen {
     pub(super) fn keep(&self, actor: &str, text: &str) {
         let line = format!("{} {text}", console::style(format!("{actor:>12}")).bold());
         // Without a terminal the bars are hidden, and println with them.
-        if self.all.is_hidden() {
-            self.plain(&line);
-        } else if self.all.println(&line).is_err() {
+        if self.all.is_hidden() || self.all.println(&line).is_err() {
             self.plain(&line);
         }
     }
