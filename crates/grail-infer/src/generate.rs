@@ -97,7 +97,7 @@ impl TorchGenerator {
             self.model.check(&group.prompt, cap)?;
         }
         let model = self.model.clone();
-        let mut engine = model.engine()?;
+        let mut engine = model.engine();
         let _guard = tch::no_grad_guard();
         let mut work = Work { groups, rule, done: BTreeMap::new(), ends: &model.card().end_tokens };
         loop {

@@ -14,7 +14,7 @@ use grail_protocol::{
 use rayon::prelude::*;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tch::{Device, Kind};
@@ -126,9 +126,10 @@ impl Model {
         &self.card
     }
 
-    /// Waits for its turn to compute.
-    pub(crate) fn engine(&self) -> Result<MutexGuard<'_, Engine>, RunError> {
-        self.engine.lock().map_err(|_| RunError::Inside("an earlier computation panicked"))
+    /// Waits for its turn to compute. A panic of an earlier holder costs its own call alone: weights do not change, and
+    /// scratch memory is written before it is read.
+    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Checks that a prompt has room for `more` tokens and consists of tokens that exist.

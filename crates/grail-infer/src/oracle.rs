@@ -60,7 +60,7 @@ impl TorchOracle {
             }
             self.model.check_tokens(&rollout.completion)?;
         }
-        let mut engine = self.model.engine()?;
+        let mut engine = self.model.engine();
         let engine = &mut *engine;
         let _guard = tch::no_grad_guard();
         let (prefix, state) = prefill(&engine.network, &probe.prompt)?;

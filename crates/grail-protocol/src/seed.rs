@@ -143,8 +143,8 @@ impl SketchKey {
 
 /// What a validator's challenge draws from: `H("grail/1 challenge", S_win, R_chal, hotkey)`.
 ///
-/// `challenge` is the randomness of the round after the upload deadline, or nothing on a network without beacon,
-/// where the hash of the first block after the deadline stands in for it.
+/// `challenge` is the randomness of the first round after upload deadline and challenge delay; in a window without a
+/// beacon, SHA-256 of the hash of the first block after both.
 pub fn challenge_stream(seed: &WindowSeed, challenge: &[u8; 32], hotkey: &Hotkey) -> Stream {
     Stream::new(&digest("grail/1 challenge", &[&seed.0, challenge, hotkey.as_bytes()]), 0)
 }

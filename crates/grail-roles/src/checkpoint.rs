@@ -34,23 +34,16 @@ const ENDINGS: [&str; 4] = [".json", ".safetensors", ".jinja", ".txt"];
 ///
 /// `progress` is called with the bytes read so far.
 pub fn describe(folder: &Path, terms: Terms, progress: &mut dyn FnMut(u64)) -> Result<Manifest, Fault> {
-    let fault = |error: std::io::Error| {
-        Fault::new(Door::Model, Retry::Never, format!("read the model folder {}", folder.display()), error)
-    };
-    let mut files = Vec::new();
-    let mut done = 0;
-    for entry in fs::read_dir(folder).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let listed = ENDINGS.iter().any(|ending| name.ends_with(ending)) && name != MANIFEST_FILE;
-        if listed && !name.starts_with('.') {
-            let (size, sha256) =
-                hash_file(&entry.path(), &mut |read| progress(done + read)).map_err(fault)?;
-            done += size;
-            files.push(FileEntry { name, size, sha256 });
-        }
+    let (mut files, mut done) = (Vec::new(), 0);
+    for name in names(folder)? {
+        let path = folder.join(&name);
+        let hashed = hash_file(&path, &mut |read| progress(done + read));
+        let (size, sha256) = hashed.map_err(|error| {
+            Fault::new(Door::Model, Retry::Never, format!("read {}", path.display()), error)
+        })?;
+        done += size;
+        files.push(FileEntry { name, size, sha256 });
     }
-    files.sort();
     Ok(Manifest {
         version: MANIFEST_VERSION,
         window: WindowStart(0),
@@ -64,9 +57,10 @@ pub fn describe(folder: &Path, terms: Terms, progress: &mut dyn FnMut(u64)) -> R
     })
 }
 
-/// Compares every file of the manifest with the folder, size first.
+/// Compares every file of the manifest with the folder, size first, and refuses files that the manifest does not know:
+/// a tokenizer or template that nobody signed would change every prompt.
 ///
-/// Errors: a [`Fault`] that names the file and both sizes or both digests.
+/// Errors: a [`Fault`] that names the file, and both sizes or both digests.
 pub fn check(folder: &Path, manifest: &Manifest, progress: &mut dyn FnMut(u64)) -> Result<(), Fault> {
     let mut done = 0;
     for file in &manifest.files {
@@ -92,7 +86,34 @@ pub fn check(folder: &Path, manifest: &Manifest, progress: &mut dyn FnMut(u64)) 
         }
         done += size;
     }
-    Ok(())
+    let known = |name: &String| manifest.files.iter().any(|file| file.name == *name);
+    match names(folder)?.into_iter().find(|name| !known(name)) {
+        Some(stranger) => {
+            let doing = format!(
+                "{} is not in the checkpoint's manifest; move it away, or fetch the checkpoint again",
+                folder.join(stranger).display()
+            );
+            Err(Fault::plain(Door::Model, Retry::Never, doing))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Names of the files in a folder that belong to a checkpoint, rising.
+fn names(folder: &Path) -> Result<Vec<String>, Fault> {
+    let fault = |error: std::io::Error| {
+        Fault::new(Door::Model, Retry::Never, format!("read the model folder {}", folder.display()), error)
+    };
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name().to_string_lossy().into_owned();
+        let belongs = ENDINGS.iter().any(|ending| name.ends_with(ending)) && name != MANIFEST_FILE;
+        if belongs && !name.starts_with('.') {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn hash_file(path: &Path, progress: &mut dyn FnMut(u64)) -> std::io::Result<(u64, String)> {
@@ -139,6 +160,9 @@ mod tests {
         assert!(fault.doing.contains("model.safetensors") && fault.doing.contains("digest"), "{fault:?}");
         fs::write(dir.path().join("model.safetensors"), [7; 99]).unwrap();
         assert!(check(dir.path(), &manifest, &mut |_| {}).unwrap_err().doing.contains("size of 99"));
+        fs::write(dir.path().join("model.safetensors"), [7; 100]).unwrap();
+        fs::write(dir.path().join("chat_template.jinja"), "another prompt").unwrap();
+        assert!(check(dir.path(), &manifest, &mut |_| {}).unwrap_err().doing.contains("chat_template.jinja"));
         fs::remove_file(dir.path().join("model.safetensors")).unwrap();
         assert!(check(dir.path(), &manifest, &mut |_| {}).is_err());
     }

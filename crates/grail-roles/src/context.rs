@@ -138,7 +138,7 @@ impl Sources {
                     }
                 }
                 let doing = format!("no block after {} has a time later than {moment}", last.number);
-                Err(Fault::plain(Door::Chain, Retry::Never, doing))
+                Err(Fault::plain(Door::Chain, Retry::Later, doing))
             }
         }
     }

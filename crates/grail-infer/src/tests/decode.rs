@@ -11,7 +11,7 @@ fn ragged() -> Vec<GroupRequest> {
 fn answer_slowly(model: &Model, group: &GroupRequest, rule: &GenerationRule) -> Vec<Answer> {
     let _guard = tch::no_grad_guard();
     let ends = model.card().end_tokens.clone();
-    let engine = model.engine().unwrap();
+    let engine = model.engine();
     let one = |keys: &RolloutKeys| {
         let mut answer = Answer { tokens: vec![], sketch: vec![], logprobs: vec![] };
         let mut text = group.prompt.clone();

@@ -46,7 +46,7 @@ fn greedy_continuations_agree_with_transformers() {
     let text = std::fs::read(fixtures().join("vectors/smollm2/greedy.json")).unwrap();
     let fixture: Greedy = serde_json::from_slice(&text).unwrap();
     assert_eq!(fixture.cases.len(), 20);
-    let engine = model.engine().unwrap();
+    let engine = model.engine();
     let network = &engine.network;
     // All prompts in one batch, each a group of its own.
     let mut batch = Batch::new(network, fixture.cases.len()).unwrap();

@@ -198,6 +198,14 @@ impl Validator {
         }
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
+        if let Some(judged) = self.judged.filter(|judged| *judged > params.window_of(head.number)) {
+            let doing = format!(
+                "the newest report is of window {judged}, the chain stands at block {}; these reports are of another \
+                 history, choose another folder for this one",
+                head.number
+            );
+            return Err(Fault::plain(grail_ports::Door::Chain, Retry::Never, doing));
+        }
         let Some(window) = schedule::next(&params, head.number, self.judged) else {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);

@@ -155,6 +155,21 @@ async fn a_damaged_memory_is_named_at_start() {
 }
 
 #[tokio::test]
+async fn a_memory_ahead_of_the_chain_ends_the_validator_and_says_why() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    stage.register(VALIDATOR, true);
+    let model = stage.model(&[]).await;
+    let mut report =
+        WindowReport::new(&stage.foresee(WindowStart(8)).await, Hotkey::from_bytes([9; 32]), &[0; 32]);
+    report.window = WindowStart(800);
+    grail_roles::reports::ReportFolder::new(reports.path()).save(&report).unwrap();
+    let fault = stage.validator(VALIDATOR, model, reports.path()).step().await.unwrap_err();
+    assert_eq!(fault.retry, Retry::Never);
+    assert!(fault.doing.contains("window 800"), "{fault:?}");
+}
+
+#[tokio::test]
 async fn a_miner_keeps_back_what_a_validator_would_refuse() {
     let stage = Stage::new();
     let hotkey = stage.register(HONEST, false);
