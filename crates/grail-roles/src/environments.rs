@@ -9,6 +9,11 @@ use std::{collections::BTreeMap, sync::Arc};
 #[derive(Debug, Clone, Default)]
 pub struct Environments(BTreeMap<EnvId, Arc<Environment>>);
 
+/// An environment's id without the digest of its data: `gsm8k/1`, for lines that people read.
+pub(crate) fn short(id: &EnvId) -> &str {
+    id.as_str().split(':').next().unwrap_or_default()
+}
+
 impl Environments {
     /// Takes a list; of two with the same id the later one stays.
     ///

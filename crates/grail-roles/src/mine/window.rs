@@ -1,7 +1,7 @@
 //! One window, from its first group to the uploaded file.
 
 use super::{AFTER_FAULT_MS, Miner, answer::AnsweredGroup};
-use crate::court::Matter;
+use crate::{court::Matter, environments::short};
 use bytes::Bytes;
 use grail_artifact::{
     keys::WindowKey,
@@ -240,7 +240,7 @@ impl MinedWindow {
         let summary = format!(
             "window {} {}: {} groups, {} rollouts, {} right, mean reward {:.3}, {} tokens at {:.0}/s",
             self.window,
-            self.env,
+            short(&self.env),
             self.groups,
             self.rollouts,
             self.successes,

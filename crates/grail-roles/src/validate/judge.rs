@@ -3,6 +3,7 @@
 use super::{AFTER_FAULT_MS, Validator};
 use crate::{
     court::Matter,
+    environments::short,
     reports::{MinerEntry, Outcome, WindowReport},
 };
 use futures::StreamExt as _;
@@ -161,7 +162,7 @@ impl JudgedWindow {
             event = "judged", window = self.report.window.0, files, accepted, refused, undecided,
             "window {} {}: {files} of {} miners with a file, {accepted} rollouts accepted, {refused} refused{reasons}, \
              {undecided} undecided, {:.1} s",
-            self.report.window, self.report.env, self.report.miners.len(), self.took_ms as f64 / 1e3
+            self.report.window, short(&self.report.env), self.report.miners.len(), self.took_ms as f64 / 1e3
         );
     }
 }
