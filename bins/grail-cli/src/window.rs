@@ -62,16 +62,16 @@ pub(crate) async fn run(command: WindowCommand) -> anyhow::Result<bool> {
     let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);
     let report =
         verify_on_paper(exhibit.fetched.clone(), &exhibit.case(&tokenizer, vocabulary, context_length));
-    tell(&report, args.report)?;
+    tell(&exhibit, &report, args.report)?;
     Ok(report.rejections().next().is_none())
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn tell(report: &grail_verify::MinerReport, json: bool) -> anyhow::Result<()> {
+fn tell(exhibit: &check::Exhibit, report: &grail_verify::MinerReport, json: bool) -> anyhow::Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(report)?);
     } else {
-        print!("{}", check::describe(report));
+        print!("{}", check::describe(exhibit, report));
     }
     Ok(())
 }

@@ -144,7 +144,7 @@ async fn check_file(args: &CheckFileArgs) -> anyhow::Result<bool> {
     if args.report {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", check::describe(&report));
+        print!("{}", check::describe(&exhibit, &report));
     }
     Ok(report.rejections().next().is_none())
 }

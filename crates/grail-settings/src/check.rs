@@ -8,6 +8,7 @@ use grail_artifact::{
 use grail_env::Environment;
 use grail_parquet::ParquetCodec;
 use grail_ports::{
+    chain::Block,
     model::Tokenize,
     shelf::{Fetched, ObjectMeta},
 };
@@ -25,10 +26,13 @@ pub struct Exhibit {
     pub context: WindowContext,
     /// Whose file it says it is.
     pub hotkey: Hotkey,
-    /// The upload deadline; the end of time while the window still runs.
-    pub deadline: UnixMillis,
     /// The bytes, with the time at which they were written here.
     pub fetched: Fetched,
+    /// Milliseconds by which this copy was written after the upload deadline, if it was.
+    ///
+    /// A validator goes by the time that the store gives; a copy on this disk may be younger than the upload, so this
+    /// is told and not judged.
+    pub late_by_ms: Option<u64>,
     environment: Arc<Environment>,
     codec: Arc<dyn WindowCodec>,
 }
@@ -76,18 +80,17 @@ pub async fn exhibit(devnet: &Path, path: &Path, no_drand: bool) -> anyhow::Resu
     let view = crate::network::look(devnet, no_drand)?;
     let context = derive(devnet, header.window, no_drand).await?;
     let environment = view.environments.get(&context.env)?;
-    let deadline = match view.sources.last_block(header.window).await? {
-        Some(last) => context.params.upload_deadline(last.time),
-        None => UnixMillis(u64::MAX),
-    };
+    let last_block = view.sources.last_block(header.window).await?;
     let written = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH)?;
     let meta = ObjectMeta {
         size: body.len() as u64,
         stored_at: UnixMillis(u64::try_from(written.as_millis())?),
         tag: None,
     };
+    let late = |last: Block| meta.stored_at.since(context.params.upload_deadline(last.time));
+    let late_by_ms = last_block.map(late).filter(|millis| *millis > 0);
     let fetched = Fetched { body: body.into(), meta };
-    Ok(Exhibit { context, hotkey: header.hotkey, deadline, fetched, environment, codec })
+    Ok(Exhibit { context, hotkey: header.hotkey, fetched, late_by_ms, environment, codec })
 }
 
 impl Exhibit {
@@ -96,7 +99,7 @@ impl Exhibit {
         Case {
             context: &self.context,
             hotkey: &self.hotkey,
-            deadline: self.deadline,
+            deadline: UnixMillis(u64::MAX),
             codec: self.codec.as_ref(),
             limits: &LIMITS,
             sampling: &Sampling::ALL,
@@ -110,10 +113,17 @@ impl Exhibit {
 }
 
 /// A report in words: the counts, then every reason with its place and what to do.
-pub fn describe(report: &MinerReport) -> String {
+pub fn describe(exhibit: &Exhibit, report: &MinerReport) -> String {
     use std::fmt::Write as _;
     let tally = &report.tally;
     let mut text = String::new();
+    if let Some(millis) = exhibit.late_by_ms {
+        let _ = writeln!(
+            text,
+            "this copy was written {:.1} s after the upload deadline; what the store holds must be older",
+            millis as f64 / 1e3
+        );
+    }
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
