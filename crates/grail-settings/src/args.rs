@@ -38,7 +38,7 @@ pub struct ModelArgs {
 /// How much to say, and in which form.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct LogArgs {
-    /// Say more: -v for details of each group, -vv for each rollout.
+    /// Say more: -v for the progress of each group, -vv for its result and every reason.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 

@@ -5,7 +5,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts logging to standard error. Called once, by `main`.
 ///
-/// Without flags: one line a window and every warning. `-v`: progress of each group. `-vv`: everything of ours.
+/// Without flags: one line a window and every warning. `-v`: progress of each group. `-vv`: each group's result and
+/// every reason. `-vvv`: everything of ours.
 /// Libraries of others speak up only with warnings.
 pub fn start(args: LogArgs) {
     let filter = match (args.verbose, args.json) {
