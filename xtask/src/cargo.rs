@@ -18,7 +18,7 @@ use crate::{libtorch, workspace};
 /// When the root of the checkout cannot be named.
 pub(crate) fn command(config: &Config, libtorch: Option<&Path>) -> Result<Command> {
     let root = workspace::root()?;
-    claim(&config.target_dir, &root)?;
+    claim(&config.target_dir, root)?;
     let mut command = Command::new(&config.cargo);
     command
         .current_dir(root)
