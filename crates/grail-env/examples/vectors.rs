@@ -5,7 +5,7 @@
 //! ```
 //! No test runs this; `tests/vectors.rs` reads what it wrote.
 
-use grail_env::{Environment, Outcome, Problem, gsm8k, prompt::Message};
+use grail_env::{Environment, Outcome, Problem, arith::Arith, gsm8k, prompt::Message};
 use grail_protocol::{hash::digest, seed::ProblemSeed};
 use grail_reward::Component;
 use serde_json::{Value, json};
@@ -16,8 +16,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows = gsm8k::JsonlRows::read(&fs::read(fixtures.join("datasets/gsm8k-mini.jsonl"))?)?;
     let words = Environment::Gsm8k(gsm8k::Gsm8k::new(Arc::new(rows))?);
     let folder = fixtures.join("vectors/env");
-    for (name, value) in [("sat", sat()?), ("gsm8k", word_problems(&words)?), ("verdicts", verdicts(&words)?)]
-    {
+    for (name, value) in [
+        ("sat", sat()?),
+        ("gsm8k", word_problems(&words)?),
+        ("arith", sums()?),
+        ("verdicts", verdicts(&words)?),
+    ] {
         fs::write(folder.join(format!("{name}.json")), one_case_a_line(value)?)?;
     }
     Ok(())
@@ -93,6 +97,34 @@ fn word_problems(words: &Environment) -> Result<Value, Box<dyn Error>> {
     Ok(json!({
         "about": "gsm8k/1 over fixtures/datasets/gsm8k-mini.jsonl: rows of seeds",
         "env_id": words.id()?.as_str(),
+        "cases": cases,
+    }))
+}
+
+fn sums() -> Result<Value, Box<dyn Error>> {
+    let mut cases = Vec::new();
+    for arith in Arith::all()? {
+        for number in 0..12 {
+            let seed = seed(number);
+            let problem = arith.draw(&seed);
+            let worked = problem.worked();
+            let outcome = problem.judge(&worked);
+            cases.push(json!({
+                "env_id": arith.id().as_str(),
+                "seed": seed_text(&seed),
+                "left": problem.left(),
+                "sign": problem.sign().to_string(),
+                "right": problem.right(),
+                "result": problem.result(),
+                "messages": messages(&problem.messages()),
+                "worked": worked,
+                "solution": outcome.solution.map(|key| key.to_string()),
+            }));
+        }
+    }
+    Ok(json!({
+        "about": "arith/1: problems of seeds on every level; worked is the reply of a perfect model, solution the key \
+                  that it earns",
         "cases": cases,
     }))
 }

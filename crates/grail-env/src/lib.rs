@@ -22,7 +22,7 @@
 //!
 //! | module | law |
 //! |---|---|
-//! | [`sat`], [`gsm8k`] | one environment each; a new one is a module and an arm of [`Environment`] |
+//! | [`sat`], [`gsm8k`], [`arith`] | one environment each; a new one is a module and an arm of [`Environment`] |
 //! | [`reading`] | tags of a completion |
 //! | [`decimal`] | exact numbers |
 //! | [`prompt`] | messages |
@@ -35,6 +35,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod arith;
 pub mod decimal;
 pub mod ending;
 pub mod gsm8k;
@@ -47,6 +48,7 @@ pub use ending::strip_final_end;
 pub use outcome::{Outcome, SolutionKey};
 pub use prompt::{Message, Role};
 
+use arith::{Arith, ArithProblem};
 use grail_protocol::{
     seed::ProblemSeed,
     words::{EnvId, WordError},
@@ -62,24 +64,29 @@ pub enum Environment {
     Sat,
     /// Word problems of a data set.
     Gsm8k(Gsm8k),
+    /// Sums and differences of one level, drawn from the seed alone.
+    Arith(Arith),
 }
 
 impl Environment {
-    /// The identity, with everything that decides the environment's problems: `sat/1`, `gsm8k/1:{digest of rows}`.
+    /// The identity, with everything that decides the environment's problems: `sat/1`, `gsm8k/1:{digest of rows}`,
+    /// `arith/1:{level}`.
     ///
     /// It is part of every window seed.
     pub fn id(&self) -> Result<EnvId, EnvError> {
         match self {
             Self::Sat => EnvId::new(sat::ID).map_err(|source| EnvError::Id { source }),
             Self::Gsm8k(gsm8k) => Ok(gsm8k.id().clone()),
+            Self::Arith(arith) => Ok(arith.id().clone()),
         }
     }
 
-    /// The short name that people use: `sat`, `gsm8k`.
+    /// The short name that people use: `sat`, `gsm8k`, `arith`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Sat => "sat",
             Self::Gsm8k(_) => "gsm8k",
+            Self::Arith(_) => "arith",
         }
     }
 
@@ -88,6 +95,7 @@ impl Environment {
         match self {
             Self::Sat => SatProblem::draw(seed).map(Problem::Sat),
             Self::Gsm8k(gsm8k) => gsm8k.draw(seed).map(Problem::Gsm8k),
+            Self::Arith(arith) => Ok(Problem::Arith(arith.draw(seed))),
         }
     }
 }
@@ -117,6 +125,12 @@ pub enum EnvError {
         /// Index of the row.
         row: u32,
     },
+    /// A level that `arith` does not have.
+    #[error("arith has no level {level}; its levels are 1 to {}", arith::LARGEST.len())]
+    Level {
+        /// The level asked for.
+        level: u8,
+    },
     /// The identity does not fit its word.
     #[error("environment has no valid identity")]
     Id {
@@ -134,6 +148,8 @@ pub enum Problem {
     Sat(SatProblem),
     /// A word problem.
     Gsm8k(Gsm8kProblem),
+    /// A sum or a difference.
+    Arith(ArithProblem),
 }
 
 impl Problem {
@@ -142,6 +158,7 @@ impl Problem {
         match self {
             Self::Sat(problem) => problem.messages(),
             Self::Gsm8k(problem) => problem.messages(),
+            Self::Arith(problem) => problem.messages(),
         }
     }
 
@@ -153,6 +170,7 @@ impl Problem {
         match self {
             Self::Sat(problem) => problem.judge(completion_text),
             Self::Gsm8k(problem) => problem.judge(completion_text),
+            Self::Arith(problem) => problem.judge(completion_text),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The environments against the vectors in `fixtures/vectors/env/`, which `examples/vectors.rs` wrote.
 
-use grail_env::{Environment, Problem, gsm8k};
+use grail_env::{Environment, Problem, arith::Arith, gsm8k};
 use grail_protocol::seed::ProblemSeed;
 use grail_reward::Component;
 use serde_json::{Value, json};
@@ -77,6 +77,28 @@ fn rows_of_seeds_are_as_recorded() {
         assert_eq!(problem.row(), case["row"]);
         assert_eq!(problem.gold().as_str(), case["gold"]);
     }
+}
+
+#[test]
+fn sums_of_seeds_are_as_recorded() {
+    let file = vectors("arith.json");
+    let levels: Vec<_> = Arith::all().unwrap().into_iter().map(Environment::Arith).collect();
+    let mut seen = [0; 4];
+    for case in cases(&file, 48) {
+        let level = levels.iter().position(|level| level.id().unwrap().as_str() == case["env_id"]).unwrap();
+        seen[level] += 1;
+        let problem = levels[level].generate(&seed(case)).unwrap();
+        assert_eq!(messages(&problem), case["messages"]);
+        let outcome = problem.judge(case["worked"].as_str().unwrap());
+        assert_eq!(json!(outcome.solution.map(|key| key.to_string())), case["solution"]);
+        let Problem::Arith(problem) = problem else { panic!("not a sum") };
+        assert_eq!(problem.left(), case["left"]);
+        assert_eq!(problem.sign().to_string(), case["sign"]);
+        assert_eq!(problem.right(), case["right"]);
+        assert_eq!(problem.result(), case["result"]);
+        assert_eq!(problem.worked(), case["worked"]);
+    }
+    assert_eq!(seen, [12; 4]);
 }
 
 #[test]
