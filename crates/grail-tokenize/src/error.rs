@@ -4,7 +4,7 @@ use grail_protocol::words::TokenId;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a tokenizer cannot be opened or used.
+/// Why a tokenizer cannot be opened, used or made.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizeError {
     /// The model's folder is not there.
@@ -116,5 +116,37 @@ pub enum TokenizeError {
     Decode {
         /// What it said.
         source: Cause,
+    },
+    /// A vocabulary to be learnt is too small to hold every byte, or larger than any that is learnt.
+    #[error("a vocabulary of {size} tokens cannot be learnt; {least} to {most} can")]
+    VocabularySize {
+        /// Tokens asked for.
+        size: u32,
+        /// Fewest tokens.
+        least: u32,
+        /// Most tokens.
+        most: u32,
+    },
+    /// More text than a vocabulary is learnt from.
+    #[error("{bytes} bytes of text are too much to learn from; at most {most} can be")]
+    TooMuchText {
+        /// Bytes of all texts.
+        bytes: usize,
+        /// Most bytes.
+        most: usize,
+    },
+    /// The tokenizer library failed on texts to be learnt from, or on what was learnt.
+    #[error("the vocabulary cannot be learnt")]
+    Learn {
+        /// What it said.
+        source: Cause,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
 }

@@ -25,14 +25,19 @@
 //! # Dates
 //! Templates may ask for today's date through `strftime_now`. That name is left undefined here, because the miner and the
 //! validator must derive the same prompt at different times; published templates then fall back to a fixed date.
+//!
+//! # New tokenizers
+//! [`learn()`] makes the tokenizer of a small model from texts and writes the files that [`Tokenizer::open`] reads.
 
 mod control;
 mod error;
 mod folder;
+mod learn;
 mod template;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 
 pub use error::TokenizeError;
+pub use learn::{CONTROL_TOKENS, LEAST_VOCABULARY, Learned, MOST_VOCABULARY, learn};
 pub use tokenizer::Tokenizer;
