@@ -29,6 +29,7 @@
 //! | module | law |
 //! |---|---|
 //! | `component` | components, weights, the vector and its total |
+//! | `ability` | pass@k |
 //! | `group` | advantages of a group; the check of a group's claimed rewards |
 
 #![cfg_attr(
@@ -36,8 +37,10 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod ability;
 mod component;
 mod group;
 
+pub use ability::pass_at_k;
 pub use component::{Component, Reward, RewardVector, TRAILING_LIMIT};
 pub use group::{Advantages, GroupCheck, GroupFlaw};
