@@ -39,6 +39,61 @@ impl fmt::Display for WindowKey {
     }
 }
 
+/// Key of a validator's verdicts on a window: `verdicts/{hotkey ss58}-window-{window}.json`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VerdictKey {
+    /// Who judged.
+    pub validator: Hotkey,
+    /// Which window.
+    pub window: WindowStart,
+}
+
+impl fmt::Display for VerdictKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "verdicts/{}-window-{}.json", self.validator, self.window)
+    }
+}
+
+/// Key of anything that a participant publishes about a window.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ShelfKey {
+    /// A miner's rollouts.
+    Window(WindowKey),
+    /// A validator's verdicts.
+    Verdict(VerdictKey),
+}
+
+impl ShelfKey {
+    /// Who publishes it.
+    pub const fn owner(&self) -> &Hotkey {
+        match self {
+            Self::Window(key) => &key.hotkey,
+            Self::Verdict(key) => &key.validator,
+        }
+    }
+}
+
+impl fmt::Display for ShelfKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Window(key) => key.fmt(f),
+            Self::Verdict(key) => key.fmt(f),
+        }
+    }
+}
+
+impl From<WindowKey> for ShelfKey {
+    fn from(key: WindowKey) -> Self {
+        Self::Window(key)
+    }
+}
+
+impl From<VerdictKey> for ShelfKey {
+    fn from(key: VerdictKey) -> Self {
+        Self::Verdict(key)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +109,11 @@ mod tests {
             key.to_string(),
             "windows/5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY-window-71950.parquet"
         );
+        let verdict = VerdictKey { validator: key.hotkey, window: key.window };
+        assert_eq!(
+            ShelfKey::from(verdict).to_string(),
+            "verdicts/5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY-window-71950.json"
+        );
+        assert_eq!(ShelfKey::from(key.clone()).to_string(), key.to_string());
     }
 }

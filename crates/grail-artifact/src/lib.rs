@@ -1,4 +1,4 @@
-//! What lies on the shelf, byte for byte: window files, checkpoint manifests, deltas of weights, object keys, and the
+//! What lies on the shelf, byte for byte: window files, verdicts on them, checkpoint manifests, deltas of weights, object keys, and the
 //! limits that every reader sets before it spends memory.
 //!
 //! This crate knows formats and digests. It knows no store and no file system, and it judges nobody: a file that can
@@ -15,4 +15,5 @@ pub mod keys;
 pub mod limits;
 pub mod manifest;
 pub mod tensors;
+pub mod verdict;
 pub mod window;

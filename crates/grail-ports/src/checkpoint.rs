@@ -3,7 +3,7 @@
 use crate::Fault;
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::checkpoint::CheckpointKey;
+use grail_artifact::checkpoint::{CheckpointKey, Listed};
 use std::path::Path;
 
 /// A piece of an object.
@@ -20,8 +20,8 @@ pub struct Part {
 /// The store is not trusted: whoever reads compares with a signed manifest.
 #[async_trait]
 pub trait CheckpointShelf: Send + Sync {
-    /// Every file of every checkpoint with its size in bytes, in no order. Keys of other things are passed over.
-    async fn list(&self) -> Result<Vec<(CheckpointKey, u64)>, Fault>;
+    /// Every file of every checkpoint with its size and time, in no order. Keys of other things are passed over.
+    async fn list(&self) -> Result<Vec<Listed>, Fault>;
 
     /// Reads at most `bytes` bytes of an object from `offset` on. `Ok(None)` when there is no such object.
     async fn fetch(&self, key: &CheckpointKey, offset: u64, bytes: u64) -> Result<Option<Part>, Fault>;

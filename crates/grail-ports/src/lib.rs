@@ -1,7 +1,7 @@
 //! The doors: every trait through which a role reaches the world or the model.
 //!
 //! World doors ([`chain`], [`beacon`], [`shelf`], [`checkpoint`], [`clock`]) are async and answer with a [`Fault`] when
-//! they could not do their work; absence is `Ok(None)`, and bad data of a stranger is neither. Model doors ([`model`])
+//! they could not do their work; absence is `Ok(None)`, and bad data of a stranger is neither. Model doors ([`model`], [`learn`])
 //! are synchronous and batched, and are called from a thread that may block.
 //!
 //! This crate implements none of them. Edges do, and `grail-testkit` holds for each door a fake and a conformance
@@ -12,6 +12,7 @@ pub mod chain;
 pub mod checkpoint;
 pub mod clock;
 mod fault;
+pub mod learn;
 pub mod model;
 pub mod shelf;
 

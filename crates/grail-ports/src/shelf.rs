@@ -1,9 +1,9 @@
-//! The shelf: where window files lie.
+//! The shelf: where window files and verdicts lie.
 
 use crate::Fault;
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::keys::WindowKey;
+use grail_artifact::keys::ShelfKey;
 use grail_protocol::words::{Hotkey, UnixMillis};
 use std::sync::Arc;
 
@@ -41,14 +41,14 @@ pub enum Fetch {
     Found(Fetched),
 }
 
-/// Window files of one owner, or of all where they share a store.
+/// Window files and verdicts of one owner, or of all where they share a store.
 #[async_trait]
 pub trait WindowShelf: Send + Sync {
     /// Reads an object of at most `limit` bytes. Time and tag belong to the very bytes returned.
-    async fn fetch(&self, key: &WindowKey, limit: u64) -> Result<Fetch, Fault>;
+    async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault>;
 
     /// Writes an object whole or not at all, replacing an older one.
-    async fn put(&self, key: &WindowKey, body: Bytes) -> Result<ObjectMeta, Fault>;
+    async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault>;
 }
 
 /// Finds the shelf on which a participant publishes.

@@ -1,6 +1,7 @@
 //! What the court found, for people, tables and the score.
 
 use crate::{Doubt, Rejection, Verdict};
+use grail_artifact::window::RootHex;
 use grail_protocol::{
     seed::WindowContext,
     words::{CheckpointId, EnvId, GroupIndex, Hotkey, RolloutIndex, WindowStart},
@@ -20,6 +21,9 @@ pub struct MinerReport {
     pub checkpoint: CheckpointId,
     /// The environment that asked.
     pub env: EnvId,
+    /// The root that the miner signed; absent where the file was refused before, or by an older program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootHex>,
     /// The file as a whole: accepted once its bytes, header, signature and form hold. Groups have verdicts of their own.
     pub file: Verdict,
     /// Groups that were checked, by rising number; none for a rejected file.
@@ -175,6 +179,7 @@ impl MinerReport {
             window: context.window,
             checkpoint: context.checkpoint,
             env: context.env.clone(),
+            root: None,
             file,
             groups,
             tally,

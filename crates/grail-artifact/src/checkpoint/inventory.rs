@@ -1,16 +1,55 @@
 use super::{CheckpointKey, FileName, Kind, Place};
 use crate::manifest::Manifest;
-use grail_protocol::words::WindowStart;
+use grail_protocol::{
+    params::Params,
+    words::{UnixMillis, WindowStart},
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What lies on the shelf, by checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
     places: BTreeMap<Place, Listing>,
+    /// When each marker was written.
+    marked: BTreeMap<Place, UnixMillis>,
+}
+
+/// A file as a store lists it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Which file.
+    pub key: CheckpointKey,
+    /// Its size in bytes.
+    pub size: u64,
+    /// When the store says it was written; stores count in whole seconds, cut off.
+    pub stored_at: UnixMillis,
 }
 
 /// The files of one checkpoint and their sizes in bytes.
 pub type Listing = BTreeMap<FileName, u64>;
+
+/// For which window a checkpoint is looked for. Whoever asks, and however late, gets the same answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Checkpoints of this window and of later ones do not count.
+    pub before: WindowStart,
+    /// Neither do those whose marker is younger than this.
+    pub marked_by: UnixMillis,
+}
+
+impl Moment {
+    /// The moment at which the checkpoint of a window is settled: it was published in an earlier window, and its marker is at
+    /// least one nominal block older than the window's first block, which took place at `first_block`.
+    ///
+    /// The block's time in between covers stores that count in whole seconds, and clocks that differ a little: nobody
+    /// who looks after the first block can see less than somebody who looks later.
+    pub const fn of(params: &Params, window: WindowStart, first_block: UnixMillis) -> Self {
+        Self { before: window, marked_by: UnixMillis(first_block.0.saturating_sub(params.block_time_ms)) }
+    }
+
+    /// Whatever is there.
+    pub const ANY: Self = Self { before: WindowStart(u64::MAX), marked_by: UnixMillis(u64::MAX) };
+}
 
 /// Whether a checkpoint's files are all there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +66,16 @@ pub enum Readiness {
 }
 
 impl Inventory {
-    /// From keys and sizes as a store lists them.
-    pub fn new(objects: impl IntoIterator<Item = (CheckpointKey, u64)>) -> Self {
-        let mut places: BTreeMap<Place, Listing> = BTreeMap::new();
-        for (key, size) in objects {
-            places.entry(key.place).or_default().insert(key.name, size);
+    /// From what a store lists.
+    pub fn new(objects: impl IntoIterator<Item = Listed>) -> Self {
+        let mut inventory = Self::default();
+        for Listed { key, size, stored_at } in objects {
+            if key.name == FileName::ready() {
+                inventory.marked.insert(key.place, stored_at);
+            }
+            inventory.places.entry(key.place).or_default().insert(key.name, size);
         }
-        Self { places }
+        inventory
     }
 
     /// Every checkpoint of which anything is there.
@@ -53,13 +95,20 @@ impl Inventory {
         })
     }
 
-    /// Windows below `before` with a ready checkpoint, the newest first: by window, never by the time of writing.
-    pub fn ready_before(&self, before: WindowStart) -> impl Iterator<Item = WindowStart> {
-        let windows = self.places.keys().rev().filter_map(|place| match place {
-            Place::Window(window) if self.is_ready(*place) => Some(*window),
+    /// When the marker was written; none where there is no marker.
+    pub fn marked_at(&self, place: Place) -> Option<UnixMillis> {
+        self.marked.get(&place).copied()
+    }
+
+    /// Windows with a ready checkpoint that may be used by `moment`, the newest first: by window, and never by the time
+    /// of writing.
+    pub fn ready_for(&self, moment: Moment) -> impl Iterator<Item = WindowStart> {
+        let in_time = move |place: Place| self.marked_at(place).is_some_and(|at| at <= moment.marked_by);
+        let windows = self.places.keys().rev().filter_map(move |place| match place {
+            Place::Window(window) if self.is_ready(*place) && in_time(*place) => Some(*window),
             _ => None,
         });
-        windows.filter(move |window| *window < before)
+        windows.filter(move |window| *window < moment.before)
     }
 
     /// Compares what lies at a place with its manifest. For a delta, files that the base may lend are not asked for.

@@ -14,7 +14,7 @@ mod publication;
 mod retention;
 mod verify;
 
-pub use inventory::{Inventory, Listing, Readiness};
+pub use inventory::{Inventory, Listed, Listing, Moment, Readiness};
 pub use keys::{CheckpointKey, FileName, KeyError, Place, ROOT};
 pub use publication::{DeltaFile, Kind, Publication, Step, windows_digest};
 pub use retention::{Held, Needs, Plan, Reason, Retention, plan};

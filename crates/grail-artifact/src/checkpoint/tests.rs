@@ -9,7 +9,7 @@ use grail_protocol::{
     params::DEV,
     profile::NumericProfile,
     sign::HotkeyPair,
-    words::{CheckpointId, WindowStart},
+    words::{CheckpointId, UnixMillis, WindowStart},
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,8 +194,17 @@ proptest! {
     }
 }
 
-fn listing(place: Place, names: &[(&str, u64)]) -> Vec<(CheckpointKey, u64)> {
-    names.iter().map(|(name, size)| (place.file(FileName::new(*name).unwrap()), *size)).collect()
+fn listing(place: Place, names: &[(&str, u64)]) -> Vec<Listed> {
+    stored(place, names, 0)
+}
+
+fn stored(place: Place, names: &[(&str, u64)], at: u64) -> Vec<Listed> {
+    let listed = |(name, size): &(&str, u64)| Listed {
+        key: place.file(FileName::new(*name).unwrap()),
+        size: *size,
+        stored_at: UnixMillis(at),
+    };
+    names.iter().map(listed).collect()
 }
 
 #[test]
@@ -229,10 +238,33 @@ fn the_newest_is_so_by_window_and_only_when_ready() {
     objects.extend(listing(window(330), &ready[..1]));
     objects.extend(listing(Place::Milestone(WindowStart(2_000)), &ready));
     let inventory = Inventory::new(objects);
-    let before = |w| inventory.ready_before(WindowStart(w)).map(|w| w.0).collect::<Vec<_>>();
+    let before = |w| {
+        let moment = Moment { before: WindowStart(w), marked_by: UnixMillis(0) };
+        inventory.ready_for(moment).map(|w| w.0).collect::<Vec<_>>()
+    };
     assert_eq!(before(5_000), [1_000, 300]);
     assert_eq!(before(1_000), [300]);
     assert_eq!(before(300), [0; 0]);
+}
+
+#[test]
+fn what_was_marked_too_late_is_for_the_window_after() {
+    let ready = [("manifest.json", 9), ("READY", 65)];
+    let place = |w| Place::Window(WindowStart(w));
+    let mut objects = stored(place(20), &ready, 57_000);
+    // Published in window 40, and finished when window 60 had begun.
+    objects.extend(stored(place(40), &ready, 121_000));
+    let inventory = Inventory::new(objects);
+    let of = |w: u64, first: u64| {
+        let moment = Moment::of(&DEV, WindowStart(w), UnixMillis(first));
+        inventory.ready_for(moment).next().map(|w| w.0)
+    };
+    // Blocks are 3 s apart, so window 40 begins at 120 s; a marker of 57 s is settled for it, and for 59.9 s not.
+    assert_eq!(of(40, 120_000), Some(20));
+    assert_eq!(of(40, 59_999), None);
+    assert_eq!(of(60, 123_999), Some(20));
+    assert_eq!(of(60, 124_000), Some(40));
+    assert_eq!(of(80, 240_000), Some(40));
 }
 
 #[test]

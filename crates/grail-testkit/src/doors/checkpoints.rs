@@ -1,13 +1,16 @@
 use super::Trouble;
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::checkpoint::CheckpointKey;
+use grail_artifact::checkpoint::{CheckpointKey, Listed};
 use grail_ports::{
     Door, Fault, Retry,
     checkpoint::{CheckpointShelf, Part},
+    clock::Clock,
 };
+use grail_protocol::words::UnixMillis;
 use std::{
     collections::BTreeMap,
+    fmt,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -16,15 +19,27 @@ use std::{
 };
 
 /// Checkpoints in memory. Clones are the same shelf.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct MemCheckpoints {
-    objects: Arc<Mutex<BTreeMap<CheckpointKey, Bytes>>>,
+    objects: Arc<Mutex<BTreeMap<CheckpointKey, (Bytes, UnixMillis)>>>,
+    clock: Option<Arc<dyn Clock>>,
     sent: Arc<AtomicU64>,
     reading: Trouble,
     writing: Trouble,
 }
 
+impl fmt::Debug for MemCheckpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemCheckpoints").field("objects", &self.objects().len()).finish_non_exhaustive()
+    }
+}
+
 impl MemCheckpoints {
+    /// An empty shelf that stamps objects with `clock`'s time; by default every object is from 1970.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..Self::default() }
+    }
+
     /// Trouble of listing and fetching.
     pub const fn reading(&self) -> &Trouble {
         &self.reading
@@ -37,7 +52,8 @@ impl MemCheckpoints {
 
     /// Puts an object there, past every trouble.
     pub fn place(&self, key: CheckpointKey, body: impl Into<Bytes>) {
-        self.objects().insert(key, body.into());
+        let now = self.clock.as_ref().map_or(UnixMillis(0), |clock| clock.now());
+        self.objects().insert(key, (body.into(), now));
     }
 
     /// Loses an object. Returns whether there was one.
@@ -47,7 +63,7 @@ impl MemCheckpoints {
 
     /// The object as it lies there, past every trouble.
     pub fn peek(&self, key: &CheckpointKey) -> Option<Bytes> {
-        self.objects().get(key).cloned()
+        self.objects().get(key).map(|(body, _)| body.clone())
     }
 
     /// Keys of everything there, in order.
@@ -60,16 +76,21 @@ impl MemCheckpoints {
         self.sent.load(Ordering::SeqCst)
     }
 
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<CheckpointKey, Bytes>> {
+    fn objects(&self) -> MutexGuard<'_, BTreeMap<CheckpointKey, (Bytes, UnixMillis)>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl CheckpointShelf for MemCheckpoints {
-    async fn list(&self) -> Result<Vec<(CheckpointKey, u64)>, Fault> {
+    async fn list(&self) -> Result<Vec<Listed>, Fault> {
         self.reading.pass(Door::Shelf, || "list checkpoints".to_owned()).await?;
-        Ok(self.objects().iter().map(|(key, body)| (key.clone(), body.len() as u64)).collect())
+        let listed = |(key, (body, stored_at)): (&CheckpointKey, &(Bytes, UnixMillis))| Listed {
+            key: key.clone(),
+            size: body.len() as u64,
+            stored_at: *stored_at,
+        };
+        Ok(self.objects().iter().map(listed).collect())
     }
 
     async fn fetch(&self, key: &CheckpointKey, offset: u64, bytes: u64) -> Result<Option<Part>, Fault> {

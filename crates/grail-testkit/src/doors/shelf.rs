@@ -1,7 +1,7 @@
 use super::Trouble;
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::keys::WindowKey;
+use grail_artifact::keys::ShelfKey;
 use grail_ports::{
     Door, Fault,
     clock::Clock,
@@ -24,7 +24,7 @@ pub struct MemShelf {
 
 #[derive(Default)]
 struct Objects {
-    by_key: BTreeMap<WindowKey, Fetched>,
+    by_key: BTreeMap<ShelfKey, Fetched>,
     writes: u64,
 }
 
@@ -46,28 +46,33 @@ impl MemShelf {
     }
 
     /// Puts an object there as if it had been stored at `stored_at`, past every trouble.
-    pub fn place(&self, key: WindowKey, body: impl Into<Bytes>, stored_at: UnixMillis) -> ObjectMeta {
+    pub fn place(
+        &self,
+        key: impl Into<ShelfKey>,
+        body: impl Into<Bytes>,
+        stored_at: UnixMillis,
+    ) -> ObjectMeta {
         let body = body.into();
         let mut objects = self.objects();
         objects.writes += 1;
         let size = body.len() as u64;
         let meta = ObjectMeta { size, stored_at, tag: Some(format!("v{}", objects.writes)) };
-        objects.by_key.insert(key, Fetched { body, meta: meta.clone() });
+        objects.by_key.insert(key.into(), Fetched { body, meta: meta.clone() });
         meta
     }
 
     /// Loses an object. Returns whether there was one.
-    pub fn lose(&self, key: &WindowKey) -> bool {
-        self.objects().by_key.remove(key).is_some()
+    pub fn lose(&self, key: impl Into<ShelfKey>) -> bool {
+        self.objects().by_key.remove(&key.into()).is_some()
     }
 
     /// The object as it lies there, past every trouble.
-    pub fn peek(&self, key: &WindowKey) -> Option<Fetched> {
-        self.objects().by_key.get(key).cloned()
+    pub fn peek(&self, key: impl Into<ShelfKey>) -> Option<Fetched> {
+        self.objects().by_key.get(&key.into()).cloned()
     }
 
     /// Keys of everything there, in order.
-    pub fn keys(&self) -> Vec<WindowKey> {
+    pub fn keys(&self) -> Vec<ShelfKey> {
         self.objects().by_key.keys().cloned().collect()
     }
 
@@ -78,16 +83,16 @@ impl MemShelf {
 
 #[async_trait]
 impl WindowShelf for MemShelf {
-    async fn fetch(&self, key: &WindowKey, limit: u64) -> Result<Fetch, Fault> {
+    async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault> {
         self.trouble.pass(Door::Shelf, || format!("fetch {key}")).await?;
-        Ok(match self.peek(key) {
+        Ok(match self.peek(key.clone()) {
             None => Fetch::Absent,
             Some(found) if found.meta.size > limit => Fetch::TooLarge { meta: found.meta },
             Some(found) => Fetch::Found(found),
         })
     }
 
-    async fn put(&self, key: &WindowKey, body: Bytes) -> Result<ObjectMeta, Fault> {
+    async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault> {
         self.trouble.pass(Door::Shelf, || format!("put {key}")).await?;
         Ok(self.place(key.clone(), body, self.clock.now()))
     }

@@ -4,7 +4,7 @@ use super::{
 };
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::{
     Retry,
     beacon::BeaconSource as _,
@@ -21,9 +21,12 @@ fn clock() -> ManualClock {
     ManualClock::at(GENESIS)
 }
 
-fn key() -> WindowKey {
-    let hotkey = Hotkey::from_bytes([1; 32]);
-    WindowKey { hotkey, window: WindowStart(20), encoding: WindowEncoding::Parquet }
+fn key() -> ShelfKey {
+    key_of(Hotkey::from_bytes([1; 32]))
+}
+
+fn key_of(hotkey: Hotkey) -> ShelfKey {
+    WindowKey { hotkey, window: WindowStart(20), encoding: WindowEncoding::Parquet }.into()
 }
 
 /// Asks a future once, without waiting.
@@ -138,7 +141,7 @@ async fn ordered_trouble_comes_and_goes() {
     assert!(!is_ready(&mut fetch).await);
     shelf.trouble().release();
     assert!(matches!(fetch.await.unwrap(), Fetch::Found(_)));
-    assert!(shelf.lose(&key()));
+    assert!(shelf.lose(key()));
     assert_eq!(shelf.fetch(&key(), 10).await.unwrap(), Fetch::Absent);
 }
 
@@ -155,13 +158,13 @@ async fn a_directory_knows_own_shelves_and_the_shared_one() {
         let directory = directory.clone();
         async move {
             let shelf = directory.shelf_of(&hotkey).await.unwrap().unwrap();
-            shelf.put(&WindowKey { hotkey, ..key() }, Bytes::new()).await.unwrap();
+            shelf.put(&key_of(hotkey), Bytes::new()).await.unwrap();
         }
     };
     put(alice).await;
     put(bob).await;
-    assert_eq!(own.keys().iter().map(|key| key.hotkey).collect::<Vec<_>>(), [alice]);
-    assert_eq!(shared.keys().iter().map(|key| key.hotkey).collect::<Vec<_>>(), [bob]);
+    assert_eq!(own.keys().iter().map(|key| *key.owner()).collect::<Vec<_>>(), [alice]);
+    assert_eq!(shared.keys().iter().map(|key| *key.owner()).collect::<Vec<_>>(), [bob]);
 }
 
 #[tokio::test]

@@ -28,7 +28,10 @@ impl Proven {
     /// Trouble with the tokenizer leaves a rollout undecided.
     pub fn judge(self, tokenizer: &dyn Tokenize) -> MinerReport {
         let groups = self.groups.into_iter().map(|group| judge_group(group, tokenizer)).collect();
-        MinerReport::of_groups(&self.terms.context, &self.terms.hotkey, self.claimed, groups)
+        MinerReport {
+            root: Some(self.terms.root),
+            ..MinerReport::of_groups(&self.terms.context, &self.terms.hotkey, self.claimed, groups)
+        }
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Terms {
     pub(super) hotkey: Hotkey,
     /// Number of logits of the checkpoint's model.
     pub(super) vocabulary: u32,
+    /// The root that was signed, and that the records have.
+    pub(super) root: RootHex,
 }
 
 /// The claims about one group: sixteen rollouts in order.
@@ -56,7 +58,7 @@ impl Decoded {
         check_signature(&file, asked_for)?;
         form::check_order(&file.rollouts)?;
         form::check_records(&file.rollouts, context.max_new_tokens, vocabulary)?;
-        let terms = Terms { context: context.clone(), hotkey: *asked_for, vocabulary };
+        let terms = Terms { context: context.clone(), hotkey: *asked_for, vocabulary, root: file.root };
         Ok(Sealed { terms, groups: into_groups(file.rollouts) })
     }
 }
@@ -65,6 +67,16 @@ impl Sealed {
     /// Number of groups in the file.
     pub fn group_count(&self) -> u32 {
         u32::try_from(self.groups.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The root that the miner signed: which file this is.
+    pub const fn root(&self) -> RootHex {
+        self.terms.root
+    }
+
+    /// The groups in order, sixteen rollouts each: for whoever has a verdict on them from elsewhere.
+    pub fn into_groups(self) -> impl Iterator<Item = (GroupIndex, Vec<RolloutRecord>)> {
+        self.groups.into_iter().map(|group| (group.index, group.rollouts))
     }
 }
 

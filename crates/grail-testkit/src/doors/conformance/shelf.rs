@@ -1,15 +1,15 @@
 use bytes::Bytes;
-use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_artifact::keys::{ShelfKey, VerdictKey, WindowEncoding, WindowKey};
 use grail_ports::shelf::{Fetch, Fetched, WindowShelf};
 use grail_protocol::words::{Hotkey, WindowStart};
 
 const ROOM: u64 = 1 << 20;
 
-fn key(owner: u8, window: u64, encoding: WindowEncoding) -> WindowKey {
-    WindowKey { hotkey: Hotkey::from_bytes([owner; 32]), window: WindowStart(window), encoding }
+fn key(owner: u8, window: u64, encoding: WindowEncoding) -> ShelfKey {
+    WindowKey { hotkey: Hotkey::from_bytes([owner; 32]), window: WindowStart(window), encoding }.into()
 }
 
-async fn found<S: WindowShelf + ?Sized>(shelf: &S, key: &WindowKey, limit: u64) -> Fetched {
+async fn found<S: WindowShelf + ?Sized>(shelf: &S, key: &ShelfKey, limit: u64) -> Fetched {
     match shelf.fetch(key, limit).await {
         Ok(Fetch::Found(fetched)) => fetched,
         other => panic!("{key} should be there within {limit} bytes: {other:?}"),
@@ -73,6 +73,7 @@ async fn keys_do_not_mix<S: WindowShelf + ?Sized>(shelf: &S) {
         key(0xc2, 100, WindowEncoding::Json),
         key(0xc2, 1000, WindowEncoding::Parquet),
         key(0xc3, 100, WindowEncoding::Parquet),
+        VerdictKey { validator: Hotkey::from_bytes([0xc2; 32]), window: WindowStart(100) }.into(),
     ];
     for (i, key) in keys.iter().enumerate() {
         assert_eq!(
