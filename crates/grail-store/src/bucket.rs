@@ -2,7 +2,7 @@ use crate::{ReadCredentials, StoreError, Transfer, WriteCredentials, checkpoint:
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
-use grail_artifact::keys::WindowKey;
+use grail_artifact::keys::ShelfKey;
 use grail_ports::{
     Fault,
     shelf::{Fetch, Fetched, ObjectMeta, WindowShelf},
@@ -282,18 +282,23 @@ fn client(
 }
 
 fn meta_of(meta: &object_store::ObjectMeta) -> ObjectMeta {
-    let stored_at = UnixMillis(u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0));
+    let stored_at = stored_at(meta);
     ObjectMeta { size: meta.size, stored_at, tag: meta.version.clone().or_else(|| meta.e_tag.clone()) }
+}
+
+/// When the store says that an object was written; 0 for times before 1970.
+pub(crate) fn stored_at(meta: &object_store::ObjectMeta) -> UnixMillis {
+    UnixMillis(u64::try_from(meta.last_modified.timestamp_millis()).unwrap_or(0))
 }
 
 #[async_trait]
 impl WindowShelf for Bucket {
-    async fn fetch(&self, key: &WindowKey, limit: u64) -> Result<Fetch, Fault> {
+    async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault> {
         let path = Path::from(key.to_string());
         self.call(format!("fetch {key} from {}", self.place), self.read(&path, limit)).await
     }
 
-    async fn put(&self, key: &WindowKey, body: Bytes) -> Result<ObjectMeta, Fault> {
+    async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault> {
         let path = Path::from(key.to_string());
         let doing = format!("store {key} ({} bytes) in {}", body.len(), self.place);
         // Boxed: an upload's state is too large for the stacks of its callers.

@@ -1,7 +1,7 @@
 use crate::{StoreError, Transfer};
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::keys::WindowKey;
+use grail_artifact::keys::ShelfKey;
 use grail_ports::{
     Fault,
     shelf::{Fetch, Fetched, ObjectMeta, WindowShelf},
@@ -79,13 +79,13 @@ impl FolderShelf {
 
 #[async_trait]
 impl WindowShelf for FolderShelf {
-    async fn fetch(&self, key: &WindowKey, limit: u64) -> Result<Fetch, Fault> {
+    async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault> {
         let name = key.to_string();
         let doing = format!("fetch {name} from the folder {}", self.root.display());
         self.work(doing, move |root| read(root, &name, limit)).await
     }
 
-    async fn put(&self, key: &WindowKey, body: Bytes) -> Result<ObjectMeta, Fault> {
+    async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault> {
         let name = key.to_string();
         let doing = format!("store {name} ({} bytes) in the folder {}", body.len(), self.root.display());
         self.work(doing, move |root| write(root, &name, &body)).await
@@ -181,7 +181,7 @@ fn meta_of(body: &[u8], metadata: &Metadata) -> ObjectMeta {
 }
 
 /// Time of the last write; 0 for times before 1970 and on systems that keep none.
-fn stored_at(metadata: &Metadata) -> UnixMillis {
+pub(crate) fn stored_at(metadata: &Metadata) -> UnixMillis {
     let since = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     UnixMillis(since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
 }

@@ -88,6 +88,15 @@ impl Cache {
     /// The newest finished one always stays.
     pub fn prune(&self, keep: usize, trainer: &Hotkey, params: &Params) -> Result<Vec<PathBuf>, Fault> {
         let _lock = self.lock()?;
+        let gone = self.prunable(keep, trainer, params)?;
+        for folder in &gone {
+            remove(folder).map_err(|error| disk("remove", folder, error))?;
+        }
+        Ok(gone)
+    }
+
+    /// The folders that [`Self::prune`] would remove now. Removes nothing.
+    pub fn prunable(&self, keep: usize, trainer: &Hotkey, params: &Params) -> Result<Vec<PathBuf>, Fault> {
         let finished = self.finished(trainer, params)?;
         let Some(newest) = finished.last().map(|one| one.manifest.window) else { return Ok(Vec::new()) };
         let mut gone = Vec::new();
@@ -101,9 +110,6 @@ impl Cache {
             if place.is_some_and(|place| place.is_ok_and(|place| place.window() <= newest)) {
                 gone.push(self.root.join(name));
             }
-        }
-        for folder in &gone {
-            remove(folder).map_err(|error| disk("remove", folder, error))?;
         }
         Ok(gone)
     }

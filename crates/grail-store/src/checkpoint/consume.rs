@@ -3,12 +3,13 @@ use super::{
     download::{Line, Meter, Tell, Wanted, blocking, download},
     error::{Refusal, Stop},
     files::{apply_deltas, disk, is_entry, link_or_copy, tensor_root},
+    manifest::{marker_trouble, signed_manifest, step_of},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use grail_artifact::{
-    checkpoint::{DeltaFile, FileName, Inventory, Kind, Place, Readiness, Step, Trust, verify_manifest},
+    checkpoint::{DeltaFile, FileName, Inventory, Kind, Moment, Place, Readiness, Step},
     delta::Options,
-    manifest::{FileEntry, MANIFEST_BYTES, Manifest, ManifestError},
+    manifest::{FileEntry, Manifest, ManifestError},
     tensors::TensorError,
 };
 use grail_ports::{Fault, checkpoint::CheckpointShelf};
@@ -91,32 +92,32 @@ impl Consumer {
         Ok(finished.into_iter().next_back().or_else(|| self.genesis.clone()))
     }
 
-    /// Takes the newest acceptable checkpoint of a window below `before` that is newer than the one in use.
+    /// The checkpoint of a moment: the newest acceptable one that the shelf holds for it, fetched where it is not here.
     ///
-    /// What is not acceptable is named in the answer, and the next older one is tried. Errors: a fault of ours, the store
-    /// out of reach among them; the one in use stays in use, and what was fetched is gone on with next time.
-    pub async fn follow(&self, before: WindowStart, tell: Tell) -> Result<Followed, Fault> {
+    /// What is not acceptable is named in the answer, and the next older one is tried. Where the shelf has none left, the
+    /// newest one that is here and older than the moment stays in use. Errors: a fault of ours, the store out of reach
+    /// among them; what was fetched is gone on with next time.
+    pub async fn follow(&self, moment: Moment, tell: Tell) -> Result<Followed, Fault> {
         let lock = self.cache.lock()?;
-        let current = self.current()?;
+        let here = self.cache.finished(&self.trainer, &self.params)?;
         let inventory = Inventory::new(self.shelf.list().await?);
-        let newer = |window: &WindowStart| current.as_ref().is_none_or(|one| *window > one.manifest.window);
-        let windows: Vec<WindowStart> = inventory.ready_before(before).take_while(newer).collect();
+        let in_time = |one: &LocalCheckpoint| {
+            let marked = inventory.marked_at(Place::Window(one.manifest.window));
+            one.manifest.window < moment.before && marked.is_none_or(|at| at <= moment.marked_by)
+        };
+        let newest = here.iter().rev().find(|one| in_time(one)).cloned().or_else(|| self.genesis.clone());
+        let newer = |window: &WindowStart| newest.as_ref().is_none_or(|one| *window > one.manifest.window);
+        let windows: Vec<WindowStart> = inventory.ready_for(moment).take_while(newer).collect();
         let mut refused = Vec::new();
         let unfinished = inventory.places().map(|(place, _)| place).filter(|place| {
-            matches!(place, Place::Window(window) if *window < before && newer(window))
+            matches!(place, Place::Window(window) if *window < moment.before && newer(window))
                 && !inventory.is_ready(*place)
         });
         refused.extend(unfinished.map(|place| (place, Refusal::NotReady)));
-        let line = Line {
-            shelf: Arc::clone(&self.shelf),
-            range_bytes: self.limits.range_bytes,
-            ranges: self.limits.ranges,
-            lock,
-        };
-        let attempt = Attempt { consumer: self, inventory: &inventory, line, tell };
+        let attempt = self.attempt(&inventory, lock, tell);
         for window in windows {
             let place = Place::Window(window);
-            match attempt.take(place, current.as_ref()).await {
+            match attempt.take(place, newest.as_ref()).await {
                 Ok(local) => {
                     refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
                     return Ok(Followed { current: Some(local), is_new: true, refused });
@@ -129,7 +130,26 @@ impl Consumer {
             }
         }
         refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
-        Ok(Followed { current, is_new: false, refused })
+        Ok(Followed { current: newest, is_new: false, refused })
+    }
+
+    /// The checkpoint of one place, whatever its age, fetched where it is not here. `Ok(Err(…))` where it is refused.
+    ///
+    /// Errors: a fault of ours, as with [`Self::follow`].
+    pub async fn take(&self, place: Place, tell: Tell) -> Result<Result<LocalCheckpoint, Refusal>, Fault> {
+        let lock = self.cache.lock()?;
+        let inventory = Inventory::new(self.shelf.list().await?);
+        match self.attempt(&inventory, lock, tell).take(place, None).await {
+            Ok(local) => Ok(Ok(local)),
+            Err(Stop::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
+    }
+
+    fn attempt<'a>(&'a self, inventory: &'a Inventory, lock: Arc<CacheLock>, tell: Tell) -> Attempt<'a> {
+        let Limits { range_bytes, ranges, .. } = self.limits;
+        let line = Line { shelf: Arc::clone(&self.shelf), range_bytes, ranges, lock };
+        Attempt { consumer: self, inventory, line, tell }
     }
 
     /// A checkpoint that is here, whichever it is.
@@ -165,31 +185,17 @@ impl Attempt<'_> {
 
     /// Reads a manifest and everything that says whether to go on; no file of the checkpoint is touched.
     async fn manifest(&self, place: Place, last_sequence: Option<u64>) -> Result<Manifest, Stop> {
+        if self.inventory.listing(place).is_none() {
+            return Err(Refusal::Absent.into());
+        }
         if !self.inventory.is_ready(place) {
             return Err(Refusal::NotReady.into());
         }
-        let small = async |name: FileName, most: u64| -> Result<Vec<u8>, Stop> {
-            let file = name.to_string();
-            let part = self.line.shelf.fetch(&place.file(name), 0, most).await?;
-            let part = part.ok_or(Refusal::Gone { file: file.clone() })?;
-            if part.size > most {
-                return Err(Refusal::Size { file, got: part.size, want: most }.into());
-            }
-            Ok(part.body.to_vec())
-        };
-        let json = small(FileName::manifest(), MANIFEST_BYTES).await?;
-        let manifest = verify_manifest(
-            &json,
-            &self.consumer.params,
-            Trust::Trainer(&self.consumer.trainer),
-            last_sequence,
-        )?;
-        if manifest.window != place.window() {
-            return Err(Refusal::WrongPlace { says: manifest.window }.into());
-        }
-        let marker = small(FileName::ready(), 128).await?;
-        if marker != marker_of(&manifest).as_bytes() {
-            return Err(Refusal::ForeignMarker.into());
+        let (shelf, consumer) = (&*self.line.shelf, self.consumer);
+        let manifest =
+            signed_manifest(shelf, place, &consumer.trainer, &consumer.params, last_sequence).await?;
+        if let Some(refusal) = marker_trouble(shelf, place, &manifest).await? {
+            return Err(refusal.into());
         }
         if let Readiness::Broken { files } = self.inventory.readiness(place, &manifest) {
             return Err(Refusal::Broken { files }.into());
@@ -350,13 +356,4 @@ impl Attempt<'_> {
         blocking(self.lock(), "put a checkpoint into place", move || cache.finish(place, &draft, manifest))
             .await?
     }
-}
-
-fn step_of(manifest: &Manifest) -> Option<&Step> {
-    manifest.publication.as_ref().and_then(|publication| publication.step.as_ref())
-}
-
-/// What the marker of a checkpoint holds: its id and a line feed.
-pub(super) fn marker_of(manifest: &Manifest) -> String {
-    format!("{}\n", manifest.id())
 }

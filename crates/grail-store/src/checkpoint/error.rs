@@ -11,6 +11,9 @@ use std::collections::BTreeSet;
 /// Why a checkpoint on the shelf is not followed. Whoever wrote it is at fault; the one in use stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// Nothing is there.
+    #[error("nothing lies there")]
+    Absent,
     /// No marker yet: its upload is under way, or was given up.
     #[error("it is not marked ready")]
     NotReady,

@@ -1,8 +1,8 @@
 use super::files::{sync_folder, write_synced};
-use crate::StoreError;
+use crate::{StoreError, folder::stored_at};
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::checkpoint::{CheckpointKey, FileName, Place, ROOT};
+use grail_artifact::checkpoint::{CheckpointKey, FileName, Listed, Place, ROOT};
 use grail_ports::{
     Fault,
     checkpoint::{CheckpointShelf, Part},
@@ -64,7 +64,7 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     }
 }
 
-fn list(root: &Path) -> io::Result<Vec<(CheckpointKey, u64)>> {
+fn list(root: &Path) -> io::Result<Vec<Listed>> {
     let mut found = Vec::new();
     let folder = root.join(ROOT);
     for place in names(&folder)?.iter().filter_map(|name| name.parse::<Place>().ok()) {
@@ -73,7 +73,9 @@ fn list(root: &Path) -> io::Result<Vec<(CheckpointKey, u64)>> {
         {
             let key = place.file(name);
             match fs::metadata(path_of(root, &key)) {
-                Ok(metadata) if metadata.is_file() => found.push((key, metadata.len())),
+                Ok(metadata) if metadata.is_file() => {
+                    found.push(Listed { key, size: metadata.len(), stored_at: stored_at(&metadata) });
+                }
                 // Deleted since, or a folder.
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -148,7 +150,7 @@ fn delete(root: &Path, keys: &[CheckpointKey]) -> Result<(), StoreError> {
 
 #[async_trait]
 impl CheckpointShelf for FolderCheckpoints {
-    async fn list(&self) -> Result<Vec<(CheckpointKey, u64)>, Fault> {
+    async fn list(&self) -> Result<Vec<Listed>, Fault> {
         let doing = format!("list the checkpoints in {}", self.root.display());
         self.work(doing, |root| {
             list(root).map_err(|error| StoreError::of_file("list", root.to_owned(), error))

@@ -1,8 +1,8 @@
-use crate::{StoreError, Transfer};
+use crate::{StoreError, Transfer, bucket::stored_at};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use grail_artifact::checkpoint::{CheckpointKey, ROOT};
+use grail_artifact::checkpoint::{CheckpointKey, Listed, ROOT};
 use grail_ports::{
     Fault,
     checkpoint::{CheckpointShelf, Part},
@@ -53,7 +53,7 @@ impl ObjectCheckpoints {
         self.writer.as_ref().ok_or(StoreError::ReadOnlyBucket)
     }
 
-    async fn keys(&self) -> Result<Vec<(CheckpointKey, u64)>, StoreError> {
+    async fn keys(&self) -> Result<Vec<Listed>, StoreError> {
         let root = Path::from(ROOT.trim_end_matches('/'));
         let mut objects = self.reader.list(Some(&root));
         let mut found = Vec::new();
@@ -61,7 +61,8 @@ impl ObjectCheckpoints {
         while let Some(object) = self.within(objects.next().map(Ok)).await? {
             let object = object.map_err(|error| self.named(error))?;
             if let Ok(key) = object.location.as_ref().parse() {
-                found.push((key, object.size));
+                let (size, stored_at) = (object.size, stored_at(&object));
+                found.push(Listed { key, size, stored_at });
             }
         }
         Ok(found)
@@ -166,7 +167,7 @@ fn path_of(key: &CheckpointKey) -> Path {
 
 #[async_trait]
 impl CheckpointShelf for ObjectCheckpoints {
-    async fn list(&self) -> Result<Vec<(CheckpointKey, u64)>, Fault> {
+    async fn list(&self) -> Result<Vec<Listed>, Fault> {
         self.keys().await.map_err(|error| error.into_fault(format!("list the checkpoints in {}", self.name)))
     }
 

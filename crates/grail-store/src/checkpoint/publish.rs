@@ -1,22 +1,20 @@
 use super::{
     cache::LocalCheckpoint,
-    consume::marker_of,
     download::{Meter, Tell, blocking},
     error::PublishError,
     files::disk,
+    manifest::marker_of,
 };
 use bytes::Bytes;
 use grail_artifact::{
     checkpoint::{
-        CheckpointKey, FileName, Held, Inventory, Kind, Place, Plan, Retention, Trust, plan, verify_manifest,
+        CheckpointKey, FileName, Held, Inventory, Kind, Moment, Place, Plan, Retention, Trust, plan,
+        verify_manifest,
     },
     manifest::{MANIFEST_BYTES, Manifest, ManifestError},
 };
 use grail_ports::{Door, Fault, Retry, checkpoint::CheckpointShelf};
-use grail_protocol::{
-    params::Params,
-    words::{Hotkey, WindowStart},
-};
+use grail_protocol::{params::Params, words::Hotkey};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -163,7 +161,7 @@ impl Publisher {
     /// The shelf is looked at again before: a plan that would delete what is now the newest ready one is refused.
     pub async fn prune(&self, plan: &Plan) -> Result<u64, Fault> {
         let inventory = Inventory::new(self.shelf.list().await?);
-        let newest = inventory.ready_before(WindowStart(u64::MAX)).next();
+        let newest = inventory.ready_for(Moment::ANY).next();
         let guarded =
             |place: &&Place| Some(**place) == newest.map(Place::Window) || plan.keep.contains_key(place);
         if let Some(place) = plan.delete.iter().find(guarded) {

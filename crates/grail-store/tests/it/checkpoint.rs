@@ -7,7 +7,9 @@ use super::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use grail_artifact::{
-    checkpoint::{CheckpointKey, DeltaFile, FileName, Kind, Place, Publication, Retention, Step},
+    checkpoint::{
+        CheckpointKey, DeltaFile, FileName, Kind, Listed, Moment, Place, Publication, Retention, Step,
+    },
     delta::Options,
     manifest::{FileEntry, Manifest, ManifestError, PUBLISHED_VERSION},
     tensors::{Dtype, Header},
@@ -46,6 +48,10 @@ use tempfile::TempDir;
 
 fn trainer() -> HotkeyPair {
     HotkeyPair::from_seed(&[7; 32]).unwrap()
+}
+
+fn before(window: u64) -> Moment {
+    Moment { before: WindowStart(window), ..Moment::ANY }
 }
 
 fn quiet() -> Tell {
@@ -167,7 +173,7 @@ fn is_whole(local: &LocalCheckpoint, trained: &Trained) {
 }
 
 async fn follow(shelf: &MemCheckpoints, cache: &Path) -> (Option<LocalCheckpoint>, Vec<(Place, Refusal)>) {
-    let followed = consumer(shelf.clone(), cache).follow(WindowStart(1_000_000), quiet()).await.unwrap();
+    let followed = consumer(shelf.clone(), cache).follow(before(1_000_000), quiet()).await.unwrap();
     (followed.current, followed.refused)
 }
 
@@ -213,22 +219,22 @@ async fn full_and_delta_checkpoints_arrive_bit_for_bit() {
     publish(&shelf, &first, None).await;
     is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &first);
 
-    let before = shelf.bytes_fetched();
+    let fetched = shelf.bytes_fetched();
     assert!(
         matches!(publish(&shelf, &second, Some(&first)).await, Published::Now { bytes } if bytes < 1_500)
     );
     is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &second);
-    assert!(shelf.bytes_fetched() - before < 4_000, "a delta is fetched, and no more");
+    assert!(shelf.bytes_fetched() - fetched < 4_000, "a delta is fetched, and no more");
 
     // Nothing new: the one in use, and nothing refused.
-    let again = consumer(shelf.clone(), cache.path()).follow(WindowStart(100), quiet()).await.unwrap();
+    let again = consumer(shelf.clone(), cache.path()).follow(before(100), quiet()).await.unwrap();
     assert!(!again.is_new && again.refused.is_empty());
     is_whole(&again.current.unwrap(), &second);
 
     // Somebody who has nothing walks the chain back to the whole one, and sees only windows below its own.
     publish(&shelf, &third, Some(&second)).await;
     let cold = tempfile::tempdir().unwrap();
-    let below = consumer(shelf.clone(), cold.path()).follow(WindowStart(60), quiet()).await.unwrap();
+    let below = consumer(shelf.clone(), cold.path()).follow(before(60), quiet()).await.unwrap();
     is_whole(&below.current.unwrap(), &second);
     is_whole(&follow(&shelf, cold.path()).await.0.unwrap(), &third);
     let missing = MemCheckpoints::default();
@@ -404,7 +410,7 @@ async fn a_store_out_of_reach_is_a_fault_and_changes_nothing() {
     publish(&shelf, &train(40, 2, Kind::Full, None), None).await;
     shelf.reading().fail(u32::MAX);
     let consumer = consumer(shelf.clone(), cache.path());
-    assert!(consumer.follow(WindowStart(100), quiet()).await.is_err());
+    assert!(consumer.follow(before(100), quiet()).await.is_err());
     is_whole(&consumer.current().unwrap().unwrap(), &first);
 }
 
@@ -517,7 +523,7 @@ fn copy_folder(from: &Path, to: &Path) {
 
 #[async_trait]
 impl CheckpointShelf for Dying {
-    async fn list(&self) -> Result<Vec<(CheckpointKey, u64)>, Fault> {
+    async fn list(&self) -> Result<Vec<Listed>, Fault> {
         self.inner.list().await
     }
 
@@ -555,7 +561,7 @@ async fn a_consumer_killed_at_any_fetch_goes_on_from_what_its_disk_holds() {
     publish(&shelf, &first, None).await;
     publish(&shelf, &second, Some(&first)).await;
     let watched = Dying::watching(shelf.clone(), cache.path());
-    let followed = consumer(watched.clone(), cache.path()).follow(WindowStart(100), quiet()).await.unwrap();
+    let followed = consumer(watched.clone(), cache.path()).follow(before(100), quiet()).await.unwrap();
     is_whole(&followed.current.unwrap(), &second);
 
     let copies = std::mem::take(&mut *watched.watched.as_ref().unwrap().1.lock().unwrap());
@@ -607,15 +613,15 @@ async fn two_processes_do_not_write_into_one_cache() {
     shelf.reading().hold();
     let calls = shelf.reading().calls();
     let (one, two) = (consumer(shelf.clone(), cache.path()), consumer(shelf.clone(), cache.path()));
-    let waiting = tokio::spawn(async move { one.follow(WindowStart(100), quiet()).await });
+    let waiting = tokio::spawn(async move { one.follow(before(100), quiet()).await });
     while shelf.reading().calls() == calls {
         tokio::task::yield_now().await;
     }
-    let fault = two.follow(WindowStart(100), quiet()).await.unwrap_err();
+    let fault = two.follow(before(100), quiet()).await.unwrap_err();
     assert!(fault.doing.contains("another process"), "{fault:?}");
     shelf.reading().release();
     assert!(waiting.await.unwrap().unwrap().is_new);
-    assert!(!two.follow(WindowStart(100), quiet()).await.unwrap().is_new);
+    assert!(!two.follow(before(100), quiet()).await.unwrap().is_new);
 }
 
 #[tokio::test]
@@ -628,7 +634,7 @@ async fn progress_reaches_the_whole() {
         let told = Arc::clone(&told);
         Arc::new(move |progress| told.lock().unwrap().push(progress))
     };
-    consumer(shelf, cache.path()).follow(WindowStart(100), tell).await.unwrap();
+    consumer(shelf, cache.path()).follow(before(100), tell).await.unwrap();
     let told = told.lock().unwrap();
     let total: u64 = first.manifest.files.iter().map(|file| file.size).sum();
     assert!(told.len() > 3 && told.windows(2).all(|pair| pair[0].done <= pair[1].done));

@@ -6,15 +6,15 @@ mod liars;
 mod s3;
 mod server;
 
-use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::Fault;
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_store::StoreError;
 use std::error::Error as _;
 
-fn key(owner: u8) -> WindowKey {
+fn key(owner: u8) -> ShelfKey {
     let hotkey = Hotkey::from_bytes([owner; 32]);
-    WindowKey { hotkey, window: WindowStart(40), encoding: WindowEncoding::Parquet }
+    WindowKey { hotkey, window: WindowStart(40), encoding: WindowEncoding::Parquet }.into()
 }
 
 /// The named cause of a fault.
