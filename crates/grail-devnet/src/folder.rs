@@ -46,6 +46,8 @@ pub struct Options {
     pub genesis: UnixMillis,
     /// Who is registered from the start, in the order of their uids.
     pub founders: Vec<Founder>,
+    /// Name of the key whose checkpoints everyone follows; a founder's, or one that is made and not registered.
+    pub trainer: Option<String>,
 }
 
 /// The folder of a development network.
@@ -72,8 +74,8 @@ pub struct Devnet {
 /// Errors: the place is taken, a name is unusable, the disk refuses.
 pub fn init(dir: &Path, options: &Options) -> Result<Devnet, DevnetError> {
     development_profile(options.params.profile)?;
-    for founder in &options.founders {
-        check_name(dir, &founder.name)?;
+    for name in options.founders.iter().map(|founder| &founder.name).chain(&options.trainer) {
+        check_name(dir, name)?;
     }
     let taken = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_some(),
@@ -127,6 +129,23 @@ fn furnish(dir: &Path, options: &Options) -> Result<Network, DevnetError> {
     let name = format!("dev-{}", hex::encode(tag.get(..4).unwrap_or_default()));
     let id =
         NetworkId::new(name).map_err(|_| DevnetError::Profile { profile: options.params.profile.into() })?;
+    let mut registrations = Vec::new();
+    let mut trainer = None;
+    for founder in &options.founders {
+        let seed = fresh_seed()?;
+        let hotkey = keys::write_key(&key_file(dir, &founder.name), &founder.name, &seed)?;
+        if options.trainer.as_ref() == Some(&founder.name) {
+            trainer = Some(hotkey);
+        }
+        registrations.push(Registration {
+            hotkey,
+            stake: founder.stake,
+            validator_permit: founder.validator_permit,
+        });
+    }
+    if let (Some(name), None) = (&options.trainer, trainer) {
+        trainer = Some(keys::write_key(&key_file(dir, name), name, &*fresh_seed()?)?);
+    }
     let network = Network {
         id,
         params: options.params,
@@ -134,19 +153,9 @@ fn furnish(dir: &Path, options: &Options) -> Result<Network, DevnetError> {
         // A quarter of a window: a validator may correct itself, and cannot flood the chain.
         weights_rate_limit: (options.params.window_length / 4).max(1),
         beacon,
+        trainer,
     };
     network.write(&dir.join(NETWORK))?;
-
-    let mut registrations = Vec::new();
-    for founder in &options.founders {
-        let seed = fresh_seed()?;
-        let hotkey = keys::write_key(&key_file(dir, &founder.name), &founder.name, &seed)?;
-        registrations.push(Registration {
-            hotkey,
-            stake: founder.stake,
-            validator_permit: founder.validator_permit,
-        });
-    }
     DevChain::create(&dir.join(CHAIN), &network, &registrations)?;
     Ok(network)
 }

@@ -5,7 +5,7 @@ use crate::{
 use grail_protocol::{
     beacon::BeaconChain,
     params::Params,
-    words::{NetworkId, UnixMillis},
+    words::{Hotkey, NetworkId, UnixMillis},
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -27,6 +27,8 @@ pub struct Network {
     pub weights_rate_limit: u64,
     /// Its beacon.
     pub beacon: BeaconChain,
+    /// Whose checkpoints everyone follows; without one the first model stays.
+    pub trainer: Option<Hotkey>,
 }
 
 /// The file as it stands; the profile by name, since its numbers are not configuration.
@@ -39,6 +41,8 @@ struct NetworkFile {
     genesis_ms: UnixMillis,
     weights_rate_limit: u64,
     beacon: BeaconChain,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trainer: Option<Hotkey>,
 }
 
 impl Network {
@@ -66,6 +70,7 @@ impl Network {
             genesis: file.genesis_ms,
             weights_rate_limit: file.weights_rate_limit,
             beacon: file.beacon,
+            trainer: file.trainer,
         })
     }
 
@@ -77,6 +82,7 @@ impl Network {
             genesis_ms: self.genesis,
             weights_rate_limit: self.weights_rate_limit,
             beacon: self.beacon.clone(),
+            trainer: self.trainer,
         };
         let damaged = |source| DevnetError::Damaged { path: path.to_owned(), source };
         let mut text = serde_json::to_string_pretty(&file).map_err(damaged)?;

@@ -14,15 +14,27 @@ pub struct NetworkArgs {
     #[arg(long, env = "GRAIL_KEY", value_name = "NAME")]
     pub key: String,
 
+    /// Folder for checkpoints that the trainer publishes; by default `cache/{key}` in the network's folder.
+    #[arg(long, env = "GRAIL_CHECKPOINTS", value_name = "DIR")]
+    pub checkpoints: Option<PathBuf>,
+
     /// Seed windows by block hashes alone. Only networks whose parameters allow it accept such windows.
     #[arg(long)]
     pub no_drand: bool,
 }
 
+impl NetworkArgs {
+    /// Where this participant keeps checkpoints.
+    pub fn checkpoint_folder(&self) -> PathBuf {
+        self.checkpoints.clone().unwrap_or_else(|| self.devnet.join("cache").join(&self.key))
+    }
+}
+
 /// Which model to load, and where to.
 #[derive(Debug, Clone, Args)]
 pub struct ModelArgs {
-    /// Folder of the checkpoint in Hugging Face layout; must match the network's manifest.
+    /// Folder of the model that the network starts with, in Hugging Face layout; must match its manifest. Later checkpoints
+    /// are fetched from the trainer's shelf.
     #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
     pub model: PathBuf,
 

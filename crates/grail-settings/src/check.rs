@@ -55,9 +55,16 @@ pub fn codec_for(path: &Path) -> anyhow::Result<Arc<dyn WindowCodec>> {
     }
 }
 
-/// Derives a window of a development network.
-pub async fn derive(devnet: &Path, window: WindowStart, no_drand: bool) -> anyhow::Result<WindowContext> {
+/// Derives a window of a development network, as the checkpoint in the folder `model` answers it; without one, as the
+/// network's first.
+pub async fn derive(
+    devnet: &Path,
+    window: WindowStart,
+    no_drand: bool,
+    model: Option<&Path>,
+) -> anyhow::Result<WindowContext> {
     let view = crate::network::look(devnet, no_drand)?;
+    let manifest = model.map_or_else(|| Ok(view.manifest.clone()), |model| view.manifest_of(model))?;
     let params = view.sources.network.params;
     if !params.is_window_start(window) {
         bail!(
@@ -65,20 +72,20 @@ pub async fn derive(devnet: &Path, window: WindowStart, no_drand: bool) -> anyho
             params.window_length
         );
     }
-    let context = view.sources.window(&view.manifest, window).await?;
+    let context = view.sources.window(&manifest, window).await?;
     context.with_context(|| format!("window {window} has not begun, or its beacon round is not out yet"))
 }
 
 /// Reads a file and derives what a validator would hold it against.
 ///
 /// Whose file and of which window is taken from its header, as a validator takes it from the name it asked for.
-pub async fn exhibit(devnet: &Path, path: &Path, no_drand: bool) -> anyhow::Result<Exhibit> {
+pub async fn exhibit(devnet: &Path, path: &Path, no_drand: bool, model: &Path) -> anyhow::Result<Exhibit> {
     let codec = codec_for(path)?;
     let body = read_bounded(path, LIMITS.file_bytes)?
         .with_context(|| format!("there is no file {}", path.display()))?;
     let header = codec.decode(&body, &LIMITS).with_context(|| format!("read {}", path.display()))?.header;
     let view = crate::network::look(devnet, no_drand)?;
-    let context = derive(devnet, header.window, no_drand).await?;
+    let context = derive(devnet, header.window, no_drand, Some(model)).await?;
     let environment = view.environments.get(&context.env)?;
     let last_block = view.sources.last_block(header.window).await?;
     let written = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH)?;

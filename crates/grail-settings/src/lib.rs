@@ -5,5 +5,6 @@
 
 pub mod args;
 pub mod check;
+pub mod checkpoint_shelf;
 pub mod logging;
 pub mod network;

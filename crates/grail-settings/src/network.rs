@@ -1,31 +1,36 @@
 //! The network that an operator joins, as live objects.
 
 use crate::args::NetworkArgs;
-use anyhow::Context as _;
-use grail_artifact::manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest};
+use anyhow::{Context as _, bail};
+use grail_artifact::{
+    checkpoint::{Trust, verify_manifest},
+    manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
+};
 use grail_devnet::{DevChain, Devnet};
 use grail_env::{
     Environment,
+    arith::Arith,
     gsm8k::{Gsm8k, JsonlRows},
 };
-use grail_ports::clock::Clock;
-use grail_protocol::sign::HotkeyPair;
+use grail_ports::{checkpoint::CheckpointShelf, clock::Clock};
+use grail_protocol::{sign::HotkeyPair, words::Hotkey};
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
     disk::read_bounded,
     environments::Environments,
 };
-use grail_store::{FolderDirectory, FolderShelf, Transfer};
+use grail_store::{FolderDirectory, FolderShelf, Transfer, checkpoint::FolderCheckpoints};
 use std::{path::Path, sync::Arc};
 
 /// Most bytes of a data set.
 pub const DATASET_BYTES: u64 = 256 << 20;
 /// Where a development network keeps its GSM8K rows.
 pub const GSM8K_FILE: &str = "datasets/gsm8k.jsonl";
+/// The environments that a network can ask, as operators type them; [`environment`] makes them.
+pub const ENVIRONMENTS: [&str; 6] = ["sat", "gsm8k", "arith-1", "arith-2", "arith-3", "arith-4"];
 
 /// A network, joined.
-#[derive(Debug)]
 pub struct Joined {
     /// Chain, randomness, constants.
     pub sources: Sources,
@@ -35,6 +40,10 @@ pub struct Joined {
     pub shelf: Arc<FolderShelf>,
     /// Where others' windows are found.
     pub directory: Arc<FolderDirectory>,
+    /// Where checkpoints are published.
+    pub checkpoints: Arc<dyn CheckpointShelf>,
+    /// Whose checkpoints are followed; without one the first model stays.
+    pub trainer: Option<Hotkey>,
     /// The machine's clock.
     pub clock: Arc<SystemClock>,
     /// The checkpoint's manifest.
@@ -45,15 +54,42 @@ pub struct Joined {
     pub pair: HotkeyPair,
 }
 
+impl std::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Joined")
+            .field("network", &self.sources.network.id)
+            .field("hotkey", &self.pair.hotkey())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A network, looked at without taking part.
 #[derive(Debug)]
 pub struct View {
     /// Chain, randomness, constants.
     pub sources: Sources,
-    /// The checkpoint's manifest.
+    /// The first checkpoint's manifest.
     pub manifest: Manifest,
+    /// Whose checkpoints are followed.
+    pub trainer: Option<Hotkey>,
     /// Environments at hand.
     pub environments: Environments,
+}
+
+impl View {
+    /// The manifest of a model's folder: its own, signed by the network's trainer, where one lies in it, as in the folders
+    /// that roles follow checkpoints into; else that of the model which the network started with.
+    ///
+    /// Errors: a manifest that somebody else signed, or nobody.
+    pub fn manifest_of(&self, model: &Path) -> anyhow::Result<Manifest> {
+        let path = model.join(MANIFEST_FILE);
+        let (Some(trainer), Some(bytes)) = (&self.trainer, read_bounded(&path, MANIFEST_BYTES)?) else {
+            return Ok(self.manifest.clone());
+        };
+        let params = &self.sources.network.params;
+        verify_manifest(&bytes, params, Trust::Trainer(trainer), None)
+            .with_context(|| format!("read {}", path.display()))
+    }
 }
 
 /// Opens a network to look at it; needs no key.
@@ -64,6 +100,7 @@ pub fn look(devnet: &Path, no_drand: bool) -> anyhow::Result<View> {
     Ok(View {
         sources: sources(&net, chain, clock, no_drand)?,
         manifest: read_manifest(&net)?,
+        trainer: net.network().trainer,
         environments: environments(net.dir())?,
     })
 }
@@ -92,9 +129,12 @@ pub fn join(args: &NetworkArgs) -> anyhow::Result<Joined> {
     let sources = sources(&net, chain.clone(), door, args.no_drand)?;
     let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
     let directory = Arc::new(FolderDirectory::new(shelf.clone()));
+    let checkpoints = Arc::new(FolderCheckpoints::open(net.shelf())?);
+    let trainer = net.network().trainer;
     let manifest = read_manifest(&net)?;
     let environments = environments(net.dir())?;
-    Ok(Joined { sources, chain, shelf: Arc::new(shelf), directory, clock, manifest, environments, pair })
+    let shelf = Arc::new(shelf);
+    Ok(Joined { sources, chain, shelf, directory, checkpoints, trainer, clock, manifest, environments, pair })
 }
 
 /// The manifest that a development network was made with.
@@ -106,9 +146,10 @@ pub fn read_manifest(net: &Devnet) -> anyhow::Result<Manifest> {
     Manifest::from_json(&bytes, &net.network().params).with_context(|| format!("read {}", path.display()))
 }
 
-/// `sat`, and `gsm8k` where the folder holds its rows.
+/// `sat`, every level of `arith`, and `gsm8k` where the folder holds its rows.
 fn environments(dir: &Path) -> anyhow::Result<Environments> {
     let mut list = vec![Environment::Sat];
+    list.extend(Arith::all()?.into_iter().map(Environment::Arith));
     let path = dir.join(GSM8K_FILE);
     if let Some(bytes) = read_bounded(&path, DATASET_BYTES)? {
         list.push(gsm8k(&bytes).with_context(|| format!("read {}", path.display()))?);
@@ -116,8 +157,66 @@ fn environments(dir: &Path) -> anyhow::Result<Environments> {
     Ok(Environments::new(list)?)
 }
 
+/// The environment that an operator calls `name`; `rows` are those of GSM8K (jsonl as published), for `gsm8k` alone.
+///
+/// Errors: a name that is not in [`ENVIRONMENTS`]; `gsm8k` without rows or with rows that are none.
+pub fn environment(name: &str, rows: Option<&[u8]>) -> anyhow::Result<Environment> {
+    match (name, rows) {
+        ("sat", _) => Ok(Environment::Sat),
+        ("gsm8k", Some(rows)) => gsm8k(rows).context("read the GSM8K rows"),
+        ("gsm8k", None) => bail!("gsm8k needs its rows"),
+        ("arith-1", _) => arith(1),
+        ("arith-2", _) => arith(2),
+        ("arith-3", _) => arith(3),
+        ("arith-4", _) => arith(4),
+        _ => bail!("there is no environment {name:?}; there are {}", ENVIRONMENTS.join(", ")),
+    }
+}
+
+fn arith(level: u8) -> anyhow::Result<Environment> {
+    Ok(Environment::Arith(Arith::new(level)?))
+}
+
 /// The environment of GSM8K rows (jsonl as published).
-pub fn gsm8k(jsonl: &[u8]) -> anyhow::Result<Environment> {
+fn gsm8k(jsonl: &[u8]) -> anyhow::Result<Environment> {
     let rows = JsonlRows::read(jsonl)?;
     Ok(Environment::Gsm8k(Gsm8k::new(Arc::new(rows))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &[u8] = b"{\"question\": \"How many?\", \"answer\": \"#### 1\"}";
+
+    fn id(name: &str) -> String {
+        environment(name, Some(ROW)).unwrap().id().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_name_is_an_environment_of_its_own_and_another_is_refused_with_the_list() {
+        let ids: Vec<_> = ENVIRONMENTS.into_iter().map(id).collect();
+        assert_eq!([&ids[0], &ids[2], &ids[5]], ["sat/1", "arith/1:1", "arith/1:4"]);
+        assert!(ids[1].starts_with("gsm8k/1:"), "{ids:?}");
+        for name in ["", "arith", "arith-0", "arith-5", "arith-01", "SAT", "chess"] {
+            let error = environment(name, Some(ROW)).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}")) && error.contains("arith-3, arith-4"), "{error}");
+        }
+        assert!(environment("gsm8k", None).unwrap_err().to_string().contains("rows"));
+        assert!(environment("gsm8k", Some(b"{}")).is_err());
+    }
+
+    #[test]
+    fn a_network_folder_holds_every_environment_but_gsm8k_until_its_rows_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = || environments(dir.path()).unwrap().ids();
+        let expected = |names: &[&str]| {
+            let mut ids: Vec<_> = names.iter().map(|name| id(name).parse().unwrap()).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(held(), expected(&["sat", "arith-1", "arith-2", "arith-3", "arith-4"]));
+        grail_roles::disk::write_atomic(&dir.path().join(GSM8K_FILE), ROW).unwrap();
+        assert_eq!(held(), expected(&ENVIRONMENTS));
+    }
 }

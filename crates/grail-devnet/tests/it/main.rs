@@ -19,6 +19,7 @@ fn options() -> Options {
         params: DEV,
         genesis: GENESIS,
         founders: vec![founder("validator", 100.0), founder("miner-1", 0.0), founder("miner-2", 0.0)],
+        trainer: None,
     }
 }
 
