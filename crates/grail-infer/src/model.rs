@@ -29,6 +29,18 @@ pub enum Place {
     Cuda(usize),
 }
 
+impl Place {
+    /// libtorch's name for it, after opening what it needs.
+    ///
+    /// Errors: [`LoadError::Device`] where it is not there.
+    pub fn open(self) -> Result<Device, LoadError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => cuda::open(index),
+        }
+    }
+}
+
 /// Number format of weights and activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dtype {
@@ -85,10 +97,7 @@ impl Model {
     /// Errors: every way in which folder, options and device can be unusable, see [`LoadError`].
     pub fn load(folder: &Path, options: &Options, checkpoint: CheckpointId) -> Result<Self, LoadError> {
         let threads = threads(options)?;
-        let device = match options.place {
-            Place::Cpu => Device::Cpu,
-            Place::Cuda(index) => cuda::open(index)?,
-        };
+        let device = options.place.open()?;
         let kind = match options.dtype {
             Dtype::F32 => Kind::Float,
             Dtype::Bf16 => Kind::BFloat16,

@@ -1,18 +1,38 @@
-//! Measures GRPO steps over one group: `speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers]`.
+//! Measures GRPO steps over one group:
+//! `speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] [--save FOLDER]`.
 //!
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), completions are random tokens that the model itself gave their log-probabilities.
+//! With `--save`, the weights before and after the last step go to `before.safetensors` and `after.safetensors` in the
+//! folder, as bfloat16; the model and the optimizer's masters stay 32-bit floats.
 //! `xtask/peer/grpo_step.py` measures the same step in plain PyTorch.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use grail_protocol::stream::Stream;
-use grail_train::{Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout};
-use std::{error::Error, fs, path::Path, time::Instant};
+use grail_train::{
+    Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout, Schedule,
+    Stored, write_tensors,
+};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 use tch::{Device, Kind};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let usage = "usage: speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers]";
+    let usage = "usage: speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] \
+                 [--save FOLDER]";
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let save: Option<PathBuf> = match arguments.iter().position(|argument| argument == "--save") {
+        Some(at) => {
+            let folder = arguments.get(at + 1).ok_or(usage)?.into();
+            arguments.drain(at..at + 2);
+            Some(folder)
+        }
+        None => None,
+    };
     let folder = arguments.first().ok_or(usage)?;
     let number = |index: usize, default: usize| match arguments.get(index) {
         Some(text) => text.parse::<usize>(),
@@ -34,10 +54,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         (0..rows).map(|_| (0..new).filter_map(|_| stream.below(vocabulary)).collect()).collect();
     let group = group(&model, text(prompt)?, &completions)?;
 
-    let settings = LearnerSettings { recompute, token_budget: 1 << 20, ..LearnerSettings::default() };
+    let settings = LearnerSettings::default();
+    let settings = LearnerSettings {
+        recompute,
+        token_budget: 1 << 20,
+        head_chunk: number(7, settings.head_chunk)?,
+        // The full rate from the first step on, as the peer has it.
+        schedule: Schedule { rate: 1e-6, warmup: 0, ..settings.schedule },
+        ..settings
+    };
     let mut learner = Learner::new(model, settings)?;
+    let write = |name: &str, learner: &Learner| match &save {
+        Some(folder) => write_tensors(&folder.join(name), &learner.model().export()?, Stored::Bf16),
+        None => Ok(()),
+    };
     let mut measures = Vec::new();
-    for _ in 0..runs {
+    for run in 1..=runs {
+        if run == runs {
+            write("before.safetensors", &learner)?;
+        }
         let (clock, cpu) = (Instant::now(), cpu_seconds());
         let report = learner.grpo(std::slice::from_ref(&group), Reference::None)?;
         let (seconds, cpu) = (clock.elapsed().as_secs_f64(), cpu_seconds() - cpu);
@@ -51,9 +86,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             "outcome": format!("{:?}", report.outcome),
         }));
     }
+    write("after.safetensors", &learner)?;
     let report = serde_json::json!({
         "model": folder, "rows": rows, "prompt_tokens": prompt, "new_tokens": new, "threads": threads,
-        "recompute": recompute, "peak_rss_mb": peak_megabytes(), "runs": measures,
+        "recompute": recompute, "head_chunk": settings.head_chunk, "peak_rss_mb": peak_megabytes(), "runs": measures,
     });
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())

@@ -5,7 +5,7 @@
 
 use crate::error::{Doing, TrainError};
 use safetensors::{Dtype, tensor::Metadata};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -20,7 +20,8 @@ const HEADER_BYTES: u64 = 100 << 20;
 const COPIED: i64 = 4 << 20;
 
 /// How numbers are stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stored {
     /// 32-bit floats.
     F32,

@@ -41,6 +41,22 @@ pub enum LeftOut {
     Rank,
 }
 
+impl LeftOut {
+    /// Word for logs and records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Unbalanced => "unbalanced",
+            Self::Flat => "flat",
+            Self::Length => "length",
+            Self::Success => "success",
+            Self::Thin => "thin",
+            Self::Quantile => "quantile",
+            Self::Rank => "rank",
+        }
+    }
+}
+
 /// What can be chosen about the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

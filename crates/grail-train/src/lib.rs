@@ -8,19 +8,18 @@
 //! | `optimizer`, `gradients`, `schedule` | AdamW with 32-bit masters; gradients over micro-batches; learning rate by step |
 //! | `model` | a dense Llama, Qwen2 or Qwen3 with a way back; adapters of low rank; recomputation by layer |
 //! | `step` | a GRPO step, a supervised step |
+//! | `student` | a learner behind the door [`grail_ports::learn::Learner`] |
 //! | `files`, `bundle` | weight files; the state of a run, safe against crashes |
 //! | `filter`, `replay`, `pack` | which groups, from which windows, in which micro-batches |
-//! | `evaluation` | pass@k |
 //!
 //! Only rollouts that the court accepted belong here, with the rewards it derived; this crate does not judge.
 //!
-//! Everything but `advantage`, `evaluation`, `filter`, `replay`, `pack` and `schedule` computes with libtorch. Callers must not
+//! Everything but `advantage`, `filter`, `replay`, `pack` and `schedule` computes with libtorch. Callers must not
 //! hold a guard that switches autograd off.
 
 mod advantage;
 mod bundle;
 mod error;
-mod evaluation;
 mod files;
 mod filter;
 mod gradients;
@@ -32,6 +31,7 @@ mod pack;
 mod replay;
 mod schedule;
 mod step;
+mod student;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +39,6 @@ mod tests;
 pub use advantage::{Estimator, clip_to_percentile};
 pub use bundle::{newest_state, restore_state, save_state};
 pub use error::TrainError;
-pub use evaluation::pass_at_k;
 pub use files::{Stored, TensorFiles, write_tensors};
 pub use filter::{Choice, FilterSettings, GroupFacts, LeftOut};
 pub use gradients::Gradients;
@@ -56,3 +55,4 @@ pub use schedule::{Decline, Schedule};
 pub use step::{
     Averaging, Example, Group, Learner, LearnerSettings, Outcome, Progress, Reference, Report, Rollout,
 };
+pub use student::{Anchor, Compute, Course, Student, StudentSettings};

@@ -1,5 +1,6 @@
 use super::*;
-use crate::{FilterSettings, GroupFacts, Kept, LeftOut, Replay, ReplaySettings, pack, pass_at_k};
+use crate::{FilterSettings, GroupFacts, Kept, LeftOut, Replay, ReplaySettings, pack};
+use grail_reward::pass_at_k;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
