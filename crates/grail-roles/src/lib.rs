@@ -1,4 +1,4 @@
-//! The loops of the roles: mine and validate, over the doors.
+//! The loops of the roles: mine, validate and train, over the doors.
 //!
 //! A role here knows the order of things and nothing about where they come from: chain, beacon, shelf, clock, model
 //! and tokenizer enter as doors. What both roles do is one function below both: [`context`] derives a window,
@@ -9,7 +9,9 @@
 //! | [`context`] | chain moment and beacon to [`grail_protocol::seed::WindowContext`] |
 //! | [`mine`] | the miner's loop |
 //! | [`validate`] | the validator's loop |
+//! | [`train`] | the trainer's loop |
 //! | [`reports`] | verdicts of a window on disk, and the history they carry over a restart |
+//! | [`model`] | which checkpoint answers a window, and its model |
 //! | [`checkpoint`] | a model folder against its manifest |
 //! | [`environments`] | environment ids to environments |
 
@@ -20,6 +22,8 @@ mod court;
 pub mod disk;
 pub mod environments;
 pub mod mine;
+pub mod model;
 pub mod reports;
+pub mod train;
 pub mod validate;
 mod work;

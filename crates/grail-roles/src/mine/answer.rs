@@ -38,7 +38,8 @@ impl Miner {
         let problem = environment.generate(&seed).map_err(|error| {
             Fault::new(Door::Inside, Retry::Never, format!("pose the problem of group {group}"), error)
         })?;
-        let prompt = prompt_of(&problem, self.tokenizer.as_ref())?;
+        let tokenizer = Arc::clone(&self.desk.held()?.tokenizer);
+        let prompt = prompt_of(&problem, tokenizer.as_ref())?;
         let rollouts = (0..context.params.rollouts_per_problem).map(RolloutIndex);
         let keys = rollouts
             .map(|rollout| RolloutKeys { draw: seed.draw_key(rollout), sketch: seed.sketch_key(rollout) })
@@ -53,7 +54,7 @@ impl Miner {
         let mut answered =
             AnsweredGroup { records: Vec::with_capacity(answers.len()), successes: 0, tokens: 0 };
         for (rollout, answer) in (0u8..).map(RolloutIndex).zip(answers) {
-            let outcome = outcome_of(&problem, &answer.tokens, self.tokenizer.as_ref())?;
+            let outcome = outcome_of(&problem, &answer.tokens, tokenizer.as_ref())?;
             answered.successes += usize::from(outcome.success);
             answered.tokens += answer.tokens.len() as u64;
             let logprobs: Option<Vec<i16>> =
@@ -78,7 +79,14 @@ impl Miner {
         group: GroupIndex,
         until: UnixMillis,
     ) -> Result<Vec<Answer>, Fault> {
-        let (generator, clock) = (self.generator.clone(), self.clock.clone());
+        let generator = self.desk.held()?.generator.clone().ok_or_else(|| {
+            Fault::plain(
+                Door::Inside,
+                Retry::Never,
+                "answer with a model that was loaded without a generator",
+            )
+        })?;
+        let clock = self.clock.clone();
         let mut last_told = clock.now();
         let work = move |wanted: &Wanted| {
             let mut generator = held(&generator);

@@ -7,12 +7,19 @@ mod window;
 
 pub use window::{MinedWindow, Upload};
 
-use crate::{context::Sources, court::Court, environments::Environments};
-use grail_artifact::{keys::WindowKey, manifest::Manifest, window::WindowCodec};
+use crate::{
+    context::Sources,
+    environments::Environments,
+    model::{Desk, Models},
+};
+use grail_artifact::{
+    checkpoint::Moment,
+    keys::{ShelfKey, WindowKey},
+    window::WindowCodec,
+};
 use grail_ports::{
     Fault, Retry,
     clock::Clock,
-    model::{Generator, Oracle, Tokenize},
     shelf::{Fetch, WindowShelf},
 };
 use grail_protocol::{
@@ -20,7 +27,7 @@ use grail_protocol::{
     words::{Hotkey, UnixMillis, WindowStart},
 };
 use plan::{Estimate, Next};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What a miner is made of.
 pub struct Parts {
@@ -30,16 +37,11 @@ pub struct Parts {
     pub shelf: Arc<dyn WindowShelf>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Text and tokens.
-    pub tokenizer: Arc<dyn Tokenize>,
-    /// Answers.
-    pub generator: Box<dyn Generator>,
-    /// Looks at the own file before upload. `None` uploads unseen.
-    pub oracle: Option<Box<dyn Oracle>>,
+    /// Checkpoints, each with a generator. Its oracle looks at the own file before upload; without one it is uploaded
+    /// unseen.
+    pub models: Models,
     /// Problems.
     pub environments: Environments,
-    /// The checkpoint in use.
-    pub manifest: Manifest,
     /// Encoding of window files.
     pub codec: Arc<dyn WindowCodec>,
     /// Who mines.
@@ -84,11 +86,8 @@ pub struct Miner {
     sources: Sources,
     shelf: Arc<dyn WindowShelf>,
     clock: Arc<dyn Clock>,
-    tokenizer: Arc<dyn Tokenize>,
-    generator: Arc<Mutex<Box<dyn Generator>>>,
-    court: Option<Court>,
+    desk: Desk,
     environments: Environments,
-    manifest: Manifest,
     codec: Arc<dyn WindowCodec>,
     pair: HotkeyPair,
     settings: Settings,
@@ -105,26 +104,20 @@ impl std::fmt::Debug for Miner {
 
 /// Milliseconds between two looks at something that is not there yet.
 const LOOK_AGAIN_MS: u64 = 250;
+/// Blocks between two looks for a checkpoint to fetch ahead, while there is nothing to mine.
+const PREFETCH_BLOCKS: u64 = 4;
 /// Milliseconds to wait after a fault that may pass.
 const AFTER_FAULT_MS: u64 = 2_000;
 
 impl Miner {
     /// Puts the parts together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let court = parts.oracle.map(|oracle| Court {
-            oracle: Arc::new(Mutex::new(oracle)),
-            tokenizer: parts.tokenizer.clone(),
-            codec: parts.codec.clone(),
-        });
         Self {
             sources: parts.sources,
             shelf: parts.shelf,
             clock: parts.clock,
-            tokenizer: parts.tokenizer,
-            generator: Arc::new(Mutex::new(parts.generator)),
-            court,
+            desk: Desk::new(parts.models, parts.codec.clone()),
             environments: parts.environments,
-            manifest: parts.manifest,
             codec: parts.codec,
             pair: parts.pair,
             settings,
@@ -168,13 +161,24 @@ impl Miner {
             self.look_again().await;
             return Ok(None);
         };
+        let moment = Moment::of(&params, window, first.time);
+        if self.desk.is_empty() {
+            // Whatever is wrong with the model shows now, and not when a window begins.
+            self.desk.settle(moment).await?;
+        }
         match plan::next(&params, head, first, self.mined, self.clock.now(), self.needed_ms()) {
             Next::Wait { until } => {
-                self.clock.sleep_until(until).await;
+                self.desk.prefetch(params.next_window(window)).await;
+                let look_again = self.clock.now().plus(PREFETCH_BLOCKS * params.block_time_ms);
+                self.clock.sleep_until(until.min(look_again)).await;
                 Ok(None)
             }
             Next::Mine { window, deadline } => {
-                let Some(context) = self.sources.window(&self.manifest, window).await? else {
+                if self.desk.settle(moment).await? {
+                    // Loading took time; what is left is looked at again.
+                    return Ok(None);
+                }
+                let Some(context) = self.sources.window(&self.desk.held()?.manifest, window).await? else {
                     // The window's beacon round appears at most one period after its first block.
                     self.look_again().await;
                     return Ok(None);
@@ -193,8 +197,8 @@ impl Miner {
         }
     }
 
-    fn key(&self, window: WindowStart) -> WindowKey {
-        WindowKey { hotkey: self.hotkey(), window, encoding: self.codec.encoding() }
+    fn key(&self, window: WindowStart) -> ShelfKey {
+        WindowKey { hotkey: self.hotkey(), window, encoding: self.codec.encoding() }.into()
     }
 
     async fn has_file(&self, window: WindowStart) -> Result<bool, Fault> {
@@ -210,12 +214,13 @@ impl Miner {
     /// What the own check and the upload will take. As long as no check was measured, proving a group is taken to last
     /// as long as answering it.
     fn delivery_ms(&self) -> u64 {
-        let check = match (&self.court, self.check_time.reserve_ms()) {
-            (None, _) => 0,
-            (Some(_), 0) => {
+        let looks = self.desk.held().is_ok_and(|held| held.court.is_some());
+        let check = match (looks, self.check_time.reserve_ms()) {
+            (false, _) => 0,
+            (true, 0) => {
                 self.group_time.reserve_ms().saturating_mul(u64::from(self.settings.self_check_groups))
             }
-            (Some(_), measured) => measured,
+            (true, measured) => measured,
         };
         check.saturating_add(self.settings.upload_reserve_ms)
     }

@@ -4,7 +4,7 @@ use super::{AFTER_FAULT_MS, Miner, answer::AnsweredGroup};
 use crate::{court::Matter, environments::short};
 use bytes::Bytes;
 use grail_artifact::{
-    keys::WindowKey,
+    keys::ShelfKey,
     limits::LIMITS,
     window::{Header, RolloutRecord, VERSION, WindowFile},
 };
@@ -168,7 +168,7 @@ impl Miner {
     }
 
     /// Stores the file, again and again while there is time: a shelf that stumbles must not cost a window of work.
-    async fn put(&self, key: &WindowKey, body: Bytes, deadline: UnixMillis) -> Result<ObjectMeta, Fault> {
+    async fn put(&self, key: &ShelfKey, body: Bytes, deadline: UnixMillis) -> Result<ObjectMeta, Fault> {
         loop {
             let again_at = self.clock.now().plus(AFTER_FAULT_MS);
             match self.shelf.put(key, body.clone()).await {
@@ -189,7 +189,8 @@ impl Miner {
         body: Bytes,
         deadline: UnixMillis,
     ) -> Option<MinerReport> {
-        if self.court.is_some() && self.clock.now().plus(self.delivery_ms()) > deadline {
+        let looks = self.desk.held().is_ok_and(|held| held.court.is_some());
+        if looks && self.clock.now().plus(self.delivery_ms()) > deadline {
             tracing::warn!(target: "grail::mine", window = context.window.0, "no time left to check the own file; it is uploaded unseen");
             return None;
         }
@@ -208,7 +209,7 @@ impl Miner {
         body: Bytes,
         deadline: UnixMillis,
     ) -> Result<Option<MinerReport>, Fault> {
-        let Some(court) = self.court.clone() else { return Ok(None) };
+        let Some(court) = self.desk.held()?.court.clone() else { return Ok(None) };
         let began = self.clock.now();
         let groups = self.settings.self_check_groups;
         // Nobody's challenge: which groups are looked at again matters to the miner alone.

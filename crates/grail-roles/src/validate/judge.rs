@@ -7,7 +7,10 @@ use crate::{
     reports::{MinerEntry, Outcome, WindowReport},
 };
 use futures::StreamExt as _;
-use grail_artifact::{keys::WindowKey, limits::LIMITS};
+use grail_artifact::{
+    keys::{ShelfKey, WindowKey},
+    limits::LIMITS,
+};
 use grail_ports::{
     Door, Fault, Retry,
     chain::Neuron,
@@ -47,12 +50,15 @@ impl Validator {
         let own = self.writer.hotkey();
         let metagraph = self.sources.chain.metagraph().await?;
         let mut report = WindowReport::new(context, own, &challenge);
-        let encoding = self.court.codec.encoding();
+        let encoding = self.codec.encoding();
+        let court = self.desk.held()?.court.clone().ok_or_else(|| {
+            Fault::plain(Door::Inside, Retry::Never, "judge with a model that was loaded without an oracle")
+        })?;
         let others = metagraph.neurons.into_iter().filter(|neuron| neuron.hotkey != own);
         // Tasks of their own: a stream alone stands still while a file is judged, and its connections would time out.
         let mut fetches = futures::stream::iter(others)
             .map(|neuron| {
-                let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding };
+                let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding }.into();
                 let task = tokio::spawn(fetch(self.directory.clone(), self.clock.clone(), key));
                 async move { (task.await, neuron) }
             })
@@ -83,7 +89,7 @@ impl Validator {
                         challenge,
                     };
                     // A panic in the court leaves this miner undecided, and the window goes on.
-                    let judged = self.court.judge(matter).await.unwrap_or_else(|fault| {
+                    let judged = court.judge(matter).await.unwrap_or_else(|fault| {
                         tracing::error!(target: "grail::validate", miner = %neuron.hotkey.short(), fault = %fault.chain(), "the court broke off");
                         MinerReport::undecided(context, &neuron.hotkey, &fault)
                     });
@@ -106,7 +112,7 @@ impl Validator {
 async fn fetch(
     directory: Arc<dyn ShelfDirectory>,
     clock: Arc<dyn Clock>,
-    key: WindowKey,
+    key: ShelfKey,
 ) -> Result<Fetch, Fault> {
     for _ in 1..FETCH_TRIES {
         match look(directory.as_ref(), &key).await {
@@ -120,8 +126,8 @@ async fn fetch(
     look(directory.as_ref(), &key).await
 }
 
-async fn look(directory: &dyn ShelfDirectory, key: &WindowKey) -> Result<Fetch, Fault> {
-    match directory.shelf_of(&key.hotkey).await? {
+async fn look(directory: &dyn ShelfDirectory, key: &ShelfKey) -> Result<Fetch, Fault> {
+    match directory.shelf_of(key.owner()).await? {
         Some(shelf) => shelf.fetch(key, LIMITS.file_bytes).await,
         None => Ok(Fetch::Absent),
     }

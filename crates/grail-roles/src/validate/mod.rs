@@ -2,22 +2,30 @@
 //! why, and turn the history into weights.
 
 mod judge;
+mod publish;
 mod schedule;
 mod weigh;
 
-use crate::{context::Sources, court::Court, environments::Environments, reports::ReportFolder};
-use grail_artifact::{manifest::Manifest, window::WindowCodec};
+use crate::{
+    context::Sources,
+    environments::Environments,
+    model::{Desk, Models},
+    reports::{ReportFolder, WindowReport},
+};
+use grail_artifact::{checkpoint::Moment, window::WindowCodec};
 use grail_ports::{
     Fault, Retry,
     chain::ChainWrite,
     clock::Clock,
-    model::{Oracle, Tokenize},
-    shelf::ShelfDirectory,
+    shelf::{ShelfDirectory, WindowShelf},
 };
-use grail_protocol::words::{UnixMillis, WindowStart};
+use grail_protocol::{
+    sign::HotkeyPair,
+    words::{UnixMillis, WindowStart},
+};
 use grail_score::History;
 use grail_verify::Sampling;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 pub use judge::JudgedWindow;
 pub use weigh::WeightsSet;
@@ -32,18 +40,30 @@ pub struct Parts {
     pub directory: Arc<dyn ShelfDirectory>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Text and tokens.
-    pub tokenizer: Arc<dyn Tokenize>,
-    /// The model that recomputes.
-    pub oracle: Box<dyn Oracle>,
+    /// Checkpoints, each with an oracle.
+    pub models: Models,
     /// Problems.
     pub environments: Environments,
-    /// The checkpoint in use.
-    pub manifest: Manifest,
     /// Encoding of window files.
     pub codec: Arc<dyn WindowCodec>,
     /// Where verdicts are written, and where the memory is.
     pub reports: ReportFolder,
+    /// Where signed verdicts are published, for trainers and miners; `None` keeps them at home.
+    pub verdicts: Option<Verdicts>,
+}
+
+/// How verdicts are published.
+pub struct Verdicts {
+    /// Where to.
+    pub shelf: Arc<dyn WindowShelf>,
+    /// Who signs.
+    pub pair: HotkeyPair,
+}
+
+impl std::fmt::Debug for Verdicts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verdicts").field("hotkey", &self.pair.hotkey()).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Parts {
@@ -77,10 +97,13 @@ pub struct Validator {
     writer: Arc<dyn ChainWrite>,
     directory: Arc<dyn ShelfDirectory>,
     clock: Arc<dyn Clock>,
-    court: Court,
+    desk: Desk,
+    codec: Arc<dyn WindowCodec>,
     environments: Environments,
-    manifest: Manifest,
     reports: ReportFolder,
+    verdicts: Option<Verdicts>,
+    /// The newest report whose verdicts are not published yet.
+    unpublished: Option<WindowReport>,
     settings: Settings,
     history: History,
     judged: Option<WindowStart>,
@@ -120,7 +143,7 @@ impl Validator {
     pub fn new(parts: Parts, settings: Settings) -> Result<Self, Fault> {
         let mut history = History::new(settings.history);
         let windows = parts.reports.windows()?;
-        let mut judged = None;
+        let (mut judged, mut newest) = (None, None);
         for window in windows.iter().rev().take(settings.history).rev() {
             if let Some(report) = parts.reports.load(*window)? {
                 if report.network != parts.sources.network.id {
@@ -134,6 +157,7 @@ impl Validator {
                 }
                 weigh::remember(&mut history, &report);
                 judged = Some(*window);
+                newest = Some(report);
             }
         }
         if let Some(window) = judged {
@@ -144,14 +168,13 @@ impl Validator {
             writer: parts.writer,
             directory: parts.directory,
             clock: parts.clock,
-            court: Court {
-                oracle: Arc::new(Mutex::new(parts.oracle)),
-                tokenizer: parts.tokenizer,
-                codec: parts.codec,
-            },
+            desk: Desk::new(parts.models, parts.codec.clone()),
+            codec: parts.codec,
             environments: parts.environments,
-            manifest: parts.manifest,
+            // A crash may have come between the report and its publication; to publish it twice does no harm.
+            unpublished: newest.filter(|_| parts.verdicts.is_some()),
             reports: parts.reports,
+            verdicts: parts.verdicts,
             settings,
             history,
             judged,
@@ -185,6 +208,7 @@ impl Validator {
 
     /// Does the next thing that is due.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        self.publish_verdicts().await?;
         if self.weights_due {
             match self.set_weights().await {
                 Ok(Some(weights)) => return Ok(Step::Weighed(weights)),
@@ -198,6 +222,10 @@ impl Validator {
         }
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
+        if self.desk.is_empty() {
+            // Whatever is wrong with the model shows now, and not when a window is over.
+            self.settle(params.window_of(head.number)).await?;
+        }
         if let Some(judged) = self.judged.filter(|judged| *judged > params.window_of(head.number)) {
             let doing = format!(
                 "the newest report is of window {judged}, the chain stands at block {}; these reports are of another \
@@ -223,19 +251,36 @@ impl Validator {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);
         };
-        let Some(context) = self.sources.window(&self.manifest, window).await? else {
+        if !self.settle(window).await? {
+            self.nap(LOOK_AGAIN_MS).await;
+            return Ok(Step::Waited);
+        }
+        let Some(context) = self.sources.window(&self.desk.held()?.manifest, window).await? else {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);
         };
         let judged = self.judge(&context, params.upload_deadline(last.time), challenge).await?;
         self.reports.save(&judged.report)?;
         weigh::remember(&mut self.history, &judged.report);
+        if self.verdicts.is_some() {
+            self.unpublished = Some(judged.report.clone());
+        }
         self.judged = Some(window);
         self.since_weights += 1;
         if self.since_weights >= self.settings.weights_every {
             self.weights_due = true;
         }
         Ok(Step::Judged(judged))
+    }
+
+    /// Takes the checkpoint of a window into use; false while the window's first block is not there.
+    async fn settle(&mut self, window: WindowStart) -> Result<bool, Fault> {
+        let params = self.sources.network.params;
+        let Some(first) = self.sources.chain.block(params.first_block(window)).await? else {
+            return Ok(false);
+        };
+        self.desk.settle(Moment::of(&params, window, first.time)).await?;
+        Ok(true)
     }
 
     /// Whether a window waits to be judged.

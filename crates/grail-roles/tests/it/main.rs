@@ -1,4 +1,6 @@
 //! A whole window in memory: fakes at every rim, the real loops between them, a clock turned by hand.
 
+mod follow;
 mod stage;
+mod train;
 mod walk;

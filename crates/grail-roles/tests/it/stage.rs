@@ -5,7 +5,11 @@ use grail_artifact::{
     window::JsonCodec,
 };
 use grail_env::Environment;
-use grail_ports::{clock::Clock, model::Generator};
+use grail_ports::{
+    Fault, Retry,
+    clock::Clock,
+    model::{Generator, Oracle},
+};
 use grail_protocol::{
     draw::SamplingPolicy,
     params::DEV_FAST,
@@ -18,6 +22,7 @@ use grail_roles::{
     context::{Network, Randomness, Sources},
     environments::Environments,
     mine::{self, MinedWindow, Miner},
+    model::{Fixed, Found, Load, Loaded, Models},
     reports::ReportFolder,
     validate::{self, Step, Validator},
 };
@@ -27,11 +32,31 @@ use grail_testkit::{
     window::completions,
 };
 use grail_verify::prompt_of;
-use std::{collections::BTreeMap, path::Path, pin::pin, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    pin::pin,
+    sync::{Arc, Mutex},
+};
 
 pub(crate) const GENESIS: UnixMillis = UnixMillis(1_763_000_000_000);
 /// Groups whose problems the model can solve.
 const KNOWN_GROUPS: u32 = 2;
+
+/// Gives its models away at the first load.
+struct Once(Mutex<Option<Loaded>>);
+
+impl Once {
+    fn new(generator: Option<Box<dyn Generator>>, oracle: Option<Box<dyn Oracle>>) -> Self {
+        Self(Mutex::new(Some(Loaded { tokenizer: Arc::new(FakeTokenizer), generator, oracle })))
+    }
+}
+
+impl Load for Once {
+    fn load(&self, _: &Found) -> Result<Loaded, Fault> {
+        Ok(self.0.lock().unwrap().take().expect("one checkpoint is loaded once"))
+    }
+}
 
 pub(crate) struct Stage {
     pub(crate) clock: ManualClock,
@@ -110,33 +135,43 @@ impl Stage {
         generator: impl Generator + 'static,
         oracle: Option<FakeModel>,
     ) -> Miner {
+        let once = Once::new(Some(Box::new(generator)), oracle.map(|oracle| Box::new(oracle) as _));
+        self.miner_with(id, self.models(once))
+    }
+
+    pub(crate) fn miner_with(&self, id: u8, models: Models) -> Miner {
         let parts = mine::Parts {
             sources: self.sources.clone(),
             shelf: Arc::new(self.shelf.clone()),
             clock: Arc::new(self.clock.clone()),
-            tokenizer: Arc::new(FakeTokenizer),
-            generator: Box::new(generator),
-            oracle: oracle.map(|oracle| Box::new(oracle) as _),
+            models,
             environments: Environments::new([Environment::Sat]).unwrap(),
-            manifest: self.manifest.clone(),
             codec: Arc::new(JsonCodec),
             pair: Self::pair(id),
         };
         Miner::new(parts, mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() })
     }
 
+    fn models(&self, once: Once) -> Models {
+        let found = Found { folder: "nowhere".into(), manifest: self.manifest.clone() };
+        Models { checkpoints: Arc::new(Fixed(found)), loader: Arc::new(once) }
+    }
+
     pub(crate) fn validator(&self, id: u8, model: FakeModel, reports: &Path) -> Validator {
+        self.validator_with(id, self.models(Once::new(None, Some(Box::new(model)))), reports)
+    }
+
+    pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &Path) -> Validator {
         let parts = validate::Parts {
             sources: self.sources.clone(),
             writer: Arc::new(self.chain.as_hotkey(Self::pair(id).hotkey())),
             directory: Arc::new(self.directory.clone()),
             clock: Arc::new(self.clock.clone()),
-            tokenizer: Arc::new(FakeTokenizer),
-            oracle: Box::new(model),
+            models,
             environments: Environments::new([Environment::Sat]).unwrap(),
-            manifest: self.manifest.clone(),
             codec: Arc::new(JsonCodec),
             reports: ReportFolder::new(reports),
+            verdicts: Some(validate::Verdicts { shelf: Arc::new(self.shelf.clone()), pair: Self::pair(id) }),
         };
         Validator::new(parts, validate::Settings::default()).unwrap()
     }
@@ -159,6 +194,32 @@ impl Stage {
             loop {
                 if let Some(mined) = miner.step().await.unwrap() {
                     return mined;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Milliseconds on the clock.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.clock.now().0
+    }
+
+    /// Lets a validator work until it has judged a window, waiting out faults that may pass.
+    pub(crate) async fn judge_through_faults(
+        &self,
+        validator: &mut Validator,
+    ) -> (validate::JudgedWindow, usize) {
+        let mut faults = 0;
+        self.play(async {
+            loop {
+                match validator.step().await {
+                    Ok(Step::Judged(window)) => return (window, faults),
+                    Ok(_) => {}
+                    Err(fault) => {
+                        assert_eq!(fault.retry, Retry::Later, "{fault:?}");
+                        faults += 1;
+                    }
                 }
             }
         })

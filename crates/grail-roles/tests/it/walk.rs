@@ -1,5 +1,5 @@
 use crate::stage::{GENESIS, Stage};
-use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::{
     Door, Fault, Retry,
     chain::ChainView as _,
@@ -42,8 +42,8 @@ fn judged<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a MinerReport {
     }
 }
 
-fn key(hotkey: Hotkey, window: u64) -> WindowKey {
-    WindowKey { hotkey, window: WindowStart(window), encoding: WindowEncoding::Json }
+fn key(hotkey: Hotkey, window: u64) -> ShelfKey {
+    WindowKey { hotkey, window: WindowStart(window), encoding: WindowEncoding::Json }.into()
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
     stage.mine(&mut stage.miner(LATE, model.clone(), None)).await;
     // The same bytes, stored a millisecond after the deadline.
     let deadline = GENESIS.plus(7 * DEV_FAST.block_time_ms + DEV_FAST.upload_grace_ms);
-    let body = stage.shelf.peek(&key(late, 0)).unwrap().body;
+    let body = stage.shelf.peek(key(late, 0)).unwrap().body;
     stage.shelf.place(key(late, 0), body, deadline.plus(1));
 
     let mut validator = stage.validator(VALIDATOR, model, reports.path());
@@ -178,7 +178,7 @@ async fn a_miner_keeps_back_what_a_validator_would_refuse() {
     let mined = stage.mine(&mut stage.miner(HONEST, broken, Some(model))).await;
     assert!(matches!(mined.upload, Upload::KeptBack));
     assert!(mined.self_check.unwrap().rejections().count() > 0);
-    assert_eq!(stage.shelf.peek(&key(hotkey, 0)), None);
+    assert_eq!(stage.shelf.peek(key(hotkey, 0)), None);
 }
 
 #[tokio::test]
@@ -230,7 +230,7 @@ async fn a_shelf_that_stumbles_costs_nothing_and_one_that_stays_away_the_window(
         })
         .await;
     assert!(fault.doing.contains(&hotkey.to_string()), "{fault:?}");
-    assert_eq!(stage.shelf.peek(&key(hotkey, 16)), None);
+    assert_eq!(stage.shelf.peek(key(hotkey, 16)), None);
 }
 
 #[tokio::test]
@@ -239,11 +239,11 @@ async fn a_restarted_miner_leaves_the_file_of_its_window_as_it_is() {
     let hotkey = stage.register(HONEST, false);
     let model = stage.model(&[HONEST]).await;
     stage.mine(&mut stage.miner(HONEST, model.clone(), None)).await;
-    let stored = stage.shelf.peek(&key(hotkey, 0)).unwrap();
+    let stored = stage.shelf.peek(key(hotkey, 0)).unwrap();
 
     let mined = stage.mine(&mut stage.miner(HONEST, model, None)).await;
     assert_eq!(mined.window, WindowStart(8));
-    assert_eq!(stage.shelf.peek(&key(hotkey, 0)).unwrap(), stored);
+    assert_eq!(stage.shelf.peek(key(hotkey, 0)).unwrap(), stored);
 }
 
 /// A generator whose second group never ends: each token turns the clock by a second.

@@ -1,0 +1,227 @@
+//! What happened, on disk: for the operator, for pictures, and decided by nothing.
+
+use super::{Evaluation, Issued, Plan, write_json};
+use crate::disk::read_bounded;
+use grail_artifact::checkpoint::Kind;
+use grail_ports::{Door, Fault, Retry, learn::Study};
+use grail_protocol::words::{Hotkey, NetworkId, WindowStart};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Most bytes of a record.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// A window, learned from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WindowRecord {
+    /// Network.
+    pub network: NetworkId,
+    /// Window.
+    pub window: WindowStart,
+    /// Whose verdicts were used; absent for a window that was given up.
+    pub validator: Option<Hotkey>,
+    /// Files used.
+    pub files: usize,
+    /// Accepted groups in them.
+    pub groups: usize,
+    /// Rollouts in these.
+    pub rollouts: usize,
+    /// Completion tokens in these.
+    pub tokens: u64,
+    /// Mean of their rewards.
+    pub mean_reward: Option<f64>,
+    /// Share of right answers.
+    pub pass_rate: Option<f64>,
+    /// Judged files that were not used: hotkey and reason.
+    pub passed_over: BTreeMap<String, String>,
+    /// What the learner made of it.
+    pub study: Study,
+    /// Sequence number of the checkpoint that goes out with it.
+    pub published: Option<u64>,
+    /// Seconds that learning took.
+    pub seconds: f64,
+}
+
+impl WindowRecord {
+    pub(super) fn empty(network: NetworkId, window: WindowStart) -> Self {
+        Self {
+            network,
+            window,
+            validator: None,
+            files: 0,
+            groups: 0,
+            rollouts: 0,
+            tokens: 0,
+            mean_reward: None,
+            pass_rate: None,
+            passed_over: BTreeMap::new(),
+            study: Study::default(),
+            published: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// The one line about a window that an operator reads.
+    pub fn log(&self) {
+        let window = self.window;
+        let Some(validator) = self.validator else {
+            tracing::warn!(
+                target: "grail::train", event = "given-up", window = window.0,
+                "window {window} given up: no trusted validator published verdicts on it"
+            );
+            return;
+        };
+        let percent =
+            |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.0} %", 100.0 * share));
+        let reward = self.mean_reward.map_or("–".into(), |mean| format!("{mean:.3}"));
+        let study = &self.study;
+        let figure = |name: &str| study.figures.get(name).copied().unwrap_or(f64::NAN);
+        let learned = if study.steps > 0 {
+            format!(
+                "{} steps over {} groups, loss {:.4}, ratio {:.3}, gradient {:.3}",
+                study.steps,
+                study.groups_used,
+                figure("loss"),
+                figure("ratio_mean"),
+                figure("grad_norm")
+            )
+        } else {
+            let reasons: Vec<String> =
+                study.left_out.iter().map(|(why, count)| format!("{why} {count}")).collect();
+            format!(
+                "nothing learned ({})",
+                if reasons.is_empty() { "no groups".into() } else { reasons.join(", ") }
+            )
+        };
+        tracing::info!(
+            target: "grail::train", event = "trained", window = window.0, validator = %validator.short(),
+            files = self.files, rollouts = self.rollouts, mean_reward = self.mean_reward, pass_rate = self.pass_rate,
+            steps = study.steps, skipped = study.skipped,
+            "window {window}: {} rollouts of {} files, {} right, mean reward {reward}; {learned}, {:.1} s",
+            self.rollouts, self.files, percent(self.pass_rate), self.seconds
+        );
+    }
+}
+
+/// A checkpoint, published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IssueRecord {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// Its window.
+    pub window: WindowStart,
+    /// Its id.
+    pub checkpoint: String,
+    /// `full` or `delta`.
+    pub kind: String,
+    /// Bytes of all its files.
+    pub whole_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Seconds from weights in memory to the marker.
+    pub seconds: f64,
+}
+
+impl IssueRecord {
+    pub(super) fn new(plan: &Plan, issued: &Issued, millis: u64) -> Self {
+        let kind = issued.manifest.publication.as_ref().map_or(Kind::Full, |publication| publication.kind);
+        Self {
+            sequence: plan.sequence,
+            window: plan.window,
+            checkpoint: issued.manifest.id().to_string(),
+            kind: kind.name().to_owned(),
+            whole_bytes: issued.manifest.files.iter().map(|file| file.size).sum(),
+            sent_bytes: issued.sent_bytes,
+            seconds: millis as f64 / 1e3,
+        }
+    }
+
+    /// The one line about a checkpoint that an operator reads.
+    pub fn log(&self) {
+        tracing::info!(
+            target: "grail::train", event = "published", window = self.window.0, sequence = self.sequence,
+            bytes = self.sent_bytes,
+            "checkpoint {} published in window {}: {}, {} of {} bytes sent, {:.1} s",
+            self.sequence, self.window, self.kind, self.sent_bytes, self.whole_bytes, self.seconds
+        );
+    }
+}
+
+/// The folder of records.
+#[derive(Debug, Clone)]
+pub struct Records(PathBuf);
+
+impl Records {
+    /// Takes a folder; it is made with the first record.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    pub(super) fn window(&self, record: &WindowRecord) -> Result<(), Fault> {
+        write_json(&self.0.join(format!("window-{}.json", record.window)), record)
+    }
+
+    pub(super) fn issue(&self, record: &IssueRecord) -> Result<(), Fault> {
+        write_json(&self.0.join(format!("checkpoint-{}.json", record.sequence)), record)
+    }
+
+    pub(super) fn evaluation(&self, record: &Evaluation) -> Result<(), Fault> {
+        let name = format!("evaluation-{}-{}.json", record.sequence, record.environment);
+        write_json(&self.0.join(name), record)
+    }
+
+    /// Whether a checkpoint was examined.
+    pub(super) fn is_examined(&self, sequence: u64) -> Result<bool, Fault> {
+        let prefix = format!("evaluation-{sequence}-");
+        Ok(self.names()?.iter().any(|name| name.starts_with(&prefix)))
+    }
+
+    /// Every window, rising.
+    pub fn windows(&self) -> Result<Vec<WindowRecord>, Fault> {
+        let mut all: Vec<WindowRecord> = self.all("window-")?;
+        all.sort_by_key(|record| record.window);
+        Ok(all)
+    }
+
+    /// Every checkpoint, rising.
+    pub fn issues(&self) -> Result<Vec<IssueRecord>, Fault> {
+        let mut all: Vec<IssueRecord> = self.all("checkpoint-")?;
+        all.sort_by_key(|record| record.sequence);
+        Ok(all)
+    }
+
+    /// Every examination, rising.
+    pub fn evaluations(&self) -> Result<Vec<Evaluation>, Fault> {
+        let mut all: Vec<Evaluation> = self.all("evaluation-")?;
+        all.sort_by(|a, b| (a.sequence, &a.environment).cmp(&(b.sequence, &b.environment)));
+        Ok(all)
+    }
+
+    fn all<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Fault> {
+        let names = self.names()?;
+        names.iter().filter(|name| name.starts_with(prefix)).map(|name| read(&self.0.join(name))).collect()
+    }
+
+    fn names(&self) -> Result<Vec<String>, Fault> {
+        let entries = match std::fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => {
+                let doing = format!("list the records in {}", self.0.display());
+                return Err(Fault::new(Door::Disk, Retry::Never, doing, error));
+            }
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| name.ends_with(".json")).collect())
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Fault> {
+    let doing = || format!("read {}; move it away to go on without it", path.display());
+    let bytes = read_bounded(path, MOST_BYTES)?
+        .ok_or_else(|| Fault::plain(Door::Disk, Retry::Later, format!("{} has just gone", path.display())))?;
+    serde_json::from_slice(&bytes).map_err(|error| Fault::new(Door::Disk, Retry::Never, doing(), error))
+}

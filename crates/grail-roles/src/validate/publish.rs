@@ -1,0 +1,117 @@
+//! Signed verdicts, published for trainers and for those who were judged.
+
+use super::Validator;
+use crate::reports::{Outcome, WindowReport};
+use bytes::Bytes;
+use grail_artifact::{
+    keys::VerdictKey,
+    verdict::{FileVerdict, GroupVerdict, REWARD_UNIT, VERDICT_VERSION, VerdictFile},
+    window::RootHex,
+};
+use grail_ports::{Door, Fault, Retry};
+use grail_verify::{
+    MinerReport, Verdict,
+    report::{GroupReport, Judgement},
+};
+
+impl Validator {
+    /// Publishes the verdicts of the newest report, unless that was done.
+    ///
+    /// A shelf out of reach must not keep windows from being judged: it is told, and tried again at the next step.
+    pub(super) async fn publish_verdicts(&mut self) -> Result<(), Fault> {
+        let (Some(verdicts), Some(report)) = (&self.verdicts, &self.unpublished) else { return Ok(()) };
+        let window = report.window;
+        let mut file = verdict_file(report)?;
+        let mut entropy = [0; 32];
+        getrandom::fill(&mut entropy).map_err(|error| {
+            Fault::plain(Door::Inside, Retry::Later, format!("draw entropy for the signature: {error}"))
+        })?;
+        file.sign(&verdicts.pair, entropy);
+        let bytes = file
+            .to_json()
+            .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the verdicts", error))?;
+        let key = VerdictKey { validator: verdicts.pair.hotkey(), window }.into();
+        match verdicts.shelf.put(&key, Bytes::from(bytes)).await {
+            Ok(_) => {
+                tracing::debug!(target: "grail::validate", window = window.0, "verdicts published");
+                self.unpublished = None;
+            }
+            Err(fault) if fault.retry == Retry::Later => {
+                tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not publish verdicts; trying again");
+            }
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+}
+
+/// What others may know of a report, unsigned.
+///
+/// Errors: a challenge that is no digest, which no report of ours has.
+pub(super) fn verdict_file(report: &WindowReport) -> Result<VerdictFile, Fault> {
+    let challenge = RootHex::try_from(report.challenge.clone())
+        .map_err(|error| Fault::new(Door::Inside, Retry::Never, "read the challenge of a report", error))?;
+    let mut files: Vec<FileVerdict> = report
+        .miners
+        .iter()
+        .filter_map(|entry| match &entry.outcome {
+            Outcome::Absent => None,
+            Outcome::Judged(judged) => Some(of_file(judged)),
+        })
+        .collect();
+    files.sort_by_key(|file| file.hotkey);
+    Ok(VerdictFile {
+        version: VERDICT_VERSION,
+        network: report.network.clone(),
+        window: report.window,
+        checkpoint: report.checkpoint,
+        env: report.env.clone(),
+        validator: report.validator,
+        challenge,
+        files,
+        signature: None,
+    })
+}
+
+fn of_file(report: &MinerReport) -> FileVerdict {
+    FileVerdict {
+        hotkey: report.hotkey,
+        root: report.root,
+        groups: report.groups.iter().filter_map(of_group).collect(),
+        refused: report.tally.rejected.clone(),
+        undecided: report.tally.undecided.clone(),
+    }
+}
+
+/// The group, where every rollout was accepted and judged: half a group teaches something else than a whole one.
+fn of_group(group: &GroupReport) -> Option<GroupVerdict> {
+    let accepted = |verdict: &Verdict| *verdict == Verdict::Accepted;
+    if !accepted(&group.verdict) || !group.rollouts.iter().all(|rollout| accepted(&rollout.verdict)) {
+        return None;
+    }
+    let judged: Vec<&Judgement> =
+        group.rollouts.iter().map(|rollout| rollout.judgement.as_ref()).collect::<Option<_>>()?;
+    Some(GroupVerdict {
+        group: group.group,
+        rewards: judged.iter().map(|judgement| hundred_thousandths(judgement.reward)).collect(),
+        right: judged.iter().map(|judgement| judgement.success).collect(),
+    })
+}
+
+/// Rewards are whole hundred-thousandths; the float nearest to one leads back to it.
+fn hundred_thousandths(reward: f32) -> u32 {
+    (f64::from(reward) * f64::from(REWARD_UNIT)).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reward_survives_its_float() {
+        for whole in 0..=REWARD_UNIT {
+            let float = (f64::from(whole) / f64::from(REWARD_UNIT)) as f32;
+            assert_eq!(hundred_thousandths(float), whole);
+        }
+    }
+}
