@@ -1,5 +1,12 @@
 //! A checkpoint as live objects: its folder held against the manifest, its weights and tokenizer loaded, ready to
-//! answer and to verify. Miner and validator load a model by the same steps.
+//! answer and to verify. All roles load a model by the same steps, follow the trainer's checkpoints by the same rule, and the
+//! trainer publishes through the press that stands here.
+
+mod follow;
+mod press;
+
+pub use follow::{Alter, Follower, Loader, models};
+pub use press::{PressSettings, StorePress};
 
 use anyhow::Context as _;
 use grail_artifact::manifest::Manifest;
@@ -10,7 +17,7 @@ use grail_roles::checkpoint;
 use grail_settings::args::ModelArgs;
 use grail_tokenize::Tokenizer;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 /// A loaded checkpoint.
 #[derive(Debug)]
@@ -25,13 +32,13 @@ pub struct Engine {
 ///
 /// Errors: a file that differs, an architecture that is not supported, a device that is not there, end tokens on
 /// which model and tokenizer disagree; each by name.
-pub fn load(args: &ModelArgs, manifest: &Manifest) -> anyhow::Result<Engine> {
+pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Result<Engine> {
     let bar = ProgressBar::new(manifest.files.iter().map(|file| file.size).sum());
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
         bar.set_style(style);
     }
     bar.set_message("checking the model's files");
-    checkpoint::check(&args.model, manifest, &mut |done| bar.set_position(done))?;
+    checkpoint::check(folder, manifest, &mut |done| bar.set_position(done))?;
     bar.finish_and_clear();
 
     let place = place(&args.device)?;
@@ -41,22 +48,22 @@ pub fn load(args: &ModelArgs, manifest: &Manifest) -> anyhow::Result<Engine> {
     };
     let threads = (args.threads > 0).then_some(args.threads);
     let options = Options { place, dtype, threads };
-    let model = Model::load(&args.model, &options, manifest.id())
-        .with_context(|| format!("load the model in {}", args.model.display()))?;
-    let tokenizer = Tokenizer::open(&args.model)
-        .with_context(|| format!("load the tokenizer in {}", args.model.display()))?;
+    let model = Model::load(folder, &options, manifest.id())
+        .with_context(|| format!("load the model in {}", folder.display()))?;
+    let tokenizer =
+        Tokenizer::open(folder).with_context(|| format!("load the tokenizer in {}", folder.display()))?;
     let (ours, theirs) = (&model.card().end_tokens, tokenizer.end_tokens());
     anyhow::ensure!(
         ours.as_slice() == theirs,
         "model and tokenizer in {} disagree about the end tokens: {ours:?} and {theirs:?}",
-        args.model.display()
+        folder.display()
     );
     tracing::debug!(target: "grail::engine", model = %model.card().description, "model loaded");
     Ok(Engine { model, tokenizer: Arc::new(tokenizer) })
 }
 
 /// `cpu`, `cuda` or `cuda:N`.
-fn place(text: &str) -> anyhow::Result<Place> {
+pub fn place(text: &str) -> anyhow::Result<Place> {
     match (text, text.strip_prefix("cuda:")) {
         ("cpu", _) => Ok(Place::Cpu),
         ("cuda", _) => Ok(Place::Cuda(0)),

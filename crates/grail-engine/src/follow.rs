@@ -1,0 +1,167 @@
+//! The checkpoint of a moment, from the trainer's shelf to a loaded model.
+
+use crate::load;
+use anyhow::Context as _;
+use async_trait::async_trait;
+use grail_artifact::checkpoint::Moment;
+use grail_infer::{TorchGenerator, TorchOracle};
+use grail_ports::{
+    Door, Fault, Retry,
+    model::{Generator, Oracle},
+};
+use grail_protocol::{params::Params, words::Hotkey};
+use grail_roles::model::{Checkpoints, Found, Load, Loaded, Models};
+use grail_settings::{
+    args::{ModelArgs, NetworkArgs},
+    network::Joined,
+};
+use grail_store::checkpoint::{Cache, Consumer, Limits, LocalCheckpoint, Progress, Tell};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::{Arc, Mutex};
+
+/// Checkpoints kept on this machine: a validator may lag three windows behind.
+const KEPT: usize = 5;
+
+/// Follows a trainer's checkpoints, or stays with the model that the network starts with.
+#[derive(Debug)]
+pub struct Follower {
+    genesis: Found,
+    followed: Option<Followed>,
+}
+
+#[derive(Debug)]
+struct Followed {
+    consumer: Consumer,
+    cache: Cache,
+    trainer: Hotkey,
+    params: Params,
+}
+
+impl Follower {
+    /// A follower of the network's trainer, where it has one.
+    ///
+    /// Errors: the folder for checkpoints cannot be made.
+    pub fn new(joined: &Joined, network: &NetworkArgs, model: &ModelArgs) -> Result<Self, Fault> {
+        let genesis = Found { folder: model.model.clone(), manifest: joined.manifest.clone() };
+        let followed = match joined.trainer {
+            None => None,
+            Some(trainer) => {
+                let cache = Cache::open(network.checkpoint_folder())?;
+                let params = joined.sources.network.params;
+                let local =
+                    LocalCheckpoint { folder: genesis.folder.clone(), manifest: genesis.manifest.clone() };
+                let shelf = Arc::clone(&joined.checkpoints);
+                let consumer =
+                    Consumer::new(shelf, cache.clone(), trainer, params, Limits::default(), Some(local));
+                Some(Followed { consumer, cache, trainer, params })
+            }
+        };
+        Ok(Self { genesis, followed })
+    }
+}
+
+#[async_trait]
+impl Checkpoints for Follower {
+    async fn find(&self, moment: Moment) -> Result<Found, Fault> {
+        let Some(Followed { consumer, cache, trainer, params }) = &self.followed else {
+            return Ok(self.genesis.clone());
+        };
+        let followed = consumer.follow(moment, tell()).await?;
+        for (place, refusal) in &followed.refused {
+            tracing::debug!(target: "grail::model", %place, %refusal, "not taken");
+        }
+        if followed.is_new {
+            cache.prune(KEPT, trainer, params)?;
+        }
+        let local = followed.current.map(|LocalCheckpoint { folder, manifest }| Found { folder, manifest });
+        Ok(local.unwrap_or_else(|| self.genesis.clone()))
+    }
+}
+
+/// A bar for whoever watches, made when the first bytes come.
+fn tell() -> Tell {
+    let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    Arc::new(move |Progress { done, total }| {
+        let mut bar = bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let bar = bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total);
+            let template = "{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_message("fetching a checkpoint");
+            bar
+        });
+        bar.set_position(done);
+        if done >= total {
+            bar.finish_and_clear();
+        }
+    })
+}
+
+/// Turns an honest generator into the one that is used; honest miners change nothing.
+pub type Alter = Arc<dyn Fn(TorchGenerator) -> Box<dyn Generator> + Send + Sync>;
+
+/// What a role needs of a model, and how it is loaded.
+#[derive(Clone)]
+pub struct Loader {
+    args: ModelArgs,
+    generator: Option<(usize, Alter)>,
+    oracle: bool,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("args", &self.args)
+            .field("oracle", &self.oracle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Loader {
+    /// Loads nothing but tokenizer and weights.
+    pub fn new(args: &ModelArgs) -> Self {
+        Self { args: args.clone(), generator: None, oracle: false }
+    }
+
+    /// With a generator that decodes so many rows at once.
+    #[must_use]
+    pub fn answering(self, batch_rows: usize, alter: Alter) -> Self {
+        Self { generator: Some((batch_rows, alter)), ..self }
+    }
+
+    /// With an oracle.
+    #[must_use]
+    pub fn judging(self) -> Self {
+        Self { oracle: true, ..self }
+    }
+
+    fn all(&self, found: &Found) -> anyhow::Result<Loaded> {
+        let engine = load(&found.folder, &found.manifest, &self.args)?;
+        let generator: Option<Box<dyn Generator>> = match &self.generator {
+            None => None,
+            Some((rows, alter)) => {
+                let generator = TorchGenerator::new(engine.model.clone(), *rows);
+                Some(alter(generator.context("make a generator")?))
+            }
+        };
+        let oracle = self.oracle.then(|| Box::new(TorchOracle::new(engine.model.clone())) as Box<dyn Oracle>);
+        Ok(Loaded { tokenizer: engine.tokenizer, generator, oracle })
+    }
+}
+
+impl Load for Loader {
+    fn load(&self, found: &Found) -> Result<Loaded, Fault> {
+        let doing = || format!("load the checkpoint in {}", found.folder.display());
+        self.all(found).map_err(|error| {
+            let text: Box<dyn std::error::Error + Send + Sync> = format!("{error:#}").into();
+            Fault::new(Door::Model, Retry::Never, doing(), text)
+        })
+    }
+}
+
+/// Follower and loader as a role takes them.
+pub fn models(follower: Follower, loader: Loader) -> Models {
+    Models { checkpoints: Arc::new(follower), loader: Arc::new(loader) }
+}
