@@ -51,7 +51,8 @@ fn main() -> ExitCode {
 async fn run(args: &LyingArgs) -> anyhow::Result<()> {
     // It says the name of the honest program: a liar would.
     let program = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
-    let mut miner = wire(&args.run, program, false, |generator| Box::new(Liar::new(generator, args.lie)))?;
+    let lie = args.lie;
+    let mut miner = wire(&args.run, program, false, move |generator| Box::new(Liar::new(generator, lie)))?;
     tokio::select! {
         result = miner.run() => Ok(result?),
         _ = tokio::signal::ctrl_c() => Ok(()),

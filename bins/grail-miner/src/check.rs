@@ -4,7 +4,7 @@ use crate::RunArgs;
 use anyhow::Context as _;
 use bytes::Bytes;
 use console::style;
-use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::{
     chain::ChainView as _,
     shelf::{Fetch, WindowShelf as _},
@@ -59,11 +59,11 @@ async fn randomness(joined: &Joined) -> anyhow::Result<String> {
 
 /// Writes, reads and compares an object under a key that no window uses.
 async fn store(joined: &Joined) -> anyhow::Result<String> {
-    let key = WindowKey {
+    let key = ShelfKey::from(WindowKey {
         hotkey: joined.pair.hotkey(),
         window: WindowStart(u64::MAX),
         encoding: WindowEncoding::Json,
-    };
+    });
     let body = Bytes::from_static(b"grail-miner check");
     joined.shelf.put(&key, body.clone()).await?;
     match joined.shelf.fetch(&key, 1_024).await? {
@@ -73,7 +73,7 @@ async fn store(joined: &Joined) -> anyhow::Result<String> {
 }
 
 fn model(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
-    let engine = grail_engine::load(&args.model, &joined.manifest)?;
+    let engine = grail_engine::load(&args.model.model, &joined.manifest, &args.model)?;
     Ok(engine.model.card().description.clone())
 }
 

@@ -3,9 +3,10 @@
 pub mod check;
 
 use clap::Args;
-use grail_infer::{TorchGenerator, TorchOracle};
+use grail_engine::{Follower, Loader};
+use grail_infer::TorchGenerator;
 use grail_parquet::ParquetCodec;
-use grail_ports::model::{Generator, Oracle};
+use grail_ports::model::Generator;
 use grail_roles::mine::{Miner, Parts, Settings};
 use grail_settings::{
     args::{BatchSize, ModelArgs, NetworkArgs},
@@ -48,26 +49,22 @@ pub fn wire(
     args: &RunArgs,
     program: &str,
     looks: bool,
-    alter: impl FnOnce(TorchGenerator) -> Box<dyn Generator>,
+    alter: impl Fn(TorchGenerator) -> Box<dyn Generator> + Send + Sync + 'static,
 ) -> anyhow::Result<Miner> {
     let joined = network::join(&args.network)?;
-    let engine = grail_engine::load(&args.model, &joined.manifest)?;
-    let generator = TorchGenerator::new(engine.model.clone(), args.batch_size.0)?;
-    let oracle = looks.then(|| Box::new(TorchOracle::new(engine.model)) as Box<dyn Oracle>);
+    let follower = Follower::new(&joined, &args.network, &args.model)?;
+    let loader = Loader::new(&args.model).answering(args.batch_size.0, Arc::new(alter));
+    let loader = if looks { loader.judging() } else { loader };
     tracing::info!(
-        target: "grail::mine",
-        network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(), model = %generator.card().description,
-        "ready to mine"
+        target: "grail::mine", network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(),
+        "joined the network"
     );
     let parts = Parts {
         sources: joined.sources,
         shelf: joined.shelf,
         clock: joined.clock,
-        tokenizer: engine.tokenizer,
-        generator: alter(generator),
-        oracle,
+        models: grail_engine::models(follower, loader),
         environments: joined.environments,
-        manifest: joined.manifest,
         codec: Arc::new(ParquetCodec),
         pair: joined.pair,
     };

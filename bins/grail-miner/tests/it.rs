@@ -42,6 +42,7 @@ fn network(dir: &Path) -> (PathBuf, PathBuf) {
         params: grail_protocol::params::DEV_FAST,
         genesis: SystemClock.now(),
         founders: vec![founder],
+        trainer: None,
     };
     grail_devnet::init(&net, &options).unwrap();
     let terms = Terms {

@@ -2,12 +2,13 @@
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use grail_engine::{Follower, Loader};
 use grail_infer::TorchOracle;
 use grail_parquet::ParquetCodec;
 use grail_ports::model::Oracle as _;
 use grail_roles::{
     reports::ReportFolder,
-    validate::{Parts, Settings, Validator},
+    validate::{Parts, Settings, Validator, Verdicts},
 };
 use grail_settings::{
     args::{LogArgs, ModelArgs, NetworkArgs},
@@ -100,24 +101,21 @@ fn main() -> ExitCode {
 
 async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let joined = network::join(&args.network)?;
-    let engine = grail_engine::load(&args.model, &joined.manifest)?;
-    let oracle = TorchOracle::new(engine.model);
+    let follower = Follower::new(&joined, &args.network, &args.model)?;
     tracing::info!(
-        target: "grail::validate",
-        network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(), model = %oracle.card().description,
-        "ready to judge"
+        target: "grail::validate", network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(),
+        "joined the network"
     );
     let parts = Parts {
         sources: joined.sources,
         writer: Arc::new(joined.chain.as_hotkey(joined.pair.hotkey())),
         directory: joined.directory,
         clock: joined.clock,
-        tokenizer: engine.tokenizer,
-        oracle: Box::new(oracle),
+        models: grail_engine::models(follower, Loader::new(&args.model).judging()),
         environments: joined.environments,
-        manifest: joined.manifest,
         codec: Arc::new(ParquetCodec),
         reports: ReportFolder::new(&args.reports),
+        verdicts: Some(Verdicts { shelf: joined.shelf, pair: joined.pair }),
     };
     let settings = Settings {
         history: args.history,
@@ -134,9 +132,10 @@ async fn run(args: &RunArgs) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 async fn check_file(args: &CheckFileArgs) -> anyhow::Result<bool> {
-    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand).await?;
-    let manifest = network::look(&args.devnet, args.no_drand)?.manifest;
-    let engine = grail_engine::load(&args.model, &manifest)?;
+    let folder = &args.model.model;
+    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand, folder).await?;
+    let manifest = network::look(&args.devnet, args.no_drand)?.manifest_of(folder)?;
+    let engine = grail_engine::load(&args.model.model, &manifest, &args.model)?;
     let mut oracle = TorchOracle::new(engine.model);
     let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
     let case = exhibit.case(engine.tokenizer.as_ref(), vocabulary, context_length);
