@@ -1,0 +1,109 @@
+//! `grail-trainer check`: everything that training needs, looked at before a window is lost.
+
+use crate::{
+    run::{RunArgs, held_out, join, lock, student},
+    settings::TrainerSettings,
+};
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use console::style;
+use grail_artifact::checkpoint::{FileName, Inventory, Moment, Place};
+use grail_ports::{chain::ChainView as _, learn::Learner as _};
+use grail_protocol::words::WindowStart;
+use grail_settings::network::Joined;
+
+/// Runs every check; whether all went well.
+pub(crate) async fn run(args: &RunArgs) -> bool {
+    let settings = match TrainerSettings::read(args.settings.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => return line("settings", Err(error)),
+    };
+    let mut well = line("settings", Ok("every value is in its range".into()));
+    let joined = match join(args) {
+        Ok(joined) => joined,
+        Err(error) => return line("network and key", Err(error)),
+    };
+    well &=
+        line("network and key", Ok(format!("network {}, whose trainer this is", joined.sources.network.id)));
+    let results = [
+        ("state folder", state(args)),
+        ("a validator to trust", validators(args, &joined).await),
+        ("checkpoint shelf: write, list, delete", shelf(&joined).await),
+        ("held-out problems", problems(args, &joined)),
+        ("model and tokenizer", model(args, &joined, &settings)),
+    ];
+    for (name, result) in results {
+        well &= line(name, result);
+    }
+    well
+}
+
+fn state(args: &RunArgs) -> anyhow::Result<String> {
+    lock(&args.state).map(|_| format!("{} is ours", args.state.display()))
+}
+
+async fn validators(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
+    let metagraph = joined.chain.metagraph().await?;
+    for hotkey in &args.validators {
+        match metagraph.find(hotkey) {
+            None => bail!("{hotkey} is not registered; correct --validator"),
+            Some(neuron) if !neuron.validator_permit => {
+                bail!("{hotkey} (uid {}) has no validator permit; correct --validator", neuron.uid)
+            }
+            Some(_) => {}
+        }
+    }
+    let count = metagraph.neurons.iter().filter(|neuron| neuron.validator_permit).count();
+    if count == 0 {
+        bail!("nobody on this network has a validator permit, so nobody publishes verdicts");
+    }
+    Ok(format!("{count} with a permit, {} named", args.validators.len()))
+}
+
+/// Writes, lists and deletes an object at a place that no window has.
+async fn shelf(joined: &Joined) -> anyhow::Result<String> {
+    let key = Place::Window(WindowStart(u64::MAX)).file(FileName::new("trainer-check")?);
+    joined.checkpoints.put(&key, Bytes::from_static(b"grail-trainer check")).await?;
+    let listed = joined.checkpoints.list().await?;
+    joined.checkpoints.delete(std::slice::from_ref(&key)).await?;
+    if !listed.iter().any(|one| one.key == key) {
+        bail!("wrote {key}, and the shelf does not list it");
+    }
+    let inventory = Inventory::new(listed);
+    Ok(match inventory.ready_for(Moment::ANY).next() {
+        Some(window) => format!("newest checkpoint there is of window {window}"),
+        None => "no checkpoint there yet".into(),
+    })
+}
+
+fn problems(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
+    let names: Vec<&str> = held_out(args, joined)?.iter().map(|environment| environment.name()).collect();
+    Ok(if names.is_empty() { "none: the model will not be examined".into() } else { names.join(", ") })
+}
+
+fn model(args: &RunArgs, joined: &Joined, settings: &TrainerSettings) -> anyhow::Result<String> {
+    let engine =
+        grail_engine::load(&args.model.model, &joined.manifest, &args.model).context("as a generator")?;
+    let student = student(args, settings)?;
+    let card = student.card();
+    let parameters = student.learner().model().size();
+    Ok(format!(
+        "{}; {parameters} parameters, {} tokens, learns",
+        engine.model.card().description,
+        card.vocabulary
+    ))
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn line(name: &str, result: anyhow::Result<String>) -> bool {
+    match result {
+        Ok(detail) => {
+            println!("{} {name}: {detail}", style("✓").green());
+            true
+        }
+        Err(error) => {
+            println!("{} {name}: {error:#}", style("✗").red());
+            false
+        }
+    }
+}

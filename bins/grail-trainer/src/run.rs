@@ -1,0 +1,199 @@
+//! `grail-trainer run`: the parts of a trainer, put together.
+
+use crate::settings::{Precision, TrainerSettings};
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use grail_engine::{Loader, StorePress};
+use grail_env::Environment;
+use grail_parquet::ParquetCodec;
+use grail_protocol::words::{Hotkey, WindowStart};
+use grail_roles::{
+    checkpoint,
+    disk::read_bounded,
+    model::Found,
+    train::{Examiner, Parts, Records, Settings, Trainer},
+};
+use grail_settings::{
+    args::{ModelArgs, NetworkArgs},
+    network::{self, DATASET_BYTES, Joined},
+};
+use grail_store::checkpoint::LocalCheckpoint;
+use grail_tokenize::Tokenizer;
+use grail_train::{Compute, Student};
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// What a trainer is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+
+    /// Folder for everything that must survive a restart: optimizer states, checkpoints, records.
+    #[arg(long, env = "GRAIL_TRAINER_STATE", value_name = "DIR")]
+    pub(crate) state: PathBuf,
+
+    /// Settings file (TOML); `grail-trainer config show` prints all there are.
+    #[arg(long, env = "GRAIL_TRAINER_SETTINGS", value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+
+    /// Hotkeys of validators whose verdicts are trusted, the most trusted first; by default the one with a permit and the most
+    /// stake.
+    #[arg(long = "validator", value_name = "SS58", value_delimiter = ',')]
+    pub(crate) validators: Vec<Hotkey>,
+
+    /// First window to learn from; by default the one under way at the first start.
+    #[arg(long, value_name = "BLOCK")]
+    pub(crate) from: Option<u64>,
+
+    /// GSM8K rows for examinations (jsonl as published), other than those that windows ask.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) held_out_gsm8k: Option<PathBuf>,
+
+    /// Stop after so many windows.
+    #[arg(long, value_name = "N")]
+    pub(crate) windows: Option<u32>,
+}
+
+/// Trains until stopped.
+pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let lock = lock(&args.state)?;
+    let mut trainer = wire(args)?;
+    let done = tokio::select! {
+        result = trainer.run() => result.map_err(anyhow::Error::from),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    };
+    drop(lock);
+    done
+}
+
+/// Two trainers over one state would overwrite each other; the lock goes with the process, however it ends.
+pub(crate) fn lock(state: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(state).with_context(|| format!("make the folder {}", state.display()))?;
+    let path = state.join(".lock");
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another trainer works in {}; stop it, or name another --state", state.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}
+
+/// Joins the network as its trainer.
+pub(crate) fn join(args: &RunArgs) -> anyhow::Result<Joined> {
+    let joined = network::join(&args.network)?;
+    let own = joined.pair.hotkey();
+    match joined.trainer {
+        Some(trainer) if trainer == own => Ok(joined),
+        Some(trainer) => bail!(
+            "the trainer of network {} is {trainer}, the key {:?} is {own}; nobody would follow its checkpoints",
+            joined.sources.network.id,
+            args.network.key
+        ),
+        None => bail!(
+            "network {} has no trainer; make one with `grail devnet init --trainer {}`",
+            joined.sources.network.id,
+            args.network.key
+        ),
+    }
+}
+
+/// The learner with its model, as the settings say.
+pub(crate) fn student(args: &RunArgs, settings: &TrainerSettings) -> anyhow::Result<Student> {
+    let compute = Compute {
+        place: grail_engine::place(&args.model.device)?,
+        bf16: settings.precision == Precision::Bf16,
+        threads: args.model.threads,
+    };
+    let folder = &args.model.model;
+    Student::open(folder, compute, settings.student(), settings.stored, args.state.join("states"))
+        .with_context(|| format!("make a learner of the model in {}", folder.display()))
+}
+
+fn wire(args: &RunArgs) -> anyhow::Result<Trainer> {
+    let settings = TrainerSettings::read(args.settings.as_deref())?;
+    let joined = join(args)?;
+    checkpoint::check(&args.model.model, &joined.manifest, &mut |_| {})?;
+    let tokenizer = Tokenizer::open(&args.model.model)
+        .with_context(|| format!("load the tokenizer in {}", args.model.model.display()))?;
+    let student = student(args, &settings)?;
+    let genesis = Found { folder: args.model.model.clone(), manifest: joined.manifest.clone() };
+    let examiner = Examiner {
+        loader: Arc::new(Loader::new(&args.model).answering(16, Arc::new(|generator| Box::new(generator)))),
+        genesis: genesis.clone(),
+        environments: held_out(args, &joined)?,
+        settings: settings.evaluation,
+    };
+    let local = LocalCheckpoint { folder: genesis.folder, manifest: genesis.manifest.clone() };
+    let params = joined.sources.network.params;
+    let hotkey = joined.pair.hotkey();
+    let press = StorePress::new(
+        args.state.join("published"),
+        joined.checkpoints,
+        joined.pair,
+        params,
+        local,
+        settings.publish,
+    )?;
+    tracing::info!(
+        target: "grail::train", network = %joined.sources.network.id, hotkey = %hotkey,
+        parameters = student.learner().model().size(), "ready to train"
+    );
+    let parts = Parts {
+        sources: joined.sources,
+        directory: joined.directory,
+        clock: joined.clock,
+        tokenizer: Arc::new(tokenizer),
+        environments: joined.environments,
+        codec: Arc::new(ParquetCodec),
+        learner: Box::new(student),
+        press: Arc::new(press),
+        genesis: joined.manifest,
+        examiner: Some(examiner),
+        records: Records::new(args.state.join("records")),
+    };
+    let role = Settings {
+        validators: args.validators.clone(),
+        from: args.from.map(WindowStart),
+        windows: args.windows,
+        ..Settings::default()
+    };
+    Ok(Trainer::new(parts, role)?)
+}
+
+/// What the model is examined in: procedural environments of the manifest, whose held-out problems no window asks, and
+/// word problems where other rows than the network's are named.
+pub(crate) fn held_out(args: &RunArgs, joined: &Joined) -> anyhow::Result<Vec<Arc<Environment>>> {
+    let mut list = Vec::new();
+    for id in &joined.manifest.environments {
+        let environment = joined.environments.get(id)?;
+        match (environment.as_ref(), &args.held_out_gsm8k) {
+            (Environment::Gsm8k(_), None) => {
+                tracing::warn!(target: "grail::train", "gsm8k is not examined; name rows with --held-out-gsm8k");
+            }
+            (Environment::Gsm8k(asked), Some(path)) => {
+                let bytes = read_bounded(path, DATASET_BYTES)?
+                    .with_context(|| format!("there is no data set at {}", path.display()))?;
+                let other = network::environment("gsm8k", Some(&bytes))
+                    .with_context(|| format!("read {}", path.display()))?;
+                ensure!(
+                    other.id()? != *asked.id(),
+                    "{} holds the very rows that windows ask; examinations need others",
+                    path.display()
+                );
+                list.push(Arc::new(other));
+            }
+            _ => list.push(environment),
+        }
+    }
+    Ok(list)
+}
