@@ -5,7 +5,6 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use grail_artifact::manifest::{MANIFEST_FILE, Manifest};
 use grail_devnet::{Devnet, Founder, Options};
-use grail_env::Environment;
 use grail_ports::chain::ChainView;
 use grail_protocol::{
     draw::SamplingPolicy,
@@ -18,7 +17,7 @@ use grail_roles::{
     clock::SystemClock,
     disk::{read_bounded, write_atomic},
 };
-use grail_settings::network::{self, DATASET_BYTES, GSM8K_FILE};
+use grail_settings::network::{self, DATASET_BYTES, ENVIRONMENTS, GSM8K_FILE};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     path::{Path, PathBuf},
@@ -57,6 +56,17 @@ pub(crate) struct MakeArgs {
     #[arg(long, default_value_t = 96)]
     pub(crate) max_new_tokens: u32,
 
+    /// Environments that take turns, window by window; one may come more than once. Numbers of `arith-1` go to 9,
+    /// of `arith-2` to 19, of `arith-3` to 99, of `arith-4` to 999.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "sat,gsm8k",
+        value_parser = ENVIRONMENTS
+    )]
+    pub(crate) environments: Vec<String>,
+
     /// GSM8K rows (jsonl as published); by default a dozen problems of our own writing.
     #[arg(long, value_name = "FILE")]
     pub(crate) gsm8k: Option<PathBuf>,
@@ -74,6 +84,10 @@ pub(crate) struct InitArgs {
     /// Names of miners to register.
     #[arg(long, value_delimiter = ',', default_value = "miner")]
     miners: Vec<String>,
+
+    /// Name of the trainer, whose checkpoints everyone follows; without one the first model stays.
+    #[arg(long, value_name = "NAME")]
+    trainer: Option<String>,
 
     /// Names of validators to register.
     #[arg(long, value_delimiter = ',', default_value = "validator")]
@@ -99,7 +113,8 @@ pub(crate) async fn run(command: DevnetCommand) -> anyhow::Result<bool> {
 /// A model folder with what a manifest and an environment need.
 pub(crate) struct Described {
     pub(crate) manifest: Manifest,
-    pub(crate) gsm8k: Vec<u8>,
+    /// Rows of GSM8K, where it is among the environments.
+    pub(crate) gsm8k: Option<Vec<u8>>,
 }
 
 /// Reads the model folder and the data set; shows a progress bar, since a model is large.
@@ -110,14 +125,18 @@ pub(crate) fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
             args.model.display()
         );
     }
-    let gsm8k = match &args.gsm8k {
-        None => GSM8K_MINI.to_vec(),
-        Some(path) => read_bounded(path, DATASET_BYTES)?
-            .with_context(|| format!("there is no data set at {}", path.display()))?,
+    let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
+        (true, None) => Some(GSM8K_MINI.to_vec()),
+        (true, Some(path)) => Some(
+            read_bounded(path, DATASET_BYTES)?
+                .with_context(|| format!("there is no data set at {}", path.display()))?,
+        ),
+        (false, None) => None,
+        (false, Some(_)) => bail!("--gsm8k names rows, but --environments does not name gsm8k"),
     };
-    let word_problems = network::gsm8k(&gsm8k).context("read the GSM8K rows")?;
+    let id = |name: &String| anyhow::Ok(network::environment(name, gsm8k.as_deref())?.id()?);
     let terms = Terms {
-        environments: vec![Environment::Sat.id()?, word_problems.id()?],
+        environments: args.environments.iter().map(id).collect::<Result<_, _>>()?,
         policy: SamplingPolicy::DEFAULT,
         max_new_tokens: args.max_new_tokens,
         numeric: NumericProfile::StrictF32,
@@ -143,13 +162,17 @@ pub(crate) fn make(
     args: &MakeArgs,
     described: Described,
     founders: Vec<Founder>,
+    trainer: Option<&str>,
     genesis: UnixMillis,
 ) -> anyhow::Result<Devnet> {
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("make the folder {}", parent.display()))?;
     }
-    let net = grail_devnet::init(dir, &Options { params: args.profile, genesis, founders })?;
-    write_atomic(&dir.join(GSM8K_FILE), &described.gsm8k)?;
+    let trainer = trainer.map(str::to_owned);
+    let net = grail_devnet::init(dir, &Options { params: args.profile, genesis, founders, trainer })?;
+    if let Some(rows) = &described.gsm8k {
+        write_atomic(&dir.join(GSM8K_FILE), rows)?;
+    }
     write_atomic(&dir.join(MANIFEST_FILE), &described.manifest.to_json()?)?;
     Ok(net)
 }
@@ -172,11 +195,14 @@ fn init(args: &InitArgs) -> anyhow::Result<()> {
         .collect();
     let described = describe_model(&args.make)?;
     let now = grail_ports::clock::Clock::now(&SystemClock);
-    let net = make(&args.dir, &args.make, described, founders, now)?;
+    let net = make(&args.dir, &args.make, described, founders, args.trainer.as_deref(), now)?;
     let (id, dir, model) = (&net.network().id, args.dir.display(), args.make.model.display());
     println!("network {id} is in {dir} and its clock runs. Join it with\n");
     for name in &args.validators {
         println!("  grail-validator run --devnet {dir} --key {name} --model {model} --reports {dir}/reports");
+    }
+    if let Some(name) = &args.trainer {
+        println!("  grail-trainer run --devnet {dir} --key {name} --model {model} --state {dir}/trainer");
     }
     for name in &args.miners {
         println!("  grail-miner run --devnet {dir} --key {name} --model {model}");

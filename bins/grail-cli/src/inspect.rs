@@ -6,7 +6,6 @@ use grail_artifact::{
     limits::LIMITS,
     window::{header_digest, rollout_digest},
 };
-use grail_env::Environment;
 use grail_protocol::{
     seed::ProblemSeed,
     words::{GroupIndex, Hotkey, RolloutIndex, WindowStart},
@@ -14,7 +13,7 @@ use grail_protocol::{
 use grail_roles::disk::read_bounded;
 use grail_settings::{
     check::codec_for,
-    network::{DATASET_BYTES, gsm8k},
+    network::{DATASET_BYTES, ENVIRONMENTS, environment},
 };
 use std::path::{Path, PathBuf};
 
@@ -52,6 +51,9 @@ pub(crate) struct SeedArgs {
     /// Group number.
     #[arg(long, default_value_t = 0)]
     group: u32,
+    /// Folder of the checkpoint that answered; without it the model that the network started with.
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// The window was seeded by its block hash alone.
     #[arg(long)]
     no_drand: bool,
@@ -60,8 +62,8 @@ pub(crate) struct SeedArgs {
 /// Which problem.
 #[derive(Debug, Args)]
 pub(crate) struct ProblemArgs {
-    /// Environment: sat or gsm8k.
-    #[arg(value_parser = ["sat", "gsm8k"])]
+    /// Environment.
+    #[arg(value_parser = ENVIRONMENTS)]
     env: String,
     /// Problem seed, 64 hexadecimal digits, as `inspect seed` prints it.
     seed: String,
@@ -128,7 +130,9 @@ fn window(path: &Path, json: bool) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 async fn seed(args: &SeedArgs) -> anyhow::Result<()> {
-    let context = grail_settings::check::derive(&args.devnet, args.window, args.no_drand).await?;
+    let context =
+        grail_settings::check::derive(&args.devnet, args.window, args.no_drand, args.model.as_deref())
+            .await?;
     let window_seed = context.seed();
     let problem = window_seed.problem(&args.hotkey, GroupIndex(args.group));
     println!("environment   {}", context.env);
@@ -148,15 +152,15 @@ fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
     let id: grail_protocol::words::CheckpointId =
         args.seed.parse().map_err(|_| anyhow::anyhow!("the seed is not 64 hexadecimal digits"))?;
     let seed = ProblemSeed::from_bytes(*id.as_bytes());
-    let environment = match (args.env.as_str(), &args.rows) {
-        ("sat", _) => Environment::Sat,
-        (_, None) => bail!("gsm8k needs its rows; name the file with --rows"),
-        (_, Some(path)) => {
-            let bytes = read_bounded(path, DATASET_BYTES)?
-                .with_context(|| format!("there is no data set at {}", path.display()))?;
-            gsm8k(&bytes).with_context(|| format!("read {}", path.display()))?
-        }
+    let rows = match &args.rows {
+        None if args.env == "gsm8k" => bail!("gsm8k needs its rows; name the file with --rows"),
+        None => None,
+        Some(path) => Some(
+            read_bounded(path, DATASET_BYTES)?
+                .with_context(|| format!("there is no data set at {}", path.display()))?,
+        ),
     };
+    let environment = environment(&args.env, rows.as_deref())?;
     let problem = environment.generate(&seed)?;
     for message in problem.messages() {
         println!("[{:?}]\n{}\n", message.role, message.content);

@@ -1,6 +1,7 @@
-//! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, and starts
-//! the programs of the roles under the names that people type.
+//! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, looks
+//! after checkpoints, and starts the programs of the roles under the names that people type.
 
+mod checkpoint;
 mod demo;
 mod devnet;
 mod inspect;
@@ -35,6 +36,9 @@ enum Command {
     /// Window files: what would a validator say?
     #[command(subcommand)]
     Window(window::WindowCommand),
+    /// A trainer's checkpoints: list, fetch, verify, clear away.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
     /// Start the miner (`grail-miner run`).
     #[command(disable_help_flag = true)]
     Mine(sibling::Passed),
@@ -63,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Devnet(command) => runtime.block_on(devnet::run(command)),
         Command::Inspect(command) => runtime.block_on(inspect::run(command)).map(|()| true),
         Command::Window(command) => runtime.block_on(window::run(command)),
+        Command::Checkpoint(command) => runtime.block_on(checkpoint::run(command)),
         Command::Mine(passed) => sibling::become_program("grail-miner", "run", &passed),
         Command::Validate(passed) => sibling::become_program("grail-validator", "run", &passed),
     }

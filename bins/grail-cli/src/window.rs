@@ -56,7 +56,7 @@ pub(crate) async fn run(command: WindowCommand) -> anyhow::Result<bool> {
         }
         return sibling::call("grail-validator", "check-file", arguments);
     }
-    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand).await?;
+    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand, &args.model).await?;
     let tokenizer = Tokenizer::open(&args.model)?;
     let context_length = context_length(&args.model)?;
     let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);

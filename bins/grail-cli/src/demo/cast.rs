@@ -19,15 +19,21 @@ pub(super) enum Part {
     Liar(&'static str),
     /// Judges and sets weights.
     Validator,
+    /// Learns from what was accepted, and publishes checkpoints.
+    Trainer,
 }
 
-/// One honest miner, two that cheat, one validator.
-pub(super) const CAST: [Actor; 4] = [
-    Actor { name: "honest", part: Part::Miner },
+/// Two honest miners, one that cheats, a validator and a trainer.
+pub(super) const CAST: [Actor; 5] = [
+    Actor { name: "honest-1", part: Part::Miner },
+    Actor { name: "honest-2", part: Part::Miner },
     Actor { name: "fake-sketch", part: Part::Liar("constant-sketch") },
-    Actor { name: "hot-sampler", part: Part::Liar("temperature") },
     Actor { name: "validator", part: Part::Validator },
+    Actor { name: TRAINER, part: Part::Trainer },
 ];
+
+/// Name of the trainer's key.
+pub(super) const TRAINER: &str = "trainer";
 
 impl Actor {
     /// For the table: what this participant does, in words.
@@ -35,15 +41,15 @@ impl Actor {
         match self.part {
             Part::Miner => "honest",
             Part::Liar("constant-sketch") => "cheats: uploads constant sketches",
-            Part::Liar("temperature") => "cheats: samples at another temperature",
             Part::Liar(_) => "cheats",
             Part::Validator => "verifies",
+            Part::Trainer => "trains",
         }
     }
 
     /// Whether it uploads windows.
     pub(super) const fn mines(&self) -> bool {
-        !matches!(self.part, Part::Validator)
+        matches!(self.part, Part::Miner | Part::Liar(_))
     }
 
     /// Its program and arguments.
@@ -66,6 +72,16 @@ impl Actor {
                 arguments.extend(["--reports".into(), text(stage.reports)]);
                 "grail-validator"
             }
+            Part::Trainer => {
+                arguments.extend([
+                    "--state".into(),
+                    text(stage.state),
+                    "--settings".into(),
+                    text(stage.lessons),
+                ]);
+                arguments.extend(["--from".into(), "0".into()]);
+                "grail-trainer"
+            }
             Part::Miner | Part::Liar(_) => {
                 arguments.extend(["--max-groups".into(), stage.groups.to_string()]);
                 match self.part {
@@ -87,6 +103,10 @@ pub(super) struct Stage<'a> {
     pub(super) devnet: &'a Path,
     pub(super) model: &'a Path,
     pub(super) reports: &'a Path,
+    /// The trainer's memory.
+    pub(super) state: &'a Path,
+    /// The trainer's settings.
+    pub(super) lessons: &'a Path,
     pub(super) programs: &'a Path,
     pub(super) threads: usize,
     pub(super) groups: u32,

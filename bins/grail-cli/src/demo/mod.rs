@@ -1,25 +1,26 @@
 //! `grail devnet demo`: a whole network rehearsed on this machine, watched by a person, judged by its outcome.
 
 mod cast;
+mod gather;
 mod outcome;
+mod page;
 mod screen;
+mod story;
 mod troupe;
 
 use crate::devnet::{self, MakeArgs};
 use anyhow::{Context as _, bail};
-use cast::{CAST, Stage};
+use cast::{CAST, Stage, TRAINER};
 use clap::Args;
+use gather::{Seen, Taught};
 use grail_devnet::{Devnet, Founder};
 use grail_ports::{chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
-use grail_roles::{
-    clock::SystemClock,
-    disk::write_atomic,
-    reports::{ReportFolder, WindowReport},
-};
+use grail_roles::{clock::SystemClock, disk::write_atomic, reports::ReportFolder, train::Records};
 use screen::Screen;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use story::{Statement, Story};
 use troupe::Troupe;
 
 /// Windows that are added while the honest miner has not earned anything.
@@ -31,11 +32,13 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     make: MakeArgs,
 
-    /// Folder with the programs `grail-miner`, `grail-validator` and `grail-adversary`; by default that of this one.
+    /// Folder with the programs `grail-miner`, `grail-validator`, `grail-trainer` and `grail-adversary`; by default that of
+    /// this one.
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
 
-    /// Where everything goes: the network, logs, verdicts, and `report.json`. Its old content is replaced.
+    /// Where everything goes: the network, logs, verdicts, checkpoints, `report.json` and `report.html`. Its old content is
+    /// replaced.
     #[arg(long, value_name = "DIR", default_value = "target/demo")]
     out: PathBuf,
 
@@ -48,91 +51,109 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     groups: u32,
 
-    /// CPU threads of each participant; four of them share the machine.
+    /// CPU threads of each participant; five of them share the machine.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+
+    /// The trainer's settings (TOML); by default ones for a model of a million parameters.
+    #[arg(long, value_name = "FILE")]
+    lessons: Option<PathBuf>,
+
+    /// By how much the share of right answers must rise from the first third of windows to the last for the rehearsal to
+    /// pass, for instance 0.1; not asked by default.
+    #[arg(long, value_name = "SHARE")]
+    rise: Option<f64>,
 
     /// Give up after so many minutes.
     #[arg(long, default_value_t = 20)]
     minutes: u64,
 }
 
+/// What the trainer of a tiny model is told.
+const LESSONS: &str = include_str!("lessons.toml");
+
 /// The facts, as `report.json` holds them.
 #[derive(Debug, Serialize)]
 struct Report {
-    network: String,
-    model: String,
-    windows: Vec<WindowFacts>,
-    miners: Vec<outcome::Row>,
-    expectations: Vec<outcome::Expectation>,
-    seconds: f64,
     passed: bool,
-}
-
-#[derive(Debug, Serialize)]
-struct WindowFacts {
-    window: u64,
-    env: String,
-    report: PathBuf,
+    miners: Vec<outcome::Row>,
+    learning: outcome::Learning,
+    story: Story,
+    /// Where each window's verdicts are.
+    reports: Vec<PathBuf>,
 }
 
 /// Runs the rehearsal. `Ok(false)`: it ran, and something was not as it should be.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let clock = Arc::new(SystemClock);
-    let net_dir = args.out.join("net");
-    let reports_dir = args.out.join("reports");
-    for stale in [&net_dir, &reports_dir, &args.out.join("logs")] {
+    let folder = |name: &str| args.out.join(name);
+    let (net_dir, reports_dir, state) = (folder("net"), folder("reports"), folder("trainer"));
+    for stale in [&net_dir, &reports_dir, &state, &folder("logs")] {
         if stale.exists() {
             std::fs::remove_dir_all(stale).with_context(|| format!("clear {}", stale.display()))?;
         }
     }
-    let founders = CAST.map(|actor| Founder {
+    let founders = CAST.iter().filter(|actor| actor.name != TRAINER).map(|actor| Founder {
         name: actor.name.into(),
         stake: if actor.mines() { 1.0 } else { 1_000.0 },
         validator_permit: !actor.mines(),
     });
     let manifest = devnet::describe_model(&args.make)?;
-    let net = devnet::make(&net_dir, &args.make, manifest, founders.to_vec(), clock.now())?;
+    let net = devnet::make(&net_dir, &args.make, manifest, founders.collect(), Some(TRAINER), clock.now())?;
     let programs = match &args.bin_dir {
         Some(dir) => dir.clone(),
         None => std::env::current_exe()?.parent().context("this program has no folder")?.to_owned(),
+    };
+    let lessons = match &args.lessons {
+        Some(path) => path.clone(),
+        None => {
+            let path = folder("lessons.toml");
+            write_atomic(&path, LESSONS.as_bytes())?;
+            path
+        }
     };
     let stage = Stage {
         devnet: &net_dir,
         model: &args.make.model,
         reports: &reports_dir,
+        state: &state,
+        lessons: &lessons,
         programs: &programs,
         threads: args.threads,
         groups: args.groups,
     };
     let began = clock.now();
-    let troupe = Troupe::start(&CAST, &stage, &args.out.join("logs"))?;
+    let troupe = Troupe::start(&CAST, &stage, &folder("logs"))?;
     let reports = ReportFolder::new(&reports_dir);
-    let watched = watch(&args, &net, troupe, &reports, clock.clone()).await;
-    let judged = watched?;
+    let seen = watch(&args, &net, troupe, &reports, clock.clone()).await?;
 
     let (hotkeys, weights) = on_chain(&net, clock.clone()).await?;
-    let rows = outcome::rows(&hotkeys, &judged, &weights);
-    let expectations = outcome::expectations(&rows, judged.len(), args.windows);
-    let passed = expectations.iter().all(|expectation| expectation.holds);
-    let windows = judged.iter().map(|report| WindowFacts {
-        window: report.window.0,
-        env: report.env.to_string(),
-        report: reports.path(report.window),
-    });
+    let records = Records::new(state.join("records"));
+    let taught = Taught { issues: records.issues()?, evaluations: records.evaluations()? };
+    let rows = outcome::rows(&hotkeys, &seen.judged, &weights);
+    let mut story = gather::story(&seen, &taught, &rows, &hotkeys);
+    let learning = gather::learning(&story);
+    let expectations = outcome::expectations(&rows, seen.judged.len(), args.windows, &learning, args.rise);
+    story.network = net.network().id.to_string();
+    story.model = args.make.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    story.seconds = screen::seconds(began, clock.now());
+    story.passed = expectations.iter().all(|expectation| expectation.holds);
+    story.expectations = expectations
+        .into_iter()
+        .map(|outcome::Expectation { statement, holds }| Statement { statement, holds })
+        .collect();
     let report = Report {
-        network: net.network().id.to_string(),
-        model: args.make.model.display().to_string(),
-        windows: windows.collect(),
+        passed: story.passed,
         miners: rows,
-        expectations,
-        seconds: screen::seconds(began, clock.now()),
-        passed,
+        learning,
+        reports: seen.judged.iter().map(|report| reports.path(report.window)).collect(),
+        story,
     };
-    let path = args.out.join("report.json");
-    write_atomic(&path, &serde_json::to_vec_pretty(&report)?)?;
-    tell(&report, &path);
-    Ok(passed)
+    let (json, html) = (folder("report.json"), folder("report.html"));
+    write_atomic(&json, &serde_json::to_vec_pretty(&report)?)?;
+    write_atomic(&html, page::page(&report.story).as_bytes())?;
+    tell(&report, &json, &html);
+    Ok(report.passed)
 }
 
 /// Shows progress until enough windows are judged and weights are set for them.
@@ -142,19 +163,32 @@ async fn watch(
     mut troupe: Troupe,
     reports: &ReportFolder,
     clock: Arc<SystemClock>,
-) -> anyhow::Result<Vec<WindowReport>> {
+) -> anyhow::Result<Seen> {
     let screen = Screen::new(&CAST);
     let chain = net.chain(clock.clone())?;
     let manifest = devnet::read_manifest(net)?;
     let params = net.network().params;
     let give_up = clock.now().plus(args.minutes * 60_000);
     let mut last_words = BTreeMap::new();
-    let mut weighed = 0usize;
+    let mut seen = Seen::default();
     let result = loop {
         tokio::select! {
             Some(line) = troupe.lines.recv() => {
-                if line.event.get("event").and_then(serde_json::Value::as_str) == Some("weights") {
-                    weighed += 1;
+                match line.event.get("event").and_then(serde_json::Value::as_str) {
+                    Some("weights") => {
+                        if let Some(window) = reports.windows()?.last() {
+                            seen.weights.insert(window.0, on_chain(net, clock.clone()).await?.1);
+                        }
+                    }
+                    Some("uploaded") => {
+                        let number = |key: &str| line.event.get(key);
+                        let window = number("window").and_then(serde_json::Value::as_u64);
+                        let speed = number("tokens_per_second").and_then(serde_json::Value::as_f64);
+                        if let (Some(window), Some(speed)) = (window, speed) {
+                            seen.speeds.entry(line.actor).or_default().insert(window, speed);
+                        }
+                    }
+                    _ => {}
                 }
                 screen.show(&line);
                 last_words.insert(line.actor, line.event.to_string());
@@ -168,14 +202,14 @@ async fn watch(
         let env = env.map_or("", |env| env.as_str().split('/').next().unwrap_or_default());
         screen.at(&params, head.number, env, judged.len(), args.windows);
         let (windows, most) = (args.windows as usize, (args.windows + MORE_WINDOWS) as usize);
-        let seen = judged.len() >= windows && weighed >= windows;
-        if seen && (judged.len() >= most || honest_earned(net, clock.clone()).await?) {
-            break judged
-                .iter()
-                .map(|window| {
-                    reports.load(*window)?.with_context(|| format!("the report of window {window} is gone"))
-                })
-                .collect();
+        let weighed = seen.weights.keys().next_back() >= judged.last().map(|window| &window.0);
+        let enough = judged.len() >= windows && weighed && !seen.weights.is_empty();
+        if enough && (judged.len() >= most || honest_earned(net, clock.clone()).await?) {
+            let load = |window| {
+                reports.load(window)?.with_context(|| format!("the report of window {window} is gone"))
+            };
+            let loaded: anyhow::Result<_> = judged.into_iter().map(load).collect();
+            break loaded.map(|judged| seen.judged = judged);
         }
         if let Some((name, status)) = troupe.fallen()? {
             let words = last_words.get(name).map_or("nothing", String::as_str);
@@ -195,7 +229,7 @@ async fn watch(
     };
     screen.clear();
     troupe.end().await;
-    result
+    result.map(|()| seen)
 }
 
 /// Whether every honest miner has weight on the chain.
@@ -227,13 +261,14 @@ async fn on_chain(
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn tell(report: &Report, path: &std::path::Path) {
+fn tell(report: &Report, json: &std::path::Path, html: &std::path::Path) {
     println!("{}", outcome::table(&report.miners));
-    for expectation in &report.expectations {
+    for expectation in &report.story.expectations {
         let mark =
             if expectation.holds { console::style("✓").green() } else { console::style("✗").red() };
         println!("  {mark} {}", expectation.statement);
     }
     let verdict = if report.passed { "passed" } else { "FAILED" };
-    println!("\nrehearsal {verdict} after {:.0} s; the same facts are in {}", report.seconds, path.display());
+    println!("\nrehearsal {verdict} after {:.0} s; look at {}", report.story.seconds, html.display());
+    println!("the same facts for programs are in {}", json.display());
 }

@@ -39,6 +39,19 @@ pub(super) struct Row {
     pub(super) weight_share: f64,
 }
 
+/// What the trainer brought.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub(super) struct Learning {
+    /// Checkpoints published.
+    pub(super) published: usize,
+    /// Windows that were answered by one of them, with accepted rollouts.
+    pub(super) followed: usize,
+    /// Share of right answers among accepted rollouts in the first third of windows.
+    pub(super) first_third: Option<f64>,
+    /// The same in the last third.
+    pub(super) last_third: Option<f64>,
+}
+
 /// Something that must hold in the end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Expectation {
@@ -104,10 +117,35 @@ fn row(actor: &Actor, hotkey: &Hotkey, reports: &[WindowReport], weight: u16, we
 }
 
 /// What must hold for the rehearsal to count as passed.
-pub(super) fn expectations(rows: &[Row], judged: usize, wanted: u32) -> Vec<Expectation> {
+///
+/// `learning` is what the trainer brought, and `rise` by how much the share of right answers must have risen.
+pub(super) fn expectations(
+    rows: &[Row],
+    judged: usize,
+    wanted: u32,
+    learning: &Learning,
+    rise: Option<f64>,
+) -> Vec<Expectation> {
     let mut list = Vec::new();
     let mut expect = |statement: String, holds: bool| list.push(Expectation { statement, holds });
     expect(format!("{wanted} windows were judged"), judged >= wanted as usize);
+    expect("the trainer published checkpoints".into(), learning.published > 0);
+    expect("miners and validator followed them".into(), learning.followed > 0);
+    if let Some(rise) = rise {
+        let (first, last) = (learning.first_third, learning.last_third);
+        let rose = matches!((first, last), (Some(first), Some(last)) if last >= first + rise);
+        let percent =
+            |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.0} %", 100.0 * share));
+        expect(
+            format!(
+                "right answers rose by {:.0} points or more from the first third of windows to the last ({} → {})",
+                100.0 * rise,
+                percent(first),
+                percent(last)
+            ),
+            rose,
+        );
+    }
     for row in rows {
         let name = &row.name;
         expect(format!("{name} uploaded rollouts"), row.rollouts > 0);
@@ -185,7 +223,8 @@ mod tests {
     }
 
     fn failed(rows: &[Row], judged: usize) -> Vec<String> {
-        let list = expectations(rows, judged, 3);
+        let learning = Learning { published: 2, followed: 1, first_third: Some(0.2), last_third: Some(0.5) };
+        let list = expectations(rows, judged, 3, &learning, Some(0.1));
         list.into_iter().filter(|e| !e.holds).map(|e| e.statement).collect()
     }
 
@@ -213,6 +252,20 @@ mod tests {
             change(&mut rows);
             assert_eq!(failed(&rows, 3), [want]);
         }
+    }
+
+    #[test]
+    fn a_model_that_did_not_learn_is_named() {
+        let named = |learning: Learning| {
+            let list = expectations(&[], 3, 3, &learning, Some(0.1));
+            list.into_iter().filter(|e| !e.holds).map(|e| e.statement).collect::<Vec<_>>().join("; ")
+        };
+        let good = Learning { published: 1, followed: 1, first_third: Some(0.2), last_third: Some(0.3) };
+        assert_eq!(named(good), "");
+        assert!(named(Learning { published: 0, ..good }).contains("published"));
+        assert!(named(Learning { followed: 0, ..good }).contains("followed"));
+        assert!(named(Learning { last_third: Some(0.29), ..good }).contains("20 % → 29 %"));
+        assert!(named(Learning { last_third: None, ..good }).contains("20 % → –"));
     }
 
     #[test]

@@ -71,7 +71,17 @@ impl Screen {
             }
             message => {
                 bar.set_message(message.to_owned());
-                let told = matches!(text("event"), "uploaded" | "judged" | "weights" | "kept-back" | "empty");
+                let told = matches!(
+                    text("event"),
+                    "uploaded"
+                        | "judged"
+                        | "weights"
+                        | "kept-back"
+                        | "empty"
+                        | "trained"
+                        | "published"
+                        | "examined"
+                );
                 if told || matches!(text("level"), "WARN" | "ERROR") {
                     let fault = text("fault");
                     let fault = if fault.is_empty() { String::new() } else { format!(": {fault}") };

@@ -1,5 +1,8 @@
 //! The program as an operator meets it: what it prints, and what it says to mistakes.
 
+mod bucket;
+mod checkpoint;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -7,7 +10,12 @@ use std::{
 };
 
 fn grail(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_grail")).args(arguments).output().expect("the program was built")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grail"));
+    // What the tester's own shell says about a network must not answer for these.
+    for name in ["DEVNET", "TRAINER", "PROFILE", "CHECKPOINT_SHELF", "S3_ENDPOINT", "R2_ACCOUNT", "MODEL"] {
+        command.env_remove(format!("GRAIL_{name}"));
+    }
+    command.args(arguments).output().expect("the program was built")
 }
 
 fn fixture(path: &str) -> PathBuf {
@@ -49,7 +57,7 @@ fn model(dir: &Path) -> PathBuf {
 #[test]
 fn help_names_every_command() {
     let help = works(&["--help"]);
-    for command in ["devnet", "inspect", "window", "mine", "validate"] {
+    for command in ["devnet", "inspect", "window", "checkpoint", "mine", "validate"] {
         assert!(help.contains(command), "{help}");
     }
 }
@@ -64,6 +72,36 @@ fn a_network_is_made_looked_at_and_never_made_twice() {
     assert!(status.contains("dev-") && status.lines().count() > 4, "{status}");
     refuses(&["devnet", "init", text(&net), "--model", text(&model)], &["net"]);
     assert!(net.join("chain.sqlite").exists());
+}
+
+#[test]
+fn the_environments_of_a_network_are_those_its_maker_lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = model(dir.path());
+    let asked = |name: &str, more: &[&str]| {
+        let net = dir.path().join(name);
+        works(&[&["devnet", "init", text(&net), "--model", text(&model)][..], more].concat());
+        let manifest = fs::read(net.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let list = manifest["environments"].as_array().unwrap().clone();
+        let list: Vec<_> = list.iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        (list, net.join("datasets/gsm8k.jsonl").exists())
+    };
+    let (list, rows) = asked("usual", &[]);
+    assert!(list[0] == "sat/1" && list[1].starts_with("gsm8k/1:") && list.len() == 2, "{list:?}");
+    assert!(rows);
+    let (list, rows) = asked("sums", &["--environments", "arith-1,sat,arith-4"]);
+    assert_eq!(list, ["arith/1:1", "sat/1", "arith/1:4"]);
+    assert!(!rows, "nobody asks for the rows");
+    let net = dir.path().join("refused");
+    let init = ["devnet", "init", text(&net), "--model", text(&model), "--environments"];
+    let refused = |more: &[&str], words: &[&str]| refuses(&[&init[..], more].concat(), words);
+    for unknown in ["chess", "arith", "arith-5", "sat,", ""] {
+        refused(&[unknown], &["sat", "gsm8k", "arith-1", "arith-4"]);
+    }
+    let file = fixture("datasets/gsm8k-mini.jsonl");
+    refused(&["arith-1", "--gsm8k", text(&file)], &["--gsm8k", "--environments"]);
+    assert!(!net.exists(), "a refused network leaves nothing behind");
 }
 
 #[test]
@@ -87,6 +125,8 @@ fn seeds_and_problems_can_be_followed_by_hand() {
     let seed = line.split_whitespace().last().unwrap();
     let problem = works(&["inspect", "problem", "sat", seed]);
     assert!(problem.contains("<SOLUTION>"), "{problem}");
+    let problem = works(&["inspect", "problem", "arith-2", seed]);
+    assert!(problem.contains(" + ") && problem.contains("<SOLUTION>"), "{problem}");
     let rows = fixture("datasets/gsm8k-mini.jsonl");
     let problem = works(&["inspect", "problem", "gsm8k", seed, "--rows", text(&rows)]);
     assert!(problem.contains("<SOLUTION>"), "{problem}");
@@ -139,7 +179,7 @@ fn mistakes_are_named() {
     refuses(&["inspect", "window", text(&empty)], &["empty.parquet"]);
     refuses(&["inspect", "problem", "sat", "abc"], &["64 hexadecimal"]);
     refuses(&["inspect", "problem", "gsm8k", &"0".repeat(64)], &["--rows"]);
-    refuses(&["inspect", "problem", "chess", "00"], &["sat", "gsm8k"]);
+    refuses(&["inspect", "problem", "chess", "00"], &["sat", "gsm8k", "arith-1"]);
 }
 
 #[test]
