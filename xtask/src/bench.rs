@@ -3,9 +3,13 @@
 //! A measure is anything that yields [`Figure`]s. A criterion bench of a crate is one without further ado; any other is
 //! a type that implements [`Measure`] and a line in [`measures`].
 
+mod checkpoint;
 mod criterion;
+mod device;
 mod model;
 mod peer;
+mod runs;
+mod train;
 
 use std::io::{self, Write};
 
@@ -78,7 +82,14 @@ fn measures(workspace: &Workspace) -> Result<Vec<Box<dyn Measure>>> {
     for group in model::GROUPS {
         all.push(Box::new(group));
     }
-    all.push(Box::new(model::OnDevice));
+    all.push(Box::new(train::GrpoStep));
+    all.push(Box::new(train::Memory));
+    for on_device in device::MEASURES {
+        all.push(Box::new(on_device));
+    }
+    all.push(Box::new(checkpoint::SmolLm2));
+    all.push(Box::new(checkpoint::Synthetic));
+    all.push(Box::new(checkpoint::Vectors));
     for bench in criterion::measures(workspace)? {
         all.push(Box::new(bench));
     }

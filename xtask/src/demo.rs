@@ -1,21 +1,57 @@
-//! `cargo xtask demo`: from a fresh clone to a network on one machine.
+//! `cargo xtask demo`: from a fresh clone to a network on one machine, in which a model learns.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
 use crate::config::Config;
 use crate::workspace::{Workspace, root};
-use crate::{cargo, libtorch, model, report};
+use crate::{cargo, libtorch, model, report, tiny};
 
-/// What goes on to `grail devnet demo`.
+/// What is rehearsed, and what goes on to `grail devnet demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Which model the network starts with
+    #[arg(long, value_enum, default_value = "tiny")]
+    model: Model,
     /// Arguments for `grail devnet demo`, for instance `--windows 2`; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
+}
+
+/// Models that the demo can start with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Model {
+    /// A model of less than a million parameters that comes with the project, and learns sums before your eyes
+    Tiny,
+    /// SmolLM2-135M-Instruct, on satisfiability and word problems; a window takes a minute
+    Smollm2,
+}
+
+impl Model {
+    /// Its folder, and the arguments that go with it where the user gives no others.
+    fn arguments(self, config: &Config) -> Result<(PathBuf, Vec<(&'static str, OsString)>)> {
+        let root = root()?;
+        match self {
+            Self::Tiny => {
+                let arguments = [
+                    ("--profile", "dev-fast"),
+                    ("--environments", "arith-1"),
+                    ("--max-new-tokens", "48"),
+                    ("--windows", "20"),
+                    ("--groups", "4"),
+                    ("--rise", "0.1"),
+                ];
+                Ok((tiny::folder(root), arguments.map(|(flag, value)| (flag, value.into())).to_vec()))
+            }
+            Self::Smollm2 => {
+                let lessons = root.join("xtask").join("lessons").join("smollm2.toml");
+                Ok((model::ensure_smollm2(&config.cache)?, vec![("--lessons", lessons.into())]))
+            }
+        }
+    }
 }
 
 /// Fetches and builds what is missing, then hands the terminal to the demo. Its exit code is ours.
@@ -24,7 +60,7 @@ pub(crate) struct Args {
 /// When a step before the demo fails, or the demo cannot be started.
 pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     let library = libtorch::ensure(config)?;
-    let model = model::ensure_smollm2(&config.cache)?;
+    let (model, arguments) = args.model.arguments(config)?;
     let workspace = Workspace::load(config)?;
     let programs = programs(&workspace);
     report::step(&format!("building {}", programs.join(", ")));
@@ -36,7 +72,8 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     cargo::run(&mut build)?;
 
     let binaries = config.target_dir.join("debug");
-    let mut demo = demo(&binaries, &model, &root()?.join("target").join("demo"), &args.rest);
+    let out = root()?.join("target").join("demo");
+    let mut demo = demo(&binaries, &model, &out, &arguments, &args.rest);
     demo.envs(cargo::variables(config, Some(&library)));
     report::step(&cargo::shown(&demo));
     let status = demo.status().with_context(|| format!("cannot start {}", cargo::shown(&demo)))?;
@@ -50,10 +87,24 @@ fn programs(workspace: &Workspace) -> Vec<&str> {
     in_bins.map(|(name, _)| name.as_str()).collect()
 }
 
-fn demo(binaries: &Path, model: &Path, out: &Path, rest: &[OsString]) -> Command {
+/// The command; an argument that the user gives stands in place of ours.
+fn demo(
+    binaries: &Path,
+    model: &Path,
+    out: &Path,
+    arguments: &[(&'static str, OsString)],
+    rest: &[OsString],
+) -> Command {
+    let given = |flag: &str| {
+        rest.iter().any(|word| word == flag || word.to_string_lossy().starts_with(&format!("{flag}=")))
+    };
+    let folders = [("--model", model.into()), ("--bin-dir", binaries.into()), ("--out", OsString::from(out))];
     let mut demo = Command::new(binaries.join("grail"));
-    demo.args(["devnet", "demo", "--model"]).arg(model);
-    demo.arg("--bin-dir").arg(binaries).arg("--out").arg(out).args(rest);
+    demo.args(["devnet", "demo"]);
+    for (flag, value) in folders.iter().chain(arguments).filter(|(flag, _)| !given(flag)) {
+        demo.args([OsStr::new(flag), value.as_os_str()]);
+    }
+    demo.args(rest);
     demo
 }
 
@@ -69,8 +120,15 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_gets_its_folders_and_what_was_typed_after_them() {
-        let demo = demo(Path::new("/b"), Path::new("/m"), Path::new("/o"), &["--windows".into(), "2".into()]);
-        assert_eq!(cargo::shown(&demo), "grail devnet demo --model /m --bin-dir /b --out /o --windows 2");
+    fn what_is_typed_stands_in_place_of_our_own_arguments() {
+        let shown = |rest: &[&str]| {
+            let rest: Vec<OsString> = rest.iter().map(OsString::from).collect();
+            let own = [("--windows", "40".into()), ("--rise", "0.1".into())];
+            cargo::shown(&demo(Path::new("/b"), Path::new("/m"), Path::new("/o"), &own, &rest))
+        };
+        let folders = "grail devnet demo --model /m --bin-dir /b --out /o";
+        assert_eq!(shown(&[]), format!("{folders} --windows 40 --rise 0.1"));
+        assert_eq!(shown(&["--windows", "2"]), format!("{folders} --rise 0.1 --windows 2"));
+        assert_eq!(shown(&["--rise=0.2"]), format!("{folders} --windows 40 --rise=0.2"));
     }
 }

@@ -52,6 +52,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
     ("grail-miner", Layer::Program),
+    ("grail-trainer", Layer::Program),
     ("grail-validator", Layer::Program),
     ("grail-testkit", Layer::Testkit),
     ("xtask", Layer::Automation),

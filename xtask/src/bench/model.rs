@@ -1,19 +1,17 @@
-//! Generation and verification of one group on SmolLM2, beside transformers: ours and the peer run in turn, pair by
-//! pair, so that a machine whose speed drifts drifts for both.
+//! Generation and verification of one group on SmolLM2, beside transformers.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use super::runs::{self, Profile, Runs, output};
 use super::{Figure, Measure, Outcome, peer};
 use crate::config::Config;
-use crate::{cargo, libtorch, model, report, workspace};
+use crate::{cargo, libtorch, model};
 
 const PROMPT: usize = 150;
 const THREADS: usize = 2;
-const PAIRS: usize = 3;
 
 /// One size of batch.
 pub(super) struct Group {
@@ -95,143 +93,68 @@ impl Measure for Group {
             Ok(python) => python,
             Err(why) => return Ok(Outcome::NotMeasured(why)),
         };
-        let mut build = cargo::command(config, Some(&library))?;
-        build.args(["build", "--locked", "--package", "grail-infer", "--example", "group_speed"]);
-        cargo::run(&mut build)?;
+        let program = runs::example(config, Some(&library), ("grail-infer", "group_speed"), Profile::Dev)?;
 
         let own = || -> Result<Ours> {
-            let mut program = Command::new(config.target_dir.join("debug/examples/group_speed"));
+            let mut program = Command::new(&program);
             program.envs(cargo::variables(config, Some(&library))).arg(&folder);
             program.args([self.rows, PROMPT, self.new, THREADS, 1].map(|n| n.to_string()));
             output(&mut program)
         };
-        let peer = |script: &str| -> Result<Command> {
-            let mut program = Command::new(&python);
-            program.arg(workspace::root()?.join("xtask/peer").join(script)).arg(&folder);
-            for (flag, n) in [
-                ("--rows", self.rows),
-                ("--prompt", PROMPT),
-                ("--new", self.new),
-                ("--threads", THREADS),
-                ("--runs", 1),
-            ] {
-                program.args([flag, &n.to_string()]);
-            }
-            Ok(program)
-        };
-        let mut pairs = Vec::new();
-        for pair in 1..=PAIRS {
-            report::note(&format!("pair {pair} of {PAIRS}"));
+        let sizes = [
+            ("--rows", self.rows),
+            ("--prompt", PROMPT),
+            ("--new", self.new),
+            ("--threads", THREADS),
+            ("--runs", 1),
+        ];
+        let pairs = runs::in_turn(|| {
             let mut ours = own()?;
-            let generation: PeerGeneration = output(&mut peer("generate.py")?)?;
-            let forward: PeerForward = output(&mut peer("prefill.py")?)?;
+            let generation: PeerGeneration =
+                output(&mut peer::script(&python, "generate.py", &folder, sizes)?)?;
+            let forward: PeerForward = output(&mut peer::script(&python, "prefill.py", &folder, sizes)?)?;
             let first = |values: Vec<f64>| values.into_iter().next().context("the peer printed no run");
-            pairs.push(Pair {
+            Ok(Pair {
                 ours: ours.runs.pop().context("group_speed printed no run")?,
                 peak_rss_mb: ours.peak_rss_mb,
                 peer_generates: first(generation.tokens_per_second)?,
                 peer_reads: first(forward.new_tokens_per_second)?,
-            });
-        }
+            })
+        })?;
         Ok(Outcome::Measured(self.figures(&pairs)))
     }
 }
 
 impl Group {
     fn figures(&self, pairs: &[Pair]) -> Vec<Figure> {
-        let command = format!("cargo xtask bench {}", self.name);
-        let figure = |what: &str, unit: &str, value: &dyn Fn(&Pair) -> f64, peer: Option<(&str, Ratio)>| {
-            let values: Vec<f64> = pairs.iter().map(value).collect();
-            let ratios: Option<Vec<f64>> = peer.as_ref().map(|(_, ratio)| pairs.iter().map(ratio).collect());
-            let middle = median(&values);
-            Figure {
-                name: format!("{}/{what}", self.name),
-                value: middle,
-                unit: unit.into(),
-                peer: peer.as_ref().map(|(name, _)| (*name).to_owned()),
-                ratio: ratios.map(|ratios| median(&ratios)),
-                spread: (middle != 0.0).then(|| half_range(&values) / middle),
-                command: command.clone(),
-            }
-        };
+        let runs = Runs { measure: self.name, all: pairs };
         vec![
-            figure(
+            runs.figure(
                 "generate",
                 "tokens/s",
-                &|pair| pair.ours.tokens_per_second,
+                |pair| pair.ours.tokens_per_second,
                 Some(("transformers generate", |pair| pair.ours.tokens_per_second / pair.peer_generates)),
             ),
-            figure(
+            runs.figure(
                 "verify",
                 "tokens/s",
-                &|pair| pair.ours.verify_tokens_per_second,
+                |pair| pair.ours.verify_tokens_per_second,
                 Some(("transformers forward, prompt not shared", |pair| {
                     pair.ours.verify_tokens_per_second / pair.peer_reads
                 })),
             ),
-            figure(
+            runs.figure(
                 "verify against generate",
                 "tokens/s",
-                &|pair| pair.ours.verify_tokens_per_second,
+                |pair| pair.ours.verify_tokens_per_second,
                 Some(("our own generation", |pair| {
                     pair.ours.verify_tokens_per_second / pair.ours.tokens_per_second
                 })),
             ),
-            figure("proof share of generation", "%", &|pair| 100.0 * pair.ours.share_proof, None),
-            figure("drawing share of generation", "%", &|pair| 100.0 * pair.ours.share_draw, None),
-            figure("peak memory", "MB", &|pair| pair.peak_rss_mb, None),
+            runs.figure("proof share of generation", "%", |pair| 100.0 * pair.ours.share_proof, None),
+            runs.figure("drawing share of generation", "%", |pair| 100.0 * pair.ours.share_draw, None),
+            runs.figure("peak memory", "MB", |pair| pair.peak_rss_mb, None),
         ]
-    }
-}
-
-type Ratio = fn(&Pair) -> f64;
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-}
-
-/// Half the way from the smallest to the largest: of three pairs there is no better interval.
-fn half_range(values: &[f64]) -> f64 {
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
-    (largest - smallest) / 2.0
-}
-
-/// Runs a program that prints one JSON object.
-fn output<T: serde::de::DeserializeOwned>(program: &mut Command) -> Result<T> {
-    let shown = cargo::shown(program);
-    let done = program
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("cannot start {shown}"))?;
-    if !done.status.success() {
-        bail!("`{shown}` failed ({})", done.status);
-    }
-    serde_json::from_slice(&done.stdout).with_context(|| format!("`{shown}` did not print what was expected"))
-}
-
-/// A model of seven billion parameters on a CUDA device.
-pub(super) struct OnDevice;
-
-impl Measure for OnDevice {
-    fn name(&self) -> &str {
-        "infer/cuda-7b"
-    }
-
-    fn about(&self) -> &str {
-        "generation and verification of a Qwen2.5-7B-shaped model in bf16 on a CUDA device"
-    }
-
-    fn run(&self, _: &Config) -> Result<Outcome> {
-        let device = PathBuf::from("/dev/nvidia0");
-        Ok(Outcome::NotMeasured(if device.exists() {
-            "the measure for a CUDA device is not written yet".into()
-        } else {
-            "no CUDA device is at hand".into()
-        }))
     }
 }
 

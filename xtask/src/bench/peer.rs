@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::config::Config;
-use crate::{cargo, report};
+use crate::{cargo, report, workspace};
 
 /// What the peer runs on: the same torch as ours.
 const PACKAGES: [&str; 5] = ["torch==2.11.0", "transformers==4.57.6", "safetensors", "numpy", "accelerate"];
@@ -34,6 +34,24 @@ pub(super) fn python(config: &Config) -> Result<Result<PathBuf, String>> {
         format!("could not fill {}; remove it and try again, or measure without a peer", place.display())
     })?;
     Ok(Ok(python))
+}
+
+/// One of the scripts in `xtask/peer`, over a model and with sizes, ready to run.
+///
+/// # Errors
+/// When the root of the checkout cannot be named.
+pub(super) fn script(
+    python: &Path,
+    name: &str,
+    model: &Path,
+    sizes: impl IntoIterator<Item = (&'static str, usize)>,
+) -> Result<Command> {
+    let mut program = Command::new(python);
+    program.arg(workspace::root()?.join("xtask/peer").join(name)).arg(model);
+    for (flag, size) in sizes {
+        program.args([flag, &size.to_string()]);
+    }
+    Ok(program)
 }
 
 fn works(python: &Path) -> bool {
