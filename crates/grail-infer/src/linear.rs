@@ -1,4 +1,4 @@
-//! Linear layers: prepacked for oneDNN on a CPU, plain elsewhere.
+//! Linear layers: prepacked for oneDNN on a CPU that can, plain elsewhere.
 //!
 //! On the CPU the weights are stored in the layout that oneDNN's kernels read; nothing else is kept of them. Against
 //! libtorch's ordinary product (MKL) this halves to thirds the time of a decoding step, which is bound by reading the
@@ -34,7 +34,11 @@ impl Kernels {
                 let module = jit::f_set_profiling_mode(false)
                     .and_then(|()| CModule::load_data(&mut &PACKED_LINEAR[..]))
                     .named("load the packed kernels", &[])?;
-                Some(Arc::new(module))
+                // oneDNN packs brain floats on some processors only; the others have libtorch's ordinary product.
+                let packs = Tensor::f_zeros([16, 16], (kind, device))
+                    .and_then(|weight| module.method_ts("pack", &[weight]))
+                    .is_ok();
+                packs.then(|| Arc::new(module))
             }
             _ => None,
         };

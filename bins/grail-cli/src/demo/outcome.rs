@@ -260,7 +260,7 @@ mod tests {
             let list = expectations(&[], 3, 3, &learning, Some(0.1));
             list.into_iter().filter(|e| !e.holds).map(|e| e.statement).collect::<Vec<_>>().join("; ")
         };
-        let good = Learning { published: 1, followed: 1, first_third: Some(0.2), last_third: Some(0.3) };
+        let good = Learning { published: 1, followed: 1, first_third: Some(0.2), last_third: Some(0.31) };
         assert_eq!(named(good), "");
         assert!(named(Learning { published: 0, ..good }).contains("published"));
         assert!(named(Learning { followed: 0, ..good }).contains("followed"));
