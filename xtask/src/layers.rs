@@ -217,6 +217,7 @@ mod tests {
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
             "grail-miner: grail-roles grail-infer",
+            "grail-trainer: grail-roles grail-train",
             "grail-validator: grail-roles grail-infer",
             "grail-testkit: grail-verify",
             "xtask: serde",
