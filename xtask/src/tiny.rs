@@ -42,6 +42,12 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     teach.arg("teach").arg("--out").arg(&draft).args(&args.rest);
     report::step(&cargo::shown(&teach));
     cargo::run(&mut teach)?;
+    // What was written about the model by hand stays with it.
+    let about = out.join("README.md");
+    if about.is_file() {
+        fs::copy(&about, draft.join("README.md"))
+            .with_context(|| format!("cannot keep {}", about.display()))?;
+    }
     remove(&out)?;
     fs::rename(&draft, &out).with_context(|| format!("cannot name {}", out.display()))?;
     report::done(&format!("the tiny model is in {}", out.display()));
