@@ -42,6 +42,26 @@ impl Default for Timing {
     }
 }
 
+/// How one relay does with one round.
+#[derive(Debug)]
+pub struct RelayReport {
+    /// Its address.
+    pub relay: String,
+    /// What it did, or what is wrong with it.
+    pub standing: Result<Standing, RelayTrouble>,
+    /// Milliseconds until that was known.
+    pub took_ms: u64,
+}
+
+/// A relay in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It gave the round, and the signature verifies.
+    Serves,
+    /// It does not have the round, and that is no wonder yet.
+    NotYet,
+}
+
 /// Rounds kept in memory: several windows' worth.
 const KEPT_ROUNDS: usize = 64;
 
@@ -97,6 +117,23 @@ impl DrandClient {
             return Err(SetupError::NoRelays);
         }
         Ok(Self { chain, relays, clock, timing, recent: Mutex::new(Recent::new(KEPT_ROUNDS)) })
+    }
+
+    /// Asks every relay for a round and says how each one does, in the order in which they were named. Nothing is
+    /// taken from memory.
+    pub async fn survey(&self, round: u64) -> Vec<RelayReport> {
+        let due = self.chain.time_of(round);
+        let asked = self.relays.iter().map(|relay| async move {
+            let before = self.clock.now();
+            let standing = match self.ask(relay, round, due).await {
+                Ok(Answer::Round(_)) => Ok(Standing::Serves),
+                Ok(Answer::NotYet) => Ok(Standing::NotYet),
+                Err(trouble) => Err(trouble),
+            };
+            let took_ms = self.clock.now().since(before);
+            RelayReport { relay: relay.url.clone(), standing, took_ms }
+        });
+        futures::future::join_all(asked).await
     }
 
     fn recent(&self, round: u64) -> Option<Beacon> {

@@ -2,7 +2,7 @@
 
 mod relay;
 
-use grail_beacon::{DrandClient, RelayTrouble, RelaysFailed, SetupError, Timing};
+use grail_beacon::{DrandClient, RelayTrouble, RelaysFailed, SetupError, Standing, Timing};
 use grail_ports::{Door, Fault, Retry, beacon::BeaconSource as _};
 use grail_protocol::{
     beacon::{Beacon, quicknet},
@@ -130,6 +130,34 @@ async fn one_honest_relay_is_enough() {
     let all: Vec<&Relay> = relays.iter().collect();
     let client = client(&beacon, &all, &clock);
     assert_eq!(client.round(10).await.unwrap(), Some(beacon.sign(10)));
+}
+
+#[tokio::test]
+async fn a_survey_tells_every_relay_apart() {
+    let clock = clock_after(10);
+    let beacon = beacon(&clock);
+    let behaviours =
+        [Behaviour::Honest, Behaviour::Forges, Behaviour::Lags, Behaviour::Hangs, Behaviour::OtherChain];
+    let mut relays = Vec::new();
+    for behaviour in behaviours {
+        relays.push(serve(behaviour, &beacon).await);
+    }
+    let all: Vec<&Relay> = relays.iter().collect();
+    let survey = client(&beacon, &all, &clock).survey(10).await;
+    let urls: Vec<&String> = relays.iter().map(|relay| &relay.url).collect();
+    assert_eq!(survey.iter().map(|report| &report.relay).collect::<Vec<_>>(), urls);
+    let found: Vec<&str> = survey
+        .iter()
+        .map(|report| match &report.standing {
+            Ok(Standing::Serves) => "serves",
+            Err(RelayTrouble::Forged(_)) => "forges",
+            Err(RelayTrouble::Lags { .. }) => "lags",
+            Err(RelayTrouble::Hangs { .. }) => "hangs",
+            Err(RelayTrouble::OtherChain { .. }) => "other chain",
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(found, ["serves", "forges", "lags", "hangs", "other chain"]);
 }
 
 #[tokio::test]
