@@ -36,21 +36,26 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-env", Layer::Law),
     ("grail-artifact", Layer::Law),
     ("grail-ports", Layer::Law),
+    ("grail-v5", Layer::Law),
     ("grail-verify", Layer::Court),
     ("grail-score", Layer::Court),
     ("grail", Layer::Facade),
     ("grail-tokenize", Layer::Edge),
     ("grail-store", Layer::Edge),
     ("grail-beacon", Layer::Edge),
+    ("grail-chain", Layer::Edge),
     ("grail-devnet", Layer::Edge),
     ("grail-parquet", Layer::Edge),
+    ("grail-wallet", Layer::Edge),
     ("grail-infer", Layer::Edge),
     ("grail-train", Layer::Edge),
     ("grail-roles", Layer::Loop),
     ("grail-settings", Layer::Wiring),
     ("grail-engine", Layer::Wiring),
+    ("grail-lab", Layer::Wiring),
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
+    ("grail-devchain", Layer::Program),
     ("grail-miner", Layer::Program),
     ("grail-trainer", Layer::Program),
     ("grail-validator", Layer::Program),
@@ -83,13 +88,20 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("tokenizers", &["grail-tokenize"]),
     ("object_store", &["grail-store"]),
     ("rusqlite", &["grail-devnet"]),
-    ("subxt", &[]),
+    // Copyleft with an exception for linking: for the development chain, which nothing shipped is built with.
+    ("smoldot", &["grail-devchain"]),
+    // grail-devchain names them for its tests only; see OUT_OF_REACH.
+    ("subxt", &["grail-chain", "grail-devchain"]),
+    ("subxt-rpcs", &["grail-chain", "grail-devchain"]),
+    ("subxt-signer", &["grail-chain", "grail-devchain"]),
+    ("timelock", &["grail-chain"]),
 ];
 
 /// Foreign packages that a member must not reach by any way.
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("grail", &["tch", "torch-sys", "parquet", "subxt", "tokenizers"]),
     ("grail-cli", &["tch", "torch-sys"]),
+    ("grail-devchain", &["tch", "torch-sys", "subxt"]),
     ("grail-devnet", &["tch", "torch-sys"]),
     ("xtask", &["tokio", "reqwest", "tch"]),
 ];
@@ -201,21 +213,26 @@ mod tests {
             "grail-env: grail-protocol grail-reward | grail-testkit",
             "grail-artifact: grail-protocol",
             "grail-ports: grail-protocol grail-artifact",
+            "grail-v5: sha2",
             "grail-verify: grail-protocol grail-env grail-ports",
             "grail-score: grail-protocol",
             "grail: grail-verify grail-score",
             "grail-tokenize: grail-ports tokenizers",
             "grail-store: grail-ports object_store",
             "grail-beacon: grail-ports reqwest",
+            "grail-chain: grail-ports subxt | grail-devchain",
             "grail-devnet: grail-ports rusqlite",
             "grail-parquet: grail-artifact parquet",
+            "grail-wallet: grail-ports",
             "grail-infer: grail-ports tch",
             "grail-train: grail-protocol grail-infer tch",
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-settings: grail-roles grail-devnet",
             "grail-engine: grail-settings grail-infer",
+            "grail-lab: grail-verify grail-v5 grail-infer",
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
+            "grail-devchain: smoldot tokio | subxt",
             "grail-miner: grail-roles grail-infer",
             "grail-trainer: grail-roles grail-train",
             "grail-validator: grail-roles grail-infer",
@@ -237,6 +254,8 @@ mod tests {
             "rusqlite:",
             "parquet:",
             "tokenizers:",
+            "smoldot:",
+            "subxt: tokio",
             "tch: torch-sys",
             "torch-sys:",
             "native-tls: openssl",
@@ -287,6 +306,15 @@ mod tests {
         refused(&["grail-miner: tch"], holders);
         refused(&["grail-infer: torch-sys"], "grail-infer names torch-sys, which is for nobody alone");
         refused(&["grail-store: | parquet"], "grail-store names parquet, which is for grail-parquet alone");
+    }
+
+    #[test]
+    fn the_development_chain_is_for_tests_and_itself() {
+        refused(&["grail-cli: grail-devchain"], "grail-cli (Program) must not import grail-devchain (Program)");
+        refused(&["grail-beacon: smoldot"], "grail-beacon names smoldot, which is for grail-devchain alone");
+        refused(&["grail-devchain: subxt"], "grail-devchain must not reach subxt");
+        let fine = house(&["grail-beacon: grail-ports reqwest | grail-devchain"]);
+        assert_eq!(check(&fine), Vec::<String>::new());
     }
 
     #[test]
