@@ -1,0 +1,220 @@
+//! Where things stand in the chain's storage.
+//!
+//! A key is `twox128(pallet) ‖ twox128(item)` and the hashed parts of the map. [`SURFACE`] lists every item that is
+//! read here with the shape it must have; [`crate::runtime`] holds the list against each runtime's metadata before
+//! anything is decoded, so a runtime that changed an item is refused rather than misread.
+
+use grail_ports::chain::Uid;
+use grail_protocol::words::Hotkey;
+use sp_crypto_hashing::{blake2_128, twox_64, twox_128};
+
+/// How one part of a map's key is hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hasher {
+    /// As it is.
+    Identity,
+    /// Eight bytes of xxHash, then the part.
+    Twox64Concat,
+    /// Sixteen bytes of BLAKE2b, then the part.
+    Blake2_128Concat,
+}
+
+/// One item of storage, as this crate reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Pallet.
+    pub pallet: &'static str,
+    /// Name in the pallet.
+    pub name: &'static str,
+    /// Parts of its key: how hashed, and of which shape.
+    pub key: &'static [(Hasher, &'static str)],
+    /// Shape of its value, as [`crate::runtime::shape_of`] writes it.
+    pub value: &'static str,
+    /// Whether every runtime has it. Items that only some have are looked for before they are read.
+    pub everywhere: bool,
+}
+
+const NETUID: (Hasher, &str) = (Hasher::Identity, "u16");
+const UID: (Hasher, &str) = (Hasher::Identity, "u16");
+const ACCOUNT: &str = "[u8;32]";
+
+const fn item(
+    pallet: &'static str,
+    name: &'static str,
+    key: &'static [(Hasher, &'static str)],
+    value: &'static str,
+) -> Item {
+    Item { pallet, name, key, value, everywhere: true }
+}
+
+const fn subnet(name: &'static str, value: &'static str) -> Item {
+    item("SubtensorModule", name, &[NETUID], value)
+}
+
+/// Hotkey of a uid.
+pub const KEYS: Item = item("SubtensorModule", "Keys", &[NETUID, UID], ACCOUNT);
+/// Uid of a hotkey.
+pub const UIDS: Item = item("SubtensorModule", "Uids", &[NETUID, (Hasher::Blake2_128Concat, ACCOUNT)], "u16");
+/// Number of uids given.
+pub const SUBNETWORK_N: Item = subnet("SubnetworkN", "u16");
+/// Blocks of an epoch.
+pub const TEMPO: Item = subnet("Tempo", "u16");
+/// Smallest version key that the subnet takes; 0 takes any.
+pub const WEIGHTS_VERSION_KEY: Item = subnet("WeightsVersionKey", "u64");
+/// Blocks between two rows of one validator.
+pub const WEIGHTS_RATE_LIMIT: Item = subnet("WeightsSetRateLimit", "u64");
+/// Price of a registration, in RAO.
+pub const BURN: Item = subnet("Burn", "u64");
+/// Whether weights are sent sealed.
+pub const COMMIT_REVEAL: Item = subnet("CommitRevealWeightsEnabled", "bool");
+/// Epochs until sealed weights open.
+pub const REVEAL_PERIOD: Item =
+    item("SubtensorModule", "RevealPeriodEpochs", &[(Hasher::Twox64Concat, "u16")], "u64");
+/// Version of sealed weights that the chain expects.
+pub const COMMIT_REVEAL_VERSION: Item =
+    Item { everywhere: false, ..item("SubtensorModule", "CommitRevealWeightsVersion", &[], "u16") };
+/// First block of the current epoch, where the chain remembers it.
+pub const LAST_EPOCH_BLOCK: Item = Item { everywhere: false, ..subnet("LastEpochBlock", "u64") };
+/// Block at which the owner asked for an epoch, where the chain has such a thing.
+pub const PENDING_EPOCH: Item = Item { everywhere: false, ..subnet("PendingEpochAt", "u64") };
+/// Block of the last weights, by uid.
+pub const LAST_UPDATE: Item = subnet("LastUpdate", "Vec<u64>");
+/// Whether a uid is a validator.
+pub const VALIDATOR_PERMIT: Item = subnet("ValidatorPermit", "Vec<bool>");
+/// Share of the miners' emission, by uid.
+pub const INCENTIVE: Item = subnet("Incentive", "Vec<u16>");
+/// Rows of weights.
+pub const WEIGHTS: Item = item("SubtensorModule", "Weights", &[NETUID, UID], "Vec<(u16,u16)>");
+/// Stake of a hotkey on one subnet, in RAO of its token.
+pub const HOTKEY_ALPHA: Item =
+    item("SubtensorModule", "TotalHotkeyAlpha", &[(Hasher::Blake2_128Concat, ACCOUNT), NETUID], "u64");
+/// Commitments.
+pub const COMMITMENT_OF: Item = item(
+    "Commitments",
+    "CommitmentOf",
+    &[NETUID, (Hasher::Twox64Concat, ACCOUNT)],
+    "{deposit:u64,block:u32,info:{fields:Vec<Data>}}",
+);
+/// Moment of a block, in milliseconds.
+pub const NOW: Item = item("Timestamp", "Now", &[], "u64");
+
+/// `System.Events`, whose shape is left to the decoder of events.
+pub const EVENTS: (&str, &str) = ("System", "Events");
+
+/// Everything that is read.
+pub const SURFACE: &[Item] = &[
+    KEYS,
+    UIDS,
+    SUBNETWORK_N,
+    TEMPO,
+    WEIGHTS_VERSION_KEY,
+    WEIGHTS_RATE_LIMIT,
+    BURN,
+    COMMIT_REVEAL,
+    REVEAL_PERIOD,
+    COMMIT_REVEAL_VERSION,
+    LAST_EPOCH_BLOCK,
+    PENDING_EPOCH,
+    LAST_UPDATE,
+    VALIDATOR_PERMIT,
+    INCENTIVE,
+    WEIGHTS,
+    HOTKEY_ALPHA,
+    COMMITMENT_OF,
+    NOW,
+];
+
+/// Which subnet, and which of its mechanisms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Place {
+    /// Number of the subnet.
+    pub netuid: u16,
+    /// Mechanism of the subnet; 0 for almost all.
+    #[serde(default)]
+    pub mechanism: u8,
+}
+
+/// Most subnets that storage indices leave room for.
+const INDEX_STEP: u16 = 4_096;
+
+impl Place {
+    /// A subnet's first mechanism.
+    pub const fn subnet(netuid: u16) -> Self {
+        Self { netuid, mechanism: 0 }
+    }
+
+    /// The first part of the key of weights, updates and incentives: `mechanism · 4096 + netuid`. `None` when the
+    /// numbers leave no room for each other.
+    pub fn index(self) -> Option<u16> {
+        if self.mechanism > 0 && self.netuid >= INDEX_STEP {
+            return None;
+        }
+        u16::from(self.mechanism).checked_mul(INDEX_STEP)?.checked_add(self.netuid)
+    }
+}
+
+impl Item {
+    /// The first 32 bytes of every key of the item.
+    pub fn prefix(&self) -> Vec<u8> {
+        [twox_128(self.pallet.as_bytes()), twox_128(self.name.as_bytes())].concat()
+    }
+
+    /// The key of the parts given, encoded already; fewer than all make a prefix to look under.
+    pub fn key(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut key = self.prefix();
+        for ((hasher, _), part) in self.key.iter().zip(parts) {
+            match hasher {
+                Hasher::Identity => {}
+                Hasher::Twox64Concat => key.extend(twox_64(part)),
+                Hasher::Blake2_128Concat => key.extend(blake2_128(part)),
+            }
+            key.extend_from_slice(part);
+        }
+        key
+    }
+
+    /// The key under a subnet or storage index.
+    pub fn of(&self, index: u16) -> Vec<u8> {
+        self.key(&[&index.to_le_bytes()])
+    }
+
+    /// The key under a subnet or storage index and a uid.
+    pub fn of_uid(&self, index: u16, uid: Uid) -> Vec<u8> {
+        self.key(&[&index.to_le_bytes(), &uid.to_le_bytes()])
+    }
+
+    /// The key under a subnet and a hotkey.
+    pub fn of_hotkey(&self, netuid: u16, hotkey: &Hotkey) -> Vec<u8> {
+        self.key(&[&netuid.to_le_bytes(), hotkey.as_bytes()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_as_every_substrate_chain_makes_them() {
+        // The well-known keys of the timestamp and of the events.
+        assert_eq!(
+            hex::encode(NOW.prefix()),
+            "f0c365c3cf59d671eb72da0e7a4113c49f1f0515f462cdcf84e0f1d6045dfcbb"
+        );
+        let weights = WEIGHTS.of_uid(81, 3);
+        assert_eq!((weights.len(), &weights[32..]), (36, &[81, 0, 3, 0][..]));
+        let who = Hotkey::from_bytes([7; 32]);
+        let uids = UIDS.of_hotkey(2, &who);
+        assert_eq!((uids.len(), &uids[32..34], &uids[50..]), (82, &[2, 0][..], &[7; 32][..]));
+        let commitment = COMMITMENT_OF.of_hotkey(2, &who);
+        assert_eq!((commitment.len(), &commitment[42..]), (74, &[7; 32][..]));
+    }
+
+    #[test]
+    fn mechanisms_have_their_own_index() {
+        assert_eq!(Place::subnet(81).index(), Some(81));
+        assert_eq!(Place { netuid: 81, mechanism: 2 }.index(), Some(8_273));
+        assert_eq!(Place { netuid: 5_000, mechanism: 1 }.index(), None);
+        assert_eq!(Place { netuid: 0, mechanism: 16 }.index(), None);
+        assert_eq!(Place { netuid: 4_095, mechanism: 15 }.index(), Some(u16::MAX));
+    }
+}

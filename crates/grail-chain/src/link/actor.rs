@@ -1,0 +1,348 @@
+//! The task that owns the connection.
+
+use super::{Ask, LinkHealth, Seen, Trouble, board::Board};
+use crate::settings::Settings;
+use futures::{
+    StreamExt as _,
+    future::{BoxFuture, FutureExt as _},
+    stream::{BoxStream, FuturesUnordered},
+};
+use grail_protocol::words::{BlockHash, BlockNumber};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use subxt_rpcs::{
+    Error as RpcError,
+    client::{RpcClient, RpcParams},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+/// Requests under way over one connection; more wait.
+const AT_ONCE: usize = 64;
+
+/// Requests that wait while there is no connection; more are answered with an error.
+const WAITING: usize = 1_024;
+
+/// What leaves the task besides answers.
+pub(super) struct Outlets {
+    pub(super) heads: watch::Receiver<Option<Seen>>,
+    pub(super) health: watch::Receiver<LinkHealth>,
+    pub(super) genesis: watch::Receiver<Option<BlockHash>>,
+}
+
+pub(super) struct Actor {
+    asks: mpsc::Receiver<Ask>,
+    heads: watch::Sender<Option<Seen>>,
+    health: watch::Sender<LinkHealth>,
+    genesis: watch::Sender<Option<BlockHash>>,
+    board: Board,
+    waiting: VecDeque<Ask>,
+    attempt_deadline: Duration,
+    connect_deadline: Duration,
+    stall_after: Duration,
+    connections: u64,
+}
+
+/// An open connection that has shown that it serves our network.
+struct Line {
+    place: usize,
+    client: RpcClient,
+    heads: BoxStream<'static, Result<Header, RpcError>>,
+}
+
+/// The part of a header that is read.
+#[derive(Debug, Deserialize)]
+struct Header {
+    number: String,
+}
+
+impl Header {
+    fn number(&self) -> Option<BlockNumber> {
+        let digits = self.number.strip_prefix("0x")?;
+        u64::from_str_radix(digits, 16).ok().map(BlockNumber)
+    }
+}
+
+/// Why there is no line.
+enum NoLine {
+    Failed(String),
+    Foreign(String),
+}
+
+impl From<RpcError> for NoLine {
+    fn from(error: RpcError) -> Self {
+        Self::Failed(said(&error))
+    }
+}
+
+/// An error and its causes on one line.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// How serving ended.
+enum End {
+    /// Nobody can ask any more.
+    Unneeded,
+    /// The connection is no good; what is wrong with it.
+    Lost(String),
+}
+
+impl Actor {
+    pub(super) fn new(settings: &Settings, asks: mpsc::Receiver<Ask>) -> (Self, Outlets) {
+        let board = Board::new(&settings.endpoints, settings.backoff_first, settings.backoff_most);
+        let (heads, heads_out) = watch::channel(None);
+        let health = LinkHealth { connected: None, endpoints: board.health(), connections: 0 };
+        let (health, health_out) = watch::channel(health);
+        let (genesis, genesis_out) = watch::channel(settings.genesis);
+        let actor = Self {
+            asks,
+            heads,
+            health,
+            genesis,
+            board,
+            waiting: VecDeque::new(),
+            attempt_deadline: settings.attempt_deadline,
+            connect_deadline: settings.connect_deadline,
+            stall_after: settings.stall_after,
+            connections: 0,
+        };
+        (actor, Outlets { heads: heads_out, health: health_out, genesis: genesis_out })
+    }
+
+    pub(super) async fn run(mut self) {
+        while let Some(line) = self.connect().await {
+            let place = line.place;
+            self.connections += 1;
+            self.publish(Some(place));
+            tracing::debug!(target: "chain::link", endpoint = %self.board.endpoint(place), "connected");
+            match self.serve(line).await {
+                End::Unneeded => return,
+                End::Lost(why) => {
+                    let endpoint = self.board.endpoint(place);
+                    tracing::warn!(target: "chain::link", %endpoint, %why, "connection given up");
+                    self.board.failed(place, why, Instant::now());
+                    self.publish(None);
+                }
+            }
+        }
+    }
+
+    fn publish(&self, connected: Option<usize>) {
+        self.health.send_replace(LinkHealth {
+            connected: connected.map(|place| self.board.endpoint(place)),
+            endpoints: self.board.health(),
+            connections: self.connections,
+        });
+    }
+
+    /// Opens a connection, however often that takes; requests are collected meanwhile. `None` when nobody can ask.
+    async fn connect(&mut self) -> Option<Line> {
+        loop {
+            let place = match self.board.next(Instant::now()) {
+                Ok(place) => place,
+                Err(then) => {
+                    if self.collect_while(sleep_until(then)).await.is_none() {
+                        return None;
+                    }
+                    continue;
+                }
+            };
+            let endpoint = self.board.endpoint(place);
+            let opening =
+                timeout(self.connect_deadline, open(place, endpoint.clone(), *self.genesis.borrow()));
+            let opened = self.collect_while(opening.boxed()).await?;
+            let deadline = || format!("did not come up within {} ms", self.connect_deadline.as_millis());
+            let why = match opened.unwrap_or_else(|_| Err(NoLine::Failed(deadline()))) {
+                Ok((line, genesis)) => {
+                    self.genesis.send_replace(Some(genesis));
+                    return Some(line);
+                }
+                Err(NoLine::Failed(why)) => {
+                    self.board.failed(place, why.clone(), Instant::now());
+                    why
+                }
+                Err(NoLine::Foreign(why)) => {
+                    self.board.is_foreign(place, why.clone(), Instant::now());
+                    why
+                }
+            };
+            tracing::warn!(target: "chain::link", %endpoint, %why, "node cannot be used");
+            self.publish(None);
+        }
+    }
+
+    /// Waits for something while requests are put aside. `None` when nobody can ask any more.
+    async fn collect_while<T>(&mut self, something: impl Future<Output = T>) -> Option<T> {
+        let mut something = std::pin::pin!(something);
+        loop {
+            tokio::select! {
+                done = &mut something => return Some(done),
+                ask = self.asks.recv() => self.put_aside(ask?),
+            }
+        }
+    }
+
+    fn put_aside(&mut self, ask: Ask) {
+        let now = Instant::now();
+        self.waiting.retain(|ask| ask.deadline > now && !ask.answer.is_closed());
+        if self.waiting.len() < WAITING {
+            self.waiting.push_back(ask);
+        } else {
+            let why = format!("{WAITING} requests wait already");
+            let _ = ask.answer.send(Err(Trouble::Broken { why }));
+        }
+    }
+
+    /// Works on requests until the connection is no good.
+    async fn serve(&mut self, mut line: Line) -> End {
+        type Done = (u64, Option<Result<Box<RawValue>, RpcError>>);
+        let mut attempts: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
+        let mut under_way: BTreeMap<u64, Ask> = BTreeMap::new();
+        let mut next_id = 0u64;
+        let mut newest: Option<BlockNumber> = None;
+        let mut progress = Instant::now();
+        let end = loop {
+            while under_way.len() < AT_ONCE {
+                let Some(mut ask) = self.waiting.pop_front() else { break };
+                let now = Instant::now();
+                if ask.deadline <= now || ask.answer.is_closed() {
+                    continue;
+                }
+                let (client, method) = (line.client.clone(), ask.method);
+                let params = if ask.repeatable { ask.params.clone() } else { ask.params.take() };
+                let until = ask.deadline.min(now + self.attempt_deadline);
+                let id = next_id;
+                next_id += 1;
+                under_way.insert(id, ask);
+                attempts.push(
+                    async move {
+                        let answer = timeout_at(until, client.request_raw(method, params)).await;
+                        (id, answer.ok())
+                    }
+                    .boxed(),
+                );
+            }
+            tokio::select! {
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => self.put_aside(ask),
+                    None => return End::Unneeded,
+                },
+                Some((id, answer)) = attempts.next() => {
+                    let Some(ask) = under_way.remove(&id) else { continue };
+                    match answer {
+                        Some(Ok(raw)) => {
+                            self.board.worked(line.place);
+                            let _ = ask.answer.send(Ok(raw));
+                        }
+                        Some(Err(RpcError::User(error))) => {
+                            let data = error.data.as_ref().map(|data| format!(" {}", clip(data.get())));
+                            let message = format!("{}{}", clip(&error.message), data.unwrap_or_default());
+                            let _ = ask.answer.send(Err(Trouble::Node { code: error.code, message }));
+                        }
+                        Some(Err(error)) => {
+                            under_way.insert(id, ask);
+                            break End::Lost(said(&error));
+                        }
+                        // A request whose own time was over says little about the connection, one that had the full
+                        // time of an attempt says enough.
+                        None => {
+                            let method = ask.method;
+                            under_way.insert(id, ask);
+                            break End::Lost(format!("did not answer {method} in time"));
+                        }
+                    }
+                },
+                head = line.heads.next() => match head {
+                    Some(Ok(header)) => match header.number() {
+                        Some(number) if newest.is_none_or(|newest| number > newest) => {
+                            newest = Some(number);
+                            progress = Instant::now();
+                            self.board.worked(line.place);
+                            self.announce(number);
+                        }
+                        // An older block again, after a reorganisation or out of order, is no progress.
+                        Some(_) => {}
+                        None => break End::Lost(format!("announces block {:?}", clip(&header.number))),
+                    },
+                    Some(Err(error)) => break End::Lost(said(&error)),
+                    None => break End::Lost("ended its announcements of blocks".into()),
+                },
+                () = sleep_until(progress + self.stall_after) => {
+                    break End::Lost(format!("showed no new block for {} ms", self.stall_after.as_millis()));
+                }
+            }
+        };
+        if let End::Lost(why) = &end {
+            self.hand_back(under_way, why);
+        }
+        end
+    }
+
+    /// Requests that can be repeated wait for the next connection, before younger ones.
+    fn hand_back(&mut self, under_way: BTreeMap<u64, Ask>, why: &str) {
+        for (_, ask) in under_way.into_iter().rev() {
+            if ask.repeatable {
+                self.waiting.push_front(ask);
+            } else {
+                let _ = ask.answer.send(Err(Trouble::Broken { why: why.to_owned() }));
+            }
+        }
+    }
+
+    fn announce(&self, number: BlockNumber) {
+        self.heads.send_if_modified(|seen| {
+            let newer = seen.is_none_or(|seen| number > seen.number);
+            if newer {
+                *seen = Some(Seen { number, at: Instant::now() });
+            }
+            newer
+        });
+    }
+}
+
+/// The beginning of a node's words.
+fn clip(text: &str) -> String {
+    text.chars().take(300).collect()
+}
+
+/// Opens a connection, asks for block 0, and subscribes to new blocks.
+async fn open(
+    place: usize,
+    endpoint: String,
+    expected: Option<BlockHash>,
+) -> Result<(Line, BlockHash), NoLine> {
+    let client = RpcClient::from_insecure_url(&endpoint).await?;
+    let mut params = RpcParams::new();
+    params.push(0u32)?;
+    let genesis: Option<String> = client.request("chain_getBlockHash", params).await?;
+    let genesis = genesis
+        .as_deref()
+        .and_then(|text| text.parse::<BlockHash>().ok())
+        .ok_or_else(|| NoLine::Failed("does not say the hash of block 0".into()))?;
+    if let Some(expected) = expected.filter(|expected| *expected != genesis) {
+        return Err(NoLine::Foreign(format!(
+            "serves another network: its block 0 is {genesis}, ours is {expected}"
+        )));
+    }
+    let heads = client
+        .subscribe::<Header>("chain_subscribeNewHeads", RpcParams::new(), "chain_unsubscribeNewHeads")
+        .await?;
+    Ok((Line { place, client, heads: heads.boxed() }, genesis))
+}

@@ -1,0 +1,8 @@
+//! Parts that have no public face.
+
+mod follow;
+mod link;
+mod node;
+#[path = "../../tests/it/recorded.rs"]
+mod recorded;
+mod subnet;
