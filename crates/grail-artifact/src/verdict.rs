@@ -6,8 +6,8 @@
 
 use crate::window::RootHex;
 use grail_protocol::{
-    hash::{Digest, Hasher},
-    sign::{self, HotkeyPair, Signature},
+    hash::Digest,
+    sign::{self, HotkeyPair, Signature, Statement},
     words::{CheckpointId, EnvId, GroupIndex, Hotkey, NetworkId, WindowStart},
 };
 use serde::{Deserialize, Serialize};
@@ -150,6 +150,19 @@ impl VerdictFile {
         self.signature = Some(pair.sign(&verdict_message(self), entropy));
     }
 
+    /// [`Self::sign`] with a signer that hashes for itself, and may fail.
+    ///
+    /// Errors: those of `sign`.
+    pub fn sign_with<E>(
+        &mut self,
+        validator: Hotkey,
+        sign: impl FnOnce(&Statement) -> Result<Signature, E>,
+    ) -> Result<(), E> {
+        self.validator = validator;
+        self.signature = Some(sign(&verdict_statement(self))?);
+        Ok(())
+    }
+
     /// Readable JSON.
     ///
     /// Errors: [`VerdictError::Malformed`], which no value of this type causes.
@@ -230,35 +243,40 @@ fn malformed(error: serde_json::Error) -> VerdictError {
 /// right or not as one byte each; then number of codes, code and count of each for what was refused, and the same for
 /// what is undecided)`. Numbers are eight little-endian bytes where nothing else is said.
 pub fn verdict_message(file: &VerdictFile) -> Digest {
-    let mut hasher = Hasher::new("grail/1 verdicts");
-    let number = |hasher: &mut Hasher, n: u64| hasher.field(&n.to_le_bytes());
-    number(&mut hasher, u64::from(file.version));
-    hasher.field(file.network.as_str().as_bytes());
-    number(&mut hasher, file.window.0);
-    hasher.field(file.checkpoint.as_bytes());
-    hasher.field(file.env.as_str().as_bytes());
-    hasher.field(file.validator.as_bytes());
-    hasher.field(&file.challenge.0);
-    number(&mut hasher, file.files.len() as u64);
+    verdict_statement(file).digest()
+}
+
+/// The statement whose digest is [`verdict_message`], for a signer that hashes for itself.
+pub fn verdict_statement(file: &VerdictFile) -> Statement {
+    let mut statement = Statement::new("grail/1 verdicts");
+    let number = |statement: &mut Statement, n: u64| statement.push(&n.to_le_bytes());
+    number(&mut statement, u64::from(file.version));
+    statement.push(file.network.as_str().as_bytes());
+    number(&mut statement, file.window.0);
+    statement.push(file.checkpoint.as_bytes());
+    statement.push(file.env.as_str().as_bytes());
+    statement.push(file.validator.as_bytes());
+    statement.push(&file.challenge.0);
+    number(&mut statement, file.files.len() as u64);
     for one in &file.files {
-        hasher.field(one.hotkey.as_bytes());
-        hasher.field(one.root.as_ref().map_or(&[][..], |root| &root.0[..]));
-        number(&mut hasher, one.groups.len() as u64);
+        statement.push(one.hotkey.as_bytes());
+        statement.push(one.root.as_ref().map_or(&[][..], |root| &root.0[..]));
+        number(&mut statement, one.groups.len() as u64);
         for group in &one.groups {
-            number(&mut hasher, u64::from(group.group.0));
+            number(&mut statement, u64::from(group.group.0));
             let rewards: Vec<u8> = group.rewards.iter().flat_map(|reward| reward.to_le_bytes()).collect();
-            hasher.field(&rewards);
-            hasher.field(&group.right.iter().map(|right| u8::from(*right)).collect::<Vec<u8>>());
+            statement.push(&rewards);
+            statement.push(&group.right.iter().map(|right| u8::from(*right)).collect::<Vec<u8>>());
         }
         for counts in [&one.refused, &one.undecided] {
-            number(&mut hasher, counts.len() as u64);
+            number(&mut statement, counts.len() as u64);
             for (name, count) in counts {
-                hasher.field(name.as_bytes());
-                number(&mut hasher, *count);
+                statement.push(name.as_bytes());
+                number(&mut statement, *count);
             }
         }
     }
-    hasher.finish()
+    statement
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! World doors ([`chain`], [`beacon`], [`shelf`], [`checkpoint`], [`clock`]) are async and answer with a [`Fault`] when
 //! they could not do their work; absence is `Ok(None)`, and bad data of a stranger is neither. Model doors ([`model`], [`learn`])
-//! are synchronous and batched, and are called from a thread that may block.
+//! are synchronous and batched, and are called from a thread that may block, and so is the one through which a hotkey
+//! signs ([`sign`]).
 //!
 //! This crate implements none of them. Edges do, and `grail-testkit` holds for each door a fake and a conformance
 //! suite that fakes and edges pass alike.
@@ -15,5 +16,6 @@ mod fault;
 pub mod learn;
 pub mod model;
 pub mod shelf;
+pub mod sign;
 
 pub use fault::{Door, Fault, Retry};

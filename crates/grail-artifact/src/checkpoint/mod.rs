@@ -18,7 +18,7 @@ pub use inventory::{Inventory, Listed, Listing, Moment, Readiness};
 pub use keys::{CheckpointKey, FileName, KeyError, Place, ROOT};
 pub use publication::{DeltaFile, Kind, Publication, Step, windows_digest};
 pub use retention::{Held, Needs, Plan, Reason, Retention, plan};
-pub use verify::{Trust, manifest_message, verify_manifest};
+pub use verify::{Trust, manifest_message, manifest_statement, verify_manifest};
 
 pub(crate) use keys::is_plain;
 pub(crate) use publication::is_sha256;

@@ -1,8 +1,8 @@
 use crate::manifest::{Manifest, ManifestError};
 use grail_protocol::{
-    hash::{Digest, digest},
+    hash::Digest,
     params::Params,
-    sign::{self, HotkeyPair},
+    sign::{self, HotkeyPair, Signature, Statement},
     words::Hotkey,
 };
 
@@ -56,7 +56,12 @@ pub fn verify_manifest(
 
 /// What the trainer signs: `H("grail/1 manifest", id)`.
 pub fn manifest_message(manifest: &Manifest) -> Digest {
-    digest("grail/1 manifest", &[manifest.id().as_bytes()])
+    manifest_statement(manifest).digest()
+}
+
+/// The statement whose digest is [`manifest_message`], for a signer that hashes for itself.
+pub fn manifest_statement(manifest: &Manifest) -> Statement {
+    Statement::new("grail/1 manifest").with(manifest.id().as_bytes())
 }
 
 impl Manifest {
@@ -65,12 +70,23 @@ impl Manifest {
     /// Errors: [`ManifestError::Unsigned`] where there is no publication to sign, [`ManifestError::WrongKey`] where it
     /// names somebody else.
     pub fn sign(&mut self, pair: &HotkeyPair, entropy: [u8; 32]) -> Result<(), ManifestError> {
-        let message = manifest_message(self);
+        self.sign_with(&pair.hotkey(), |statement| Ok(pair.sign(&statement.digest(), entropy)))
+    }
+
+    /// [`Self::sign`] with a signer that hashes for itself, and may fail.
+    ///
+    /// Errors: as there, and those of `sign`.
+    pub fn sign_with<E: From<ManifestError>>(
+        &mut self,
+        trainer: &Hotkey,
+        sign: impl FnOnce(&Statement) -> Result<Signature, E>,
+    ) -> Result<(), E> {
+        let statement = manifest_statement(self);
         let publication = self.publication.as_mut().ok_or(ManifestError::Unsigned)?;
-        if publication.trainer != pair.hotkey() {
-            return Err(ManifestError::WrongKey { expected: publication.trainer, got: pair.hotkey() });
+        if publication.trainer != *trainer {
+            return Err(ManifestError::WrongKey { expected: publication.trainer, got: *trainer }.into());
         }
-        publication.signature = Some(pair.sign(&message, entropy));
+        publication.signature = Some(sign(&statement)?);
         Ok(())
     }
 }

@@ -2,6 +2,7 @@ use super::{Header, RolloutRecord};
 use grail_protocol::{
     beacon::WindowRandomness,
     hash::{Digest, digest},
+    sign::Statement,
 };
 
 /// Digest of a rollout: `H("grail/1 rollout", group u32, rollout u8, tokens, sketch, logprobs, reward)`.
@@ -51,5 +52,14 @@ pub fn header_digest(header: &Header) -> Digest {
 
 /// What the hotkey signs: `H("grail/1 file", header digest, root, groups u32, rollouts u32)`.
 pub fn file_message(header: &Header, root: &Digest, groups: u32, rollouts: u32) -> Digest {
-    digest("grail/1 file", &[&header_digest(header), root, &groups.to_le_bytes(), &rollouts.to_le_bytes()])
+    file_statement(header, root, groups, rollouts).digest()
+}
+
+/// The statement whose digest is [`file_message`], for a signer that hashes for itself.
+pub fn file_statement(header: &Header, root: &Digest, groups: u32, rollouts: u32) -> Statement {
+    Statement::new("grail/1 file")
+        .with(&header_digest(header))
+        .with(root)
+        .with(&groups.to_le_bytes())
+        .with(&rollouts.to_le_bytes())
 }

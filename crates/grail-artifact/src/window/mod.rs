@@ -3,7 +3,7 @@
 mod digest;
 mod json;
 
-pub use digest::{file_message, header_digest, rollout_digest};
+pub use digest::{file_message, file_statement, header_digest, rollout_digest};
 pub use json::JsonCodec;
 
 use crate::limits::Limits;
@@ -12,7 +12,7 @@ use grail_protocol::{
     hash::Digest,
     merkle,
     profile::NumericProfile,
-    sign::Signature,
+    sign::{Signature, Statement},
     words::{CheckpointId, EnvId, GroupIndex, Hotkey, NetworkId, RolloutIndex, TokenId, WindowStart},
 };
 use serde::{Deserialize, Serialize};
@@ -121,12 +121,27 @@ impl WindowFile {
         rollouts: Vec<RolloutRecord>,
         sign: impl FnOnce(&Digest) -> Signature,
     ) -> Self {
+        let signed = |statement: &Statement| Ok::<_, std::convert::Infallible>(sign(&statement.digest()));
+        match Self::seal_with(header, rollouts, signed) {
+            Ok(file) => file,
+            Err(never) => match never {},
+        }
+    }
+
+    /// [`Self::seal`] with a signer that hashes for itself, and may fail.
+    ///
+    /// Errors: those of `sign`.
+    pub fn seal_with<E>(
+        header: Header,
+        rollouts: Vec<RolloutRecord>,
+        sign: impl FnOnce(&Statement) -> Result<Signature, E>,
+    ) -> Result<Self, E> {
         let distinct: std::collections::BTreeSet<GroupIndex> = rollouts.iter().map(|r| r.group).collect();
         let groups = u32::try_from(distinct.len()).unwrap_or(u32::MAX);
         let rollout_count = u32::try_from(rollouts.len()).unwrap_or(u32::MAX);
         let root = root_of(&rollouts);
-        let signature = sign(&file_message(&header, &root, groups, rollout_count));
-        Self { header, groups, rollout_count, root: RootHex(root), signature, rollouts }
+        let signature = sign(&file_statement(&header, &root, groups, rollout_count))?;
+        Ok(Self { header, groups, rollout_count, root: RootHex(root), signature, rollouts })
     }
 }
 
