@@ -1,0 +1,15 @@
+//! What stands in a key file, and the three ways in which Bittensor's tools have encrypted it.
+//!
+//! ```json
+//! { "accountId": "0x…", "publicKey": "0x…", "privateKey": "0x…", "secretPhrase": "twelve words", "secretSeed": "0x…",
+//!   "ss58Address": "5…", "cryptoType": 1 }
+//! ```
+//!
+//! Every field may be missing. What is there must agree: each secret gives the key, and each public form names it.
+
+mod crypt;
+mod json;
+
+pub use crypt::Scheme;
+pub(crate) use crypt::{OpenError, open, seal};
+pub(crate) use json::{Content, new_keyfile, public_keyfile};

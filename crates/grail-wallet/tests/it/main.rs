@@ -1,0 +1,5 @@
+//! Wallets and the signer through their own face.
+
+mod signer;
+mod vectors;
+mod wallet;
