@@ -47,6 +47,15 @@ pub trait WindowShelf: Send + Sync {
     /// Reads an object of at most `limit` bytes. Time and tag belong to the very bytes returned.
     async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault>;
 
+    /// The metadata of an object without its bytes; `Ok(None)` when there is none.
+    async fn look(&self, key: &ShelfKey) -> Result<Option<ObjectMeta>, Fault> {
+        Ok(match self.fetch(key, 0).await? {
+            Fetch::Absent => None,
+            Fetch::TooLarge { meta } => Some(meta),
+            Fetch::Found(fetched) => Some(fetched.meta),
+        })
+    }
+
     /// Writes an object whole or not at all, replacing an older one.
     async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault>;
 }

@@ -44,7 +44,7 @@ pub struct Location {
 }
 
 impl Location {
-    fn url(&self) -> Result<String, StoreError> {
+    pub(crate) fn url(&self) -> Result<String, StoreError> {
         let unusable = |setting, reason: &str| StoreError::Setting { setting, reason: reason.to_owned() };
         // A bucket's name may come from a stranger's commitment and becomes part of a host's name.
         let in_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
@@ -296,6 +296,19 @@ impl WindowShelf for Bucket {
     async fn fetch(&self, key: &ShelfKey, limit: u64) -> Result<Fetch, Fault> {
         let path = Path::from(key.to_string());
         self.call(format!("fetch {key} from {}", self.place), self.read(&path, limit)).await
+    }
+
+    async fn look(&self, key: &ShelfKey) -> Result<Option<ObjectMeta>, Fault> {
+        let path = Path::from(key.to_string());
+        let head = async {
+            match self.reader.head(&path).await {
+                Ok(meta) => Ok(Some(meta_of(&meta))),
+                // An answer without a body does not tell a missing bucket from a missing object.
+                Err(object_store::Error::NotFound { .. }) => Ok(None),
+                Err(error) => Err(self.named(error)),
+            }
+        };
+        self.call(format!("look for {key} in {}", self.place), head).await
     }
 
     async fn put(&self, key: &ShelfKey, body: Bytes) -> Result<ObjectMeta, Fault> {

@@ -15,11 +15,12 @@ mod credentials;
 mod directory;
 mod error;
 mod folder;
+pub mod probe;
 mod transfer;
 
 pub use bucket::{Bucket, Endpoint, Location};
 pub use credentials::{COMMITMENT_BYTES, CredentialsError, ReadCredentials, WriteCredentials};
-pub use directory::{CommittedDirectory, FolderDirectory};
+pub use directory::{CommittedCheckpoints, CommittedDirectory, FolderDirectory};
 pub use error::StoreError;
 pub use folder::FolderShelf;
 pub use transfer::Transfer;

@@ -2,7 +2,10 @@
 
 mod checkpoint;
 mod folder;
+mod house;
 mod liars;
+mod moto;
+mod probe;
 mod s3;
 mod server;
 

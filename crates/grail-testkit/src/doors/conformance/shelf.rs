@@ -24,7 +24,17 @@ pub async fn shelf<S: WindowShelf + ?Sized>(shelf: &S) {
     what_is_written_is_read(shelf).await;
     limits_hold_to_the_byte(shelf).await;
     keys_do_not_mix(shelf).await;
+    looks_tell_what_a_fetch_tells(shelf).await;
     writers_in_a_race_leave_whole_objects(shelf).await;
+}
+
+async fn looks_tell_what_a_fetch_tells<S: WindowShelf + ?Sized>(shelf: &S) {
+    let (there, gone) = (key(0xc0, 70, WindowEncoding::Json), key(0xc3, 70, WindowEncoding::Json));
+    shelf.put(&there, Bytes::from_static(b"seven")).await.expect("room for seven bytes");
+    let fetched = found(shelf, &there, ROOM).await;
+    let seen = shelf.look(&there).await.expect("the shelf answers").expect("it is there");
+    assert_eq!((seen.size, seen.stored_at), (5, fetched.meta.stored_at));
+    assert_eq!(shelf.look(&gone).await.expect("the shelf answers"), None);
 }
 
 async fn what_is_written_is_read<S: WindowShelf + ?Sized>(shelf: &S) {
