@@ -1,13 +1,17 @@
 //! Numeric profiles: what honest machines may differ by, and the evidence for it.
 //!
 //! A profile names dtype and engine rule and fixes every tolerance of the court. A manifest names a profile; nobody
-//! sets a tolerance by hand.
+//! sets a tolerance by hand. [`Thresholds`] speak of one rollout's values, [`Drift`] of how often they may be what they are.
 //!
 //! Evidence. The arithmetic of `strict-f32` was measured with this project's engine on one CPU (decode in batches of
 //! 1 to 16 against prefill, SmolLM2-135M): differences of logits stay near 10⁻⁵ to 10⁻⁴, so an honest margin above
 //! 0.01 would need a hundred times that. Sketch errors measured on the same model by 16 projections of 32 positions:
 //! honest f32 10⁻⁶, honest bf16 against f32 at most 0.020, int8 weights 0.027 and up, 5 % weight noise 0.11 and up,
 //! int4 0.39 and up, the best constant 0.55 and up, another rollout 0.80 and up.
+
+mod drift;
+
+pub use drift::Drift;
 
 use serde::{Deserialize, Serialize};
 
