@@ -317,7 +317,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_refused() {
-        let cases: [(&str, fn(&mut Snapshot)); 7] = [
+        type Change = fn(&mut Snapshot);
+        let cases: [(&str, Change); 7] = [
             ("no block", |it| it.blocks.clear()),
             ("as many hashes", |it| it.hashes.push([0; 32])),
             ("more is final", |it| it.finalized = 2),
