@@ -1,6 +1,6 @@
 use crate::{keyfile::Scheme, secret::SecretError};
 use grail_protocol::words::{Hotkey, HotkeyError};
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 /// Why a wallet gives no key, or was not made. Names the file and what to do; quotes nothing of its content.
 #[derive(Debug, thiserror::Error)]
@@ -146,18 +146,12 @@ pub enum WalletError {
         path: PathBuf,
     },
     /// Two statements about one key contradict each other.
-    #[error("{}: {one} belongs to {a}, but {other} to {b}; one of them is of another key", path.display())]
+    #[error("{}: {contradiction}; one of them is of another key", path.display())]
     Disagree {
         /// The file.
         path: PathBuf,
-        /// The first statement.
-        one: String,
-        /// The second.
-        other: String,
-        /// Key of the first.
-        a: Hotkey,
-        /// Key of the second.
-        b: Hotkey,
+        /// What contradicts what.
+        contradiction: Box<Contradiction>,
     },
     /// Encrypted, and no public file beside it.
     #[error("{} is encrypted and there is no {}, so its address shows only with the password (`grail keys show --unlock`)", path.display(), public.display())]
@@ -184,6 +178,25 @@ pub enum WalletError {
     /// The operating system gave no entropy.
     #[error("the operating system gave no randomness for a key")]
     Entropy(#[source] io::Error),
+}
+
+/// Two statements about one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The first: a field or a file.
+    pub one: String,
+    /// The second.
+    pub other: String,
+    /// Key of the first.
+    pub a: Hotkey,
+    /// Key of the second.
+    pub b: Hotkey,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} belongs to {}, but {} to {}", self.one, self.a, self.other, self.b)
+    }
 }
 
 /// What exists instead.

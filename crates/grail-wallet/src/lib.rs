@@ -24,5 +24,5 @@ pub mod secret;
 pub mod signer;
 pub mod wallet;
 
-pub use error::WalletError;
+pub use error::{Contradiction, WalletError};
 pub use wallet::Wallet;

@@ -8,7 +8,7 @@
 //! | `{cold}/hotkeys/{hot}pub.txt` | the hotkey's address |
 
 use crate::{
-    WalletError,
+    Contradiction, WalletError,
     disk::{self, Mode},
     keyfile::{self, Content, OpenError, Scheme},
     secret::{NewWords, Seed, Words},
@@ -291,10 +291,12 @@ impl Wallet {
         match stated {
             Some(stated) if stated != derived => Err(WalletError::Disagree {
                 path: self.path(),
-                one: format!("the public file {}", self.public_path().display()),
-                other: "the hotkey's file".to_owned(),
-                a: stated,
-                b: derived,
+                contradiction: Box::new(Contradiction {
+                    one: format!("the public file {}", self.public_path().display()),
+                    other: "the hotkey's file".to_owned(),
+                    a: stated,
+                    b: derived,
+                }),
             }),
             _ => Ok(()),
         }
@@ -330,10 +332,10 @@ fn entries(folder: &Path) -> Result<Vec<String>, WalletError> {
         if index >= MOST_ENTRIES {
             return Err(WalletError::TooMany { path: folder.to_owned(), most: MOST_ENTRIES });
         }
-        if let Ok(name) = entry.map_err(trouble)?.file_name().into_string() {
-            if check_name(&name).is_ok() {
-                names.push(name);
-            }
+        if let Ok(name) = entry.map_err(trouble)?.file_name().into_string()
+            && check_name(&name).is_ok()
+        {
+            names.push(name);
         }
     }
     names.sort();

@@ -1,7 +1,7 @@
 //! The JSON of a key file.
 
 use crate::{
-    WalletError,
+    Contradiction, WalletError,
     secret::{NewWords, Seed},
 };
 use grail_protocol::{sign::HotkeyPair, words::Hotkey};
@@ -51,10 +51,12 @@ impl Content {
         let mut agree = |field: &'static str, hotkey: Hotkey| match agreed {
             Some((one, a)) if a != hotkey => Err(WalletError::Disagree {
                 path: path.to_owned(),
-                one: one.to_owned(),
-                other: field.to_owned(),
-                a,
-                b: hotkey,
+                contradiction: Box::new(Contradiction {
+                    one: one.to_owned(),
+                    other: field.to_owned(),
+                    a,
+                    b: hotkey,
+                }),
             }),
             Some(_) => Ok(()),
             None => {
