@@ -18,7 +18,7 @@ pub(crate) struct ChainArgs {
     #[arg(long, value_name = "FILE", env = "GRAIL_SUBTENSOR_SPEC")]
     spec: Option<PathBuf>,
 
-    /// Go on from a snapshot; goes before GRAIL_SUBTENSOR_SPEC.
+    /// Go on from a snapshot; goes before any spec.
     #[arg(long, value_name = "FILE")]
     snapshot: Option<PathBuf>,
 
