@@ -1,0 +1,135 @@
+//! Texts that follow from the table: `.env.example`, the page in the book, and a settings file.
+
+use super::table::{self, Preset, Role, Section, Setting};
+use std::fmt::Write as _;
+
+const SECTIONS: [Section; 7] = [
+    Section::Network,
+    Section::Wallet,
+    Section::Store,
+    Section::Model,
+    Section::Checkpoint,
+    Section::Role,
+    Section::Monitoring,
+];
+
+fn of(section: Section) -> impl Iterator<Item = &'static Setting> {
+    table::ALL.iter().copied().filter(move |setting| setting.section == section)
+}
+
+fn preset(setting: &Setting) -> String {
+    match setting.preset {
+        Preset::Value(value) => format!("`{value}`"),
+        Preset::Follows(words) => words.to_owned(),
+        Preset::Unset => "–".to_owned(),
+    }
+}
+
+fn roles(setting: &Setting) -> String {
+    if Role::SERVICES.iter().all(|role| setting.roles.contains(role)) {
+        return "all".to_owned();
+    }
+    setting.roles.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// `.env.example`: every variable of participants, commented out, with its meaning.
+pub fn env_example() -> String {
+    let mut text = String::from(
+        "# Variables of GRAIL, as `grail config env` prints them. Copy what you need to .env (mode 600), without the #.\n\
+         # Lines are read alike by grail, by systemd (EnvironmentFile) and by a shell; values with spaces in single quotes.\n",
+    );
+    // Writing to a String cannot fail.
+    for section in SECTIONS {
+        let mut settings = of(section).filter(|setting| setting.roles != [Role::Tool]).peekable();
+        if settings.peek().is_none() {
+            continue;
+        }
+        let _ = write!(text, "\n## {}\n", section.title());
+        for setting in settings {
+            let default = match setting.preset {
+                Preset::Value(value) => format!(" Default: {value}."),
+                Preset::Follows(words) => format!(" Default: {words}."),
+                Preset::Unset => String::new(),
+            };
+            let value = match setting.preset {
+                Preset::Value(value) => value,
+                Preset::Follows(_) | Preset::Unset => "",
+            };
+            let value = super::quote(value).unwrap_or_default();
+            let _ = write!(
+                text,
+                "# {} {}.{default}\n#{}={value}\n",
+                setting.meaning,
+                kind_words(setting),
+                setting.variable
+            );
+        }
+    }
+    text
+}
+
+fn kind_words(setting: &Setting) -> String {
+    let words = setting.kind.to_string();
+    let mut letters = words.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
+        .unwrap_or_default()
+}
+
+/// The page of the book: one table a subject.
+pub fn book() -> String {
+    let mut text = String::from(
+        "# Configuration\n\n\
+         `grail config show` prints this table for one machine, each value with its origin.\n\
+         This page is made by `grail config book`; a test fails where it differs.\n\n\
+         Values come from five layers, each stronger than the one before: the default, `grail.toml`, `.env`, variables of the \
+         process, flags.\n\
+         The two files are those of the working folder, or those that `--config` and `--env-file` name.\n\
+         A value of nothing (`NAME=`) sets nothing.\n\
+         A name that nobody reads is refused in both files, and among variables that begin with `GRAIL_`, `R2_` or `BT_`; the \
+         message says which name is nearest.\n\
+         Secrets are never printed, and never taken as flags, which every user of a machine can see: the flag of a secret names \
+         a file.\n\
+         Constants of the protocol are not settings.\n",
+    );
+    for section in SECTIONS {
+        let _ = write!(
+            text,
+            "\n## {}\n\n| in `grail.toml` | variable | flag | value | default | read by | meaning |\n|---|---|---|---|---|---|---|\n",
+            section.title()
+        );
+        for setting in of(section) {
+            let flag = if setting.roles == [Role::Tool] {
+                "–".to_owned()
+            } else {
+                format!("`--{}`", setting.flag)
+            };
+            let _ = writeln!(
+                text,
+                "| `{}` | `{}` | {flag} | {} | {} | {} | {} |",
+                setting.toml_name(),
+                setting.variable,
+                setting.kind.to_string().replace('|', "\\|"),
+                preset(setting),
+                roles(setting),
+                setting.meaning
+            );
+        }
+    }
+    text.push_str(
+        "\n## Networks by name\n\n| name | what | netuid | nodes | profile |\n|---|---|---|---|---|\n",
+    );
+    for network in super::networks::ALL {
+        let netuid = network.netuid.map_or("–".to_owned(), |netuid| netuid.to_string());
+        let _ = writeln!(
+            text,
+            "| `{}` | {} | {netuid} | {} | `{}` |",
+            network.name,
+            network.meaning,
+            network.endpoints.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", "),
+            network.params.profile
+        );
+    }
+    text
+}

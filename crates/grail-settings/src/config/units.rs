@@ -1,0 +1,101 @@
+//! systemd units of the services, which follow from the same table as everything else.
+
+use super::table::{self, Role};
+use std::fmt::Write as _;
+
+/// Folder of the configuration that the units read.
+pub const ETC: &str = "/etc/grail";
+/// Folder of what services keep.
+pub const STATE: &str = "/var/lib/grail";
+
+/// The unit of a service; `None` for [`Role::Tool`], which is none.
+pub fn unit(role: Role) -> Option<String> {
+    if role == Role::Tool {
+        return None;
+    }
+    let name = role.name();
+    let mut text = format!(
+        "# grail-{name}.service, as `grail config unit {name}` prints it.\n\
+         # Settings stand in {ETC}/grail.toml and {ETC}/{name}.env (mode 600, owner root); `grail config show` explains them.\n\
+         [Unit]\n\
+         Description=GRAIL {name}\n\
+         Documentation=file:/usr/share/doc/grail/book/setup-{name}.md\n\
+         Wants=network-online.target\n\
+         After=network-online.target time-sync.target\n\
+         # A service that fails at once again and again has a mistake that waiting does not mend.\n\
+         StartLimitIntervalSec=600\n\
+         StartLimitBurst=10\n\
+         \n\
+         [Service]\n\
+         Type=simple\n\
+         User=grail\n\
+         Group=grail\n\
+         EnvironmentFile={ETC}/{name}.env\n"
+    );
+    // Writing to a String cannot fail.
+    for (setting, folder) in folders(role) {
+        let _ = writeln!(text, "Environment={}={folder}", setting.variable);
+    }
+    let _ = write!(
+        text,
+        "WorkingDirectory={ETC}\n\
+         ExecStart=/usr/bin/grail-{name} run\n\
+         Restart=always\n\
+         RestartSec=10\n\
+         TimeoutStopSec=120\n\
+         KillSignal=SIGINT\n\
+         \n\
+         # The program parses files of strangers: it sees and changes as little of the machine as it can.\n\
+         StateDirectory=grail\n\
+         CacheDirectory=grail\n\
+         UMask=0077\n\
+         NoNewPrivileges=yes\n\
+         CapabilityBoundingSet=\n\
+         ProtectSystem=strict\n\
+         ProtectHome=read-only\n\
+         PrivateTmp=yes\n\
+         ProtectKernelTunables=yes\n\
+         ProtectKernelModules=yes\n\
+         ProtectControlGroups=yes\n\
+         RestrictSUIDSGID=yes\n\
+         RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n\
+         LockPersonality=yes\n\
+         LimitNOFILE=65536\n\
+         \n\
+         [Install]\n\
+         WantedBy=multi-user.target\n"
+    );
+    Some(text)
+}
+
+/// Folders that a service may write to, by setting. They are set before the file of variables would be, were it to
+/// set them too: systemd gives `EnvironmentFile` the last word.
+fn folders(role: Role) -> Vec<(&'static table::Setting, String)> {
+    let mut folders = vec![(&table::CACHE_DIR, "/var/cache/grail".to_owned())];
+    match role {
+        Role::Validator => folders.push((&table::REPORTS, format!("{STATE}/reports"))),
+        Role::Trainer => folders.push((&table::TRAINER_STATE, format!("{STATE}/trainer"))),
+        Role::Miner | Role::Tool => {}
+    }
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_service_has_a_unit_that_names_its_own_files() {
+        for role in Role::SERVICES {
+            let unit = unit(role).unwrap();
+            let name = role.name();
+            assert!(unit.contains(&format!("ExecStart=/usr/bin/grail-{name} run\n")), "{unit}");
+            for line in unit.lines().filter_map(|line| line.strip_prefix("Environment=")) {
+                let (variable, value) = line.split_once('=').unwrap();
+                let setting = table::by_variable(variable).unwrap();
+                assert!(setting.roles.contains(&role) && setting.kind.check(value).is_ok(), "{line}");
+            }
+        }
+        assert_eq!(unit(Role::Tool), None);
+    }
+}
