@@ -87,6 +87,12 @@ impl History {
 
     /// Normalised weights; `None` when nobody has earned any, and then none are to be set.
     pub fn weights(&self, rule: WeightRule) -> Option<Weights> {
-        Weights::normalise(self.standings(rule).into_iter().map(|(hotkey, standing)| (hotkey, standing.raw)))
+        self.weights_among(rule, |_| true)
+    }
+
+    /// Weights among those who are asked for; the others' share falls to them.
+    pub fn weights_among(&self, rule: WeightRule, counts: impl Fn(&Hotkey) -> bool) -> Option<Weights> {
+        let among = self.standings(rule).into_iter().filter(|(hotkey, _)| counts(hotkey));
+        Weights::normalise(among.map(|(hotkey, standing)| (hotkey, standing.raw)))
     }
 }

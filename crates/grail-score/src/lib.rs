@@ -1,4 +1,4 @@
-//! From verified tallies of several windows to weights.
+//! From verified tallies of several windows to weights, and from lost draws to evidence ([`evidence`]).
 //!
 //! Imports only words: whoever has the table of tallies can replay the score. Roles turn the court's reports into
 //! [`Tally`].
@@ -19,8 +19,10 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod evidence;
 mod history;
 mod weights;
 
+pub use evidence::{Alarm, Evidence};
 pub use history::{History, Standing, Tally};
 pub use weights::{WeightRule, Weights};
