@@ -54,6 +54,23 @@ const LABELS: &[(&str, Shape)] = &[
         },
     ),
     ("manifest", Shape { label: "grail/1 manifest", first: &[Field::Exactly(32)], more: false }),
+    (
+        "bundle",
+        // version, validator, digests of head, manifest, profile, verdict and file
+        Shape {
+            label: "grail/1 bundle",
+            first: &[
+                Field::Exactly(8),
+                Field::Own,
+                Field::Exactly(32),
+                Field::Exactly(32),
+                Field::Exactly(32),
+                Field::Exactly(32),
+                Field::Exactly(32),
+            ],
+            more: false,
+        },
+    ),
     ("message", Shape { label: MESSAGE_LABEL, first: &[Field::AtMost(1 << 20)], more: false }),
 ];
 
@@ -134,7 +151,7 @@ impl Default for Rules {
 }
 
 impl Rules {
-    /// Only the labels with these short names: `file`, `verdicts`, `manifest`, `message`.
+    /// Only the labels with these short names: `file`, `verdicts`, `manifest`, `bundle`, `message`.
     ///
     /// Errors: [`RuleError::Label`].
     pub fn only_labels<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Result<Self, RuleError> {

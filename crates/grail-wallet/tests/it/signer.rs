@@ -172,8 +172,39 @@ fn what_grail_signs_goes_through_the_signer() {
     let file =
         Statement::new("grail/1 file").with(&[1; 32]).with(&[2; 32]).with(&[1, 0, 0, 0]).with(&[16, 0, 0, 0]);
     let manifest = Statement::new("grail/1 manifest").with(&[3; 32]);
-    for statement in [file, manifest] {
+    let bundle = [0; 5].iter().fold(
+        Statement::new("grail/1 bundle").with(&[1, 0, 0, 0, 0, 0, 0, 0]).with(alice().hotkey().as_bytes()),
+        |statement, _| statement.with(&[7; 32]),
+    );
+    for statement in [file, manifest, bundle] {
         assert!(verify(&signer.hotkey(), &statement.digest(), &signer.sign(&statement).unwrap()));
+    }
+}
+
+/// Whoever adds a statement to what is signed must give the signer its label and shape.
+#[test]
+fn every_label_of_the_artifacts_is_known() {
+    fn labels(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                labels(&path, found);
+            } else {
+                let text = fs::read_to_string(&path).unwrap();
+                let after = text.split("Statement::new(\"").skip(1);
+                found.extend(after.map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    labels(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../grail-artifact/src"), &mut found);
+    assert!(found.len() >= 4, "{found:?}");
+    let rules = Rules::default();
+    for label in found {
+        assert!(
+            rules.labels().any(|known| known == label),
+            "the signer knows no {label:?}; see signer/rules.rs"
+        );
     }
 }
 

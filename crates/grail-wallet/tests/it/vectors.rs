@@ -155,3 +155,16 @@ fn keys_of_the_python_wallet_are_derived_alike() {
     }
     assert!(words >= 4 && seeds >= 3 && uris >= 9 && files >= 15, "{words} {seeds} {uris} {files}");
 }
+
+/// Numbers at the edge of 64 bits, names around 32 bytes, passwords, mnemonics of every length, and what is refused.
+#[test]
+fn paths_at_their_edges_are_derived_alike() {
+    let file = vector("paths.json");
+    let (mut made, mut refused) = (0, 0);
+    for case in list(&file["uris"]) {
+        let hotkey = pair_from_uri(text(&case["uri"])).ok().map(|pair| pair.hotkey().to_ss58());
+        assert_eq!(hotkey.as_deref(), case["ss58"].as_str(), "{case}");
+        *if hotkey.is_some() { &mut made } else { &mut refused } += 1;
+    }
+    assert!(made >= 35 && refused >= 10, "{made} {refused}");
+}
