@@ -17,6 +17,9 @@
 //! [`Fault`](grail_ports::Fault) of tokenizer or model) and a single measurement in the grey zone leave a rollout
 //! undecided, which counts neither for nor against anybody.
 //!
+//! Beside the margins of single draws the court keeps their statistics ([`DrawStatistics`]): what they say of one rollout,
+//! and, added up over windows by `grail-score`, of a miner.
+//!
 //! Every position of a sampled group is proven, since one prefill yields them all. A spot mode that opens only some
 //! positions is not part of this crate.
 //!
@@ -31,10 +34,12 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod audit;
 mod corridor;
 pub mod rejection;
 pub mod report;
 mod sampling;
+mod statistics;
 mod verdict;
 mod verify;
 
@@ -45,5 +50,6 @@ pub use corridor::{
 pub use rejection::{ALL_CODES, Rejection};
 pub use report::MinerReport;
 pub use sampling::Sampling;
+pub use statistics::DrawStatistics;
 pub use verdict::{Doubt, Verdict};
 pub use verify::{Case, verify_file, verify_on_paper};

@@ -1,6 +1,8 @@
 //! What the court found, for people, tables and the score.
 
-use crate::{Doubt, Rejection, Verdict};
+mod contradiction;
+
+use crate::{Doubt, DrawStatistics, Rejection, Verdict};
 use grail_artifact::window::RootHex;
 use grail_protocol::{
     seed::WindowContext,
@@ -43,6 +45,9 @@ pub struct GroupReport {
     pub verdict: Verdict,
     /// Its rollouts in order.
     pub rollouts: Vec<RolloutReport>,
+    /// Statistics of its draws; absent when none was proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<DrawStatistics>,
 }
 
 /// One rollout that was checked.
@@ -91,6 +96,9 @@ pub struct Measured {
     pub lost_draws: u32,
     /// Largest error of a claimed log-probability, in nats.
     pub logprob_worst: f32,
+    /// Statistics of all draws; absent in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<DrawStatistics>,
 }
 
 /// The numbers of one miner's window.
@@ -129,6 +137,9 @@ pub struct Tally {
     /// honest groups among thousands of made-up ones would gain on average: the few are seldom drawn, and count for
     /// far more than they are when they are. One rejected group of 16 costs an eighth of what the sample adds.
     pub extrapolation: f64,
+    /// Statistics of all draws that were proven; absent when none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draws: Option<DrawStatistics>,
 }
 
 impl MinerReport {
@@ -242,7 +253,9 @@ impl GroupReport {
                 (Verdict::Undecided(_), Some(_)) => {}
             }
         }
-        Self { group, verdict: verdict.unwrap_or(Verdict::Undecided(Doubt::NotProven)), rollouts }
+        let measured = rollouts.iter().filter_map(|rollout| rollout.measured.as_ref()?.draws.as_ref());
+        let draws = DrawStatistics::sum(measured);
+        Self { group, verdict: verdict.unwrap_or(Verdict::Undecided(Doubt::NotProven)), rollouts, draws }
     }
 }
 
@@ -254,6 +267,7 @@ impl Tally {
             groups_checked,
             claimed: u64::from(groups_claimed) * u64::from(grail_protocol::params::ROLLOUTS_PER_PROBLEM),
             extrapolation: extrapolation(groups_claimed, groups),
+            draws: DrawStatistics::sum(groups.iter().filter_map(|group| group.draws.as_ref())),
             ..Self::default()
         };
         for group in groups {

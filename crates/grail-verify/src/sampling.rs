@@ -28,6 +28,18 @@ impl Sampling {
     /// Validators' default: up to 16 groups whole, then a quarter, at least 16 and at most 64 groups.
     pub const DEFAULT: Self = Self { all_up_to: 16, share_percent: 25, min: 16, max: 64 };
 
+    /// Four times as much of a file: for a miner with evidence against it.
+    #[must_use]
+    pub fn raised(&self) -> Self {
+        let more = |number: u32| number.saturating_mul(4);
+        Self {
+            all_up_to: more(self.all_up_to),
+            share_percent: more(self.share_percent).min(100),
+            min: more(self.min),
+            max: more(self.max),
+        }
+    }
+
     /// How many of `groups` are proven.
     pub fn size(&self, groups: u32) -> u32 {
         if groups <= self.all_up_to {
@@ -75,6 +87,10 @@ mod tests {
             .to_vec();
         assert_eq!(sizes, [0, 1, 16, 16, 16, 17, 25, 64, 64, 64]);
         assert_eq!(Sampling::ALL.size(4_096), 4_096);
+        let raised: Vec<u32> =
+            [16, 64, 65, 100, 4_096].map(|groups| Sampling::DEFAULT.raised().size(groups)).to_vec();
+        assert_eq!(raised, [16, 64, 65, 100, 256]);
+        assert_eq!(Sampling::ALL.raised(), Sampling::ALL);
     }
 
     #[test]

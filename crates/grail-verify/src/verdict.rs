@@ -46,16 +46,29 @@ pub enum Doubt {
         /// The hard threshold that it stays below.
         hard: f32,
     },
+    /// So many draws were lost, or by so much, that honest drift of the profile would explain it less than once in a
+    /// million rollouts, although no single margin says anything. See [`DrawStatistics`](crate::DrawStatistics).
+    Unlikely {
+        /// Draws that were lost.
+        lost: u64,
+        /// Most that honest drift explains on average.
+        expected: f64,
+        /// Decimal logarithm of the chance, at most.
+        log10: f64,
+        /// The same of the profile's limit.
+        limit_log10: f64,
+    },
     /// No model was asked: a verification on paper, or one that was stopped before it came here.
     NotProven,
 }
 
 impl Doubt {
-    /// Word for logs and metrics: `fault`, `inconclusive`, `not-proven`.
+    /// Word for logs and metrics: `fault`, `inconclusive`, `unlikely`, `not-proven`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Fault { .. } => "fault",
             Self::Inconclusive { .. } => "inconclusive",
+            Self::Unlikely { .. } => "unlikely",
             Self::NotProven => "not-proven",
         }
     }

@@ -1,9 +1,14 @@
 //! One rollout's claims against what the model says: sketch, draws, log-probabilities.
 
-use crate::{Doubt, Rejection, Verdict, report::Measured, verdict::inside};
+use crate::{Doubt, DrawStatistics, Rejection, Verdict, report::Measured, verdict::inside};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{Fault, model::Readout};
-use grail_protocol::{draw::DrawReading, logprob, profile::Thresholds, sketch};
+use grail_protocol::{
+    draw::DrawReading,
+    logprob,
+    profile::{NumericProfile, Thresholds},
+    sketch,
+};
 
 /// Margins above the soft threshold that a rollout may have without being rejected.
 const SOFT_MARGINS_ALLOWED: u32 = 1;
@@ -11,15 +16,17 @@ const SOFT_MARGINS_ALLOWED: u32 = 1;
 /// Measures a rollout and says what follows.
 ///
 /// Order: sketch (root mean square, then single positions), tokens outside the top-p set, hard margins, the number of
-/// soft margins, log-probabilities, and last the one soft margin that leaves the rollout undecided. What is reported
-/// of several violations of one kind is the worst.
+/// soft margins, log-probabilities, and last what leaves the rollout undecided: one soft margin, or statistics that
+/// honest drift does not explain, where the profile is calibrated. What is reported of several violations of one kind
+/// is the worst.
 ///
 /// Errors: the readout does not belong to the rollout or holds values that are no numbers; the model's trouble.
 pub(super) fn examine(
     record: &RolloutRecord,
     readout: &Readout,
-    limits: &Thresholds,
+    profile: NumericProfile,
 ) -> Result<(Verdict, Measured), Fault> {
+    let (limits, drift) = (&profile.thresholds(), profile.drift());
     let length = record.tokens.len();
     if readout.sketch.len() != length || readout.draws.len() != length {
         return Err(inside(format!(
@@ -28,8 +35,9 @@ pub(super) fn examine(
             readout.draws.len()
         )));
     }
-    let finite =
-        |draw: &DrawReading| draw.margin.is_finite() && draw.margin >= 0.0 && draw.logprob.is_finite();
+    let finite = |draw: &DrawReading| {
+        draw.margin.is_finite() && draw.margin >= 0.0 && draw.logprob.is_finite() && draw.gini.is_finite()
+    };
     if let Some(position) = readout.draws.iter().position(|draw| !finite(draw)) {
         return Err(inside(format!("the model's reading at position {position} is not a number")));
     }
@@ -38,6 +46,7 @@ pub(super) fn examine(
     };
     let draws = Draws::of(record, readout, limits);
     let worst_logprob = worst_logprob(record, readout);
+    let statistics = DrawStatistics::of(&readout.draws, limits, &drift);
     let measured = Measured {
         sketch_rms: distance.rms,
         sketch_worst: distance.worst,
@@ -45,6 +54,7 @@ pub(super) fn examine(
         soft_margins: draws.soft_count,
         lost_draws: draws.lost,
         logprob_worst: worst_logprob.map_or(0.0, |claim| claim.error),
+        draws: Some(statistics),
     };
 
     let verdict = if distance.rms > limits.sketch_rms {
@@ -76,6 +86,13 @@ pub(super) fn examine(
             measured: claim.reading.margin,
             soft: limits.margin_soft,
             hard: limits.margin_hard,
+        })
+    } else if drift.calibrated && statistics.is_rarer_than(drift.withheld) {
+        Verdict::Undecided(Doubt::Unlikely {
+            lost: statistics.lost,
+            expected: statistics.expected,
+            log10: statistics.least_log10(),
+            limit_log10: libm::log10(drift.withheld),
         })
     } else {
         Verdict::Accepted

@@ -138,12 +138,12 @@ impl ReplayedGroup {
             Ok(readouts) => readouts,
             Err(fault) => return self.undecided(&Doubt::from(&fault)),
         };
-        let limits = terms.context.numeric.thresholds();
+        let profile = terms.context.numeric;
         let mut readouts = readouts.iter();
         let prove = |(record, finding): (RolloutRecord, Option<Rejection>)| {
             let (verdict, measured) = match finding {
                 Some(rejection) => (Verdict::Rejected(rejection), None),
-                None => match readouts.next().map(|readout| examine(&record, readout, &limits)) {
+                None => match readouts.next().map(|readout| examine(&record, readout, profile)) {
                     Some(Ok((verdict, measured))) => (verdict, Some(measured)),
                     Some(Err(fault)) => (Verdict::Undecided(Doubt::from(&fault)), None),
                     // `ask` counted them.

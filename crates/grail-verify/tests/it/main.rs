@@ -1,5 +1,6 @@
 //! The court from outside: honest files pass, every lie is named, our own trouble decides nothing.
 
+mod audit;
 mod bytes;
 mod corridor;
 mod lies;

@@ -1,10 +1,8 @@
 use super::*;
-use grail_protocol::{
-    profile::NumericProfile,
-    words::{GroupIndex, RolloutIndex},
-};
+use grail_protocol::words::{GroupIndex, RolloutIndex};
 
-const LIMITS: Thresholds = NumericProfile::StrictF32.thresholds();
+const PROFILE: NumericProfile = NumericProfile::StrictF32;
+const LIMITS: Thresholds = PROFILE.thresholds();
 
 /// A rollout and a readout that agree in everything.
 fn agreeing(length: usize) -> (RolloutRecord, Readout) {
@@ -23,7 +21,7 @@ fn agreeing(length: usize) -> (RolloutRecord, Readout) {
 fn verdict_of(change: impl FnOnce(&mut RolloutRecord, &mut Readout)) -> Verdict {
     let (mut record, mut readout) = agreeing(40);
     change(&mut record, &mut readout);
-    examine(&record, &readout, &LIMITS).unwrap().0
+    examine(&record, &readout, PROFILE).unwrap().0
 }
 
 fn code_of(change: impl FnOnce(&mut RolloutRecord, &mut Readout)) -> &'static str {
@@ -89,10 +87,28 @@ fn measurements_are_reported_as_they_are() {
     lose(&mut readout, 2, 0.001);
     readout.sketch[3] = 12;
     readout.draws[4].logprob = -1.002;
-    let measured = examine(&record, &readout, &LIMITS).unwrap().1;
+    let measured = examine(&record, &readout, PROFILE).unwrap().1;
     assert_eq!((measured.soft_margins, measured.lost_draws), (1, 2));
     assert_eq!((measured.margin_worst, measured.sketch_worst), (0.005, 2.0 / 32.0));
     assert!((measured.logprob_worst - 0.002).abs() < 1e-6);
+}
+
+#[test]
+fn many_draws_lost_by_next_to_nothing_leave_a_rollout_undecided() {
+    let lose_some = |count: usize| verdict_of(|_, r| (0..count).for_each(|i| lose(r, i, 1e-5)));
+    assert_eq!(lose_some(2), Verdict::Accepted);
+    let Verdict::Undecided(doubt @ Doubt::Unlikely { lost: 4, expected, log10, limit_log10 }) = lose_some(4)
+    else {
+        panic!("{:?}", lose_some(4))
+    };
+    assert!(expected < 0.012 && log10 < limit_log10 && limit_log10 == -6.0, "{doubt:?}");
+    assert_eq!(doubt.name(), "unlikely");
+    // A profile that was not measured reports the same numbers and decides nothing by them.
+    let (record, mut readout) = agreeing(40);
+    (0..30).for_each(|i| lose(&mut readout, i, 1e-5));
+    let (verdict, measured) = examine(&record, &readout, NumericProfile::StrictBf16).unwrap();
+    assert_eq!(verdict, Verdict::Accepted);
+    assert!(measured.draws.unwrap().is_rarer_than(1e-6));
 }
 
 #[test]
@@ -104,9 +120,11 @@ fn a_readout_that_makes_no_sense_is_our_fault() {
     missing.draws.pop();
     let mut nan = good.clone();
     nan.draws[2].margin = f32::NAN;
-    let mut infinite = good;
+    let mut infinite = good.clone();
     infinite.draws[2].logprob = f32::NEG_INFINITY;
-    for readout in [short, missing, nan, infinite] {
-        assert!(examine(&record, &readout, &LIMITS).is_err());
+    let mut impure = good;
+    impure.draws[2].gini = f32::NAN;
+    for readout in [short, missing, nan, infinite, impure] {
+        assert!(examine(&record, &readout, PROFILE).is_err());
     }
 }
