@@ -6,6 +6,7 @@ use crate::{
     effort::{Effort, Stopwatch},
     error::{LoadError, RunError},
     model::{Engine, Model},
+    pick::{Forced, Pick, Place},
     readout::{RowJob, Rows},
 };
 use grail_ports::{
@@ -13,7 +14,10 @@ use grail_ports::{
     model::{Answer, GenerationProgress, GenerationRule, Generator, GroupRequest, ModelCard},
 };
 use grail_protocol::{sketch::sketch, words::TokenId};
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 use tch::Tensor;
 
 /// Most rows decoded at once.
@@ -27,6 +31,7 @@ const MOST_ROWS: usize = 4_096;
 pub struct TorchGenerator {
     model: Model,
     batch_rows: usize,
+    pick: Arc<dyn Pick>,
     effort: Effort,
     #[cfg(test)]
     pub(crate) fail_above: Option<usize>,
@@ -37,6 +42,11 @@ impl TorchGenerator {
     ///
     /// When memory runs out the number is halved for good, see [`Effort::halvings`].
     pub fn new(model: Model, batch_rows: usize) -> Result<Self, LoadError> {
+        Self::picking(model, batch_rows, Arc::new(Forced))
+    }
+
+    /// A generator whose tokens somebody else picks: for a laboratory that tells lies on purpose.
+    pub fn picking(model: Model, batch_rows: usize, pick: Arc<dyn Pick>) -> Result<Self, LoadError> {
         if !batch_rows.is_power_of_two() || batch_rows > MOST_ROWS {
             let problem = format!("is {batch_rows}, possible are powers of two up to {MOST_ROWS}");
             return Err(LoadError::Option { option: "batch_rows", problem });
@@ -44,6 +54,7 @@ impl TorchGenerator {
         Ok(Self {
             model,
             batch_rows,
+            pick,
             effort: Effort::default(),
             #[cfg(test)]
             fail_above: None,
@@ -194,11 +205,17 @@ impl TorchGenerator {
         rows: &mut [Row],
     ) -> Result<(), RunError> {
         let row = |index: usize| rows.get(index).ok_or(RunError::Inside("a row that is not there"));
-        let policy = &work.rule.policy;
+        let (policy, pick) = (&work.rule.policy, self.pick.as_ref());
         let clock = Stopwatch::start();
         let drawn = engine.with_logits(states, jobs, |sampler, logits, index| {
             let row = row(*index)?;
-            Ok(sampler.draw(logits, policy, &row.keys.draw, row.drawn())?)
+            let place = Place {
+                group: row.group,
+                rollout: row.rollout,
+                key: &row.keys.draw,
+                drawn: &row.answer.tokens,
+            };
+            Ok(pick.pick(sampler, logits, policy, &place)?)
         })?;
         let drawing = engine.take_row_time();
         self.effort.draw += drawing;

@@ -15,8 +15,10 @@ mod linear;
 mod model;
 mod network;
 mod oracle;
+mod pick;
 mod readout;
 mod rope;
+mod states;
 mod weights;
 
 #[cfg(test)]
@@ -25,5 +27,7 @@ mod tests;
 pub use effort::Effort;
 pub use error::{LoadError, RunError, SUPPORTED};
 pub use generate::TorchGenerator;
-pub use model::{Dtype, Model, Options, Place};
+pub use model::{CacheFormat, Dtype, Model, Options, Place};
 pub use oracle::TorchOracle;
+pub use pick::{Forced, Pick, Place as PickPlace};
+pub use states::States;

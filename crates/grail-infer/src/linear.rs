@@ -92,6 +92,56 @@ impl Linear {
     }
 }
 
+/// The output head: logits in 32 bits whatever the model's format.
+///
+/// A brain float has eight digits. Logits rounded to it lie up to 0.06 apart from what they would be, at a size of 20, and
+/// a margin of that size would have to be forgiven.
+pub(crate) enum Head {
+    /// A product in the model's own format, which is 32 bits, or in that of a device that has no other way.
+    Plain(Linear),
+    /// States are widened, and the weights were.
+    Widened(Linear),
+    /// A product of brain floats into 32 bits; the weight `[in, out]` is a view of the one that is stored.
+    Mixed(Tensor),
+}
+
+impl Head {
+    /// A head from its weight `[out, in]`.
+    ///
+    /// Memory: with brain floats on a CPU `out · in · 4` bytes, twice what the weights take themselves.
+    pub(crate) fn new(kernels: &Kernels, weight: &Tensor) -> Result<Self, LoadError> {
+        match (kernels.kind, kernels.device) {
+            (Kind::Float, _) => Ok(Self::Plain(kernels.linear(weight, None)?)),
+            (_, Device::Cpu) => {
+                Ok(Self::Widened(Kernels::new(kernels.device, Kind::Float)?.linear(weight, None)?))
+            }
+            (kind, device) => {
+                let mixes = Tensor::f_zeros([16, 16], (kind, device))
+                    .and_then(|square| square.f_mm_dtype(&square, Kind::Float))
+                    .is_ok();
+                if !mixes {
+                    return Ok(Self::Plain(kernels.linear(weight, None)?));
+                }
+                let turned = kernels.place(weight)?.f_transpose(0, 1).named("turn a weight", &[weight])?;
+                Ok(Self::Mixed(turned))
+            }
+        }
+    }
+
+    /// Logits `[rows, out]` of states `[rows, in]`.
+    pub(crate) fn apply(&self, states: &Tensor) -> Result<Tensor, RunError> {
+        match self {
+            Self::Plain(linear) => linear.apply(states),
+            Self::Widened(linear) => {
+                linear.apply(&states.f_to_kind(Kind::Float).named("widen states", &[states])?)
+            }
+            Self::Mixed(weight) => {
+                states.f_mm_dtype(weight, Kind::Float).named("output head", &[states, weight])
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +166,23 @@ mod tests {
                 assert!(far(&a, &b) < 1e-4);
             }
         }
+    }
+
+    #[test]
+    fn a_head_of_brain_floats_gives_logits_of_32_bits() {
+        let _guard = tch::no_grad_guard();
+        let kernels = Kernels::new(Device::Cpu, Kind::BFloat16).unwrap();
+        let random = |shape: &[i64]| {
+            let values = Tensor::f_randn(shape, (Kind::Float, Device::Cpu)).unwrap();
+            values.f_to_kind(Kind::BFloat16).unwrap()
+        };
+        let (states, weight) = (random(&[3, 64]), random(&[40, 64]));
+        let logits = Head::new(&kernels, &weight).unwrap().apply(&states).unwrap();
+        assert_eq!(logits.kind(), Kind::Float);
+        let wide = states.to_kind(Kind::Float).matmul(&weight.to_kind(Kind::Float).transpose(0, 1));
+        let apart = (&logits - &wide).abs().max().double_value(&[]);
+        // Rounded to brain floats, logits of this size would lie 0.03 apart.
+        assert!(apart < 1e-4, "{apart}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Place {
 pub enum Dtype {
     /// 32-bit floats.
     F32,
-    /// Brain floats; logits are widened to 32 bits.
+    /// Brain floats. The output head multiplies them into 32-bit logits, so that logits are not rounded once more.
     Bf16,
 }
 
@@ -70,6 +70,17 @@ impl Default for Options {
     fn default() -> Self {
         Self { place: Place::Cpu, dtype: Dtype::F32, threads: None }
     }
+}
+
+/// How keys and values are kept between steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheFormat {
+    /// As they were computed: what every program uses.
+    #[default]
+    AsComputed,
+    /// Rounded to eight bits (e4m3), as serving engines offer it to save memory: for a laboratory that shows that it is
+    /// noticed.
+    Fp8,
 }
 
 /// A loaded model. Clones share the weights, and take turns computing.
@@ -96,6 +107,18 @@ impl Model {
     ///
     /// Errors: every way in which folder, options and device can be unusable, see [`LoadError`].
     pub fn load(folder: &Path, options: &Options, checkpoint: CheckpointId) -> Result<Self, LoadError> {
+        Self::load_keeping(folder, options, checkpoint, CacheFormat::AsComputed)
+    }
+
+    /// [`Self::load`] with another format of keys and values: for a laboratory.
+    ///
+    /// Errors: those of [`Self::load`].
+    pub fn load_keeping(
+        folder: &Path,
+        options: &Options,
+        checkpoint: CheckpointId,
+        cache: CacheFormat,
+    ) -> Result<Self, LoadError> {
         let threads = threads(options)?;
         let device = options.place.open()?;
         let kind = match options.dtype {
@@ -124,7 +147,8 @@ impl Model {
                 config.family, config.layers, options.dtype, options.place
             ),
         };
-        let network = Network::load(folder, config, device, kind)?;
+        let mut network = Network::load(folder, config, device, kind)?;
+        network.cache = cache;
         let samplers = (0..threads).map(|_| Sampler::new()).collect();
         let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));
         Ok(Self { card: Arc::new(card), engine })

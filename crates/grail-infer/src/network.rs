@@ -4,7 +4,8 @@ use crate::{
     attention::Heads,
     config::{Config, Family},
     error::{LoadError, Named, RunError},
-    linear::{Kernels, Linear},
+    linear::{Head, Kernels, Linear},
+    model::CacheFormat,
     rope::Rope,
     weights::Weights,
 };
@@ -18,12 +19,14 @@ pub(crate) struct Network {
     pub(crate) heads: Heads,
     pub(crate) device: Device,
     pub(crate) kind: Kind,
+    /// How keys and values are kept.
+    pub(crate) cache: CacheFormat,
     rope: Rope,
     /// `[vocabulary, hidden]`; on a CPU a view of the weight file.
     embedding: Tensor,
     layers: Vec<Layer>,
     norm: Tensor,
-    head: Linear,
+    head: Head,
 }
 
 struct Layer {
@@ -63,9 +66,9 @@ impl Network {
         };
         let head = match (config.tied, device) {
             // A second map, so that the pages which packing touches are given back at once.
-            (true, Device::Cpu) => kernels.linear(&weights.map(embed_name, &table)?, None)?,
-            (true, _) => kernels.linear(&embedding, None)?,
-            (false, _) => kernels.linear(&weights.map(head_name, &table)?, None)?,
+            (true, Device::Cpu) => Head::new(&kernels, &weights.map(embed_name, &table)?)?,
+            (true, _) => Head::new(&kernels, &embedding)?,
+            (false, _) => Head::new(&kernels, &weights.map(head_name, &table)?)?,
         };
         let layers = (0..config.layers)
             .map(|index| {
@@ -74,7 +77,8 @@ impl Network {
             .collect::<Result<_, _>>()?;
         let norm = kernels.place(&weights.map("model.norm.weight", &[config.hidden])?)?;
         let rope = Rope::new(&config, device, kind);
-        Ok(Self { config, heads, device, kind, rope, embedding, layers, norm, head })
+        let cache = CacheFormat::AsComputed;
+        Ok(Self { config, heads, device, kind, cache, rope, embedding, layers, norm, head })
     }
 
     /// The residual stream `[tokens, hidden]` after the last layer, before the final norm.
@@ -95,6 +99,10 @@ impl Network {
             let normed = self.normed(&x, &layer.input_norm)?;
             let qkv = layer.qkv.apply(&normed)?;
             let (q, kv) = self.heads_of(layer, &qkv, &angles)?;
+            let kv = match self.cache {
+                CacheFormat::AsComputed => kv,
+                CacheFormat::Fp8 => through_fp8(&kv)?,
+            };
             let seen = attend.attend(&self.heads, index, &q, &kv)?;
             x = layer.output.apply_onto(&seen, x)?;
             let normed = self.normed(&x, &layer.mlp_norm)?;
@@ -115,7 +123,7 @@ impl Network {
         self.normed(x, &self.norm)
     }
 
-    /// Logits `[rows, vocabulary]` of final states.
+    /// Logits `[rows, vocabulary]` of final states, in 32 bits.
     pub(crate) fn logits(&self, states: &Tensor) -> Result<Tensor, RunError> {
         self.head.apply(states)
     }
@@ -150,6 +158,16 @@ impl Network {
         let width = x.size().last().copied().unwrap_or(0);
         x.f_rms_norm([width], Some(weight), self.config.eps).named("rms norm", &[x, weight])
     }
+}
+
+/// Keys and values as they come back from a cache of eight bits.
+fn through_fp8(kv: &Tensor) -> Result<Tensor, RunError> {
+    // The largest number of the format; what is larger would come back as no number.
+    const LARGEST: f64 = 448.0;
+    kv.f_clamp(-LARGEST, LARGEST)
+        .and_then(|kv| kv.f_to_kind(Kind::Float8e4m3fn))
+        .and_then(|kept| kept.f_to_kind(kv.f_kind()?))
+        .named("keep keys in eight bits", &[kv])
 }
 
 /// Reads one layer.
