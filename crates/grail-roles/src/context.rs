@@ -1,14 +1,16 @@
 //! Deriving a window: the same function for miner and validator.
 
-use grail_artifact::manifest::Manifest;
+use grail_artifact::{
+    bundle::{BlockFact, Challenge},
+    manifest::Manifest,
+};
 use grail_ports::{
     Door, Fault, Retry,
     beacon::BeaconSource,
     chain::{Block, ChainView},
 };
 use grail_protocol::{
-    beacon::WindowRandomness,
-    hash::sha256,
+    beacon::{BeaconChain, WindowRandomness},
     params::Params,
     seed::WindowContext,
     words::{BlockNumber, NetworkId, WindowStart},
@@ -62,6 +64,11 @@ impl std::fmt::Debug for Sources {
     }
 }
 
+/// A block as bundles carry it.
+pub(crate) const fn fact(block: Block) -> BlockFact {
+    BlockFact { number: block.number, hash: block.hash, time: block.time }
+}
+
 impl Sources {
     /// Puts the parts together, and refuses a network whose rules the parts break.
     pub fn new(network: Network, chain: Arc<dyn ChainView>, randomness: Randomness) -> Result<Self, Fault> {
@@ -108,21 +115,29 @@ impl Sources {
         }))
     }
 
+    /// The beacon network, where windows have one.
+    pub fn beacon_chain(&self) -> Option<&BeaconChain> {
+        match &self.randomness {
+            Randomness::Beacon(source) => Some(source.chain()),
+            Randomness::BlockHashOnly => None,
+        }
+    }
+
     /// The window's last block, or `None` while it does not exist.
     pub async fn last_block(&self, window: WindowStart) -> Result<Option<Block>, Fault> {
         self.chain.block(self.network.params.last_block(window)).await
     }
 
-    /// The randomness that decides what is sampled, or `None` while it is still unknown.
+    /// What decides which groups are sampled, or `None` while it is still unknown.
     ///
-    /// With a beacon: the randomness of the challenge round. Without: SHA-256 over the hash of the first block whose
-    /// time lies after upload deadline and challenge delay.
-    pub async fn challenge(&self, last: Block) -> Result<Option<[u8; 32]>, Fault> {
+    /// With a beacon: the challenge round. Without: the first block whose time lies after upload deadline and challenge
+    /// delay.
+    pub async fn challenge(&self, last: Block) -> Result<Option<Challenge>, Fault> {
         let params = self.network.params;
         match &self.randomness {
             Randomness::Beacon(source) => {
                 let round = params.challenge_round(source.chain(), last.time);
-                Ok(source.round(round).await?.map(|beacon| sha256(&beacon.signature)))
+                Ok(source.round(round).await?.map(Challenge::Beacon))
             }
             Randomness::BlockHashOnly => {
                 let moment = params.upload_deadline(last.time).plus(params.challenge_delay_ms);
@@ -133,7 +148,7 @@ impl Sources {
                     let number = BlockNumber(last.number.0.saturating_add(step));
                     match self.chain.block(number).await? {
                         None => return Ok(None),
-                        Some(block) if block.time > moment => return Ok(Some(sha256(block.hash.as_bytes()))),
+                        Some(block) if block.time > moment => return Ok(Some(Challenge::Block(fact(block)))),
                         Some(_) => {}
                     }
                 }

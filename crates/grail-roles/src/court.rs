@@ -1,7 +1,7 @@
 //! The court as both roles ask it: the validator about others' files, the miner about its own.
 
 use crate::work::{blocking, held};
-use grail_artifact::{limits::LIMITS, window::WindowCodec};
+use grail_artifact::{bundle::ModelFact, limits::LIMITS, window::WindowCodec};
 use grail_env::Environment;
 use grail_ports::{
     Fault,
@@ -32,6 +32,12 @@ pub(crate) struct Matter {
     pub(crate) environment: Arc<Environment>,
     pub(crate) sampling: Sampling,
     pub(crate) challenge: [u8; 32],
+}
+
+/// What the court asks of the model's card.
+pub(crate) fn model_fact(court: &Court) -> ModelFact {
+    let oracle = held(&court.oracle);
+    ModelFact { vocabulary: oracle.card().vocabulary, context_length: oracle.card().context_length }
 }
 
 impl Court {

@@ -11,16 +11,22 @@
 //! | [`validate`] | the validator's loop |
 //! | [`train`] | the trainer's loop |
 //! | [`reports`] | verdicts of a window on disk, and the history they carry over a restart |
+//! | [`evidence`] | what was counted against miners over windows, and who is left out |
+//! | [`bundle`] | replay bundles: everything that a verdict rests on, in one signed file |
+//! | [`discover`] | who has put an object on their shelf |
 //! | [`model`] | which checkpoint answers a window, and its model |
 //! | [`checkpoint`] | a model folder against its manifest |
 //! | [`environments`] | environment ids to environments |
 
+pub mod bundle;
 pub mod checkpoint;
 pub mod clock;
 pub mod context;
 mod court;
+pub mod discover;
 pub mod disk;
 pub mod environments;
+pub mod evidence;
 pub mod mine;
 pub mod model;
 pub mod reports;

@@ -5,9 +5,14 @@
 //! it reads the newest ones at start and goes on as if it had never stopped.
 
 use crate::disk::{read_bounded, write_atomic};
+use crate::evidence::Exclusion;
+use grail_artifact::bundle::ModelFact;
 use grail_ports::{Door, Fault, Retry, chain::Uid};
-use grail_protocol::words::{CheckpointId, EnvId, Hotkey, NetworkId, WindowStart};
-use grail_verify::MinerReport;
+use grail_protocol::{
+    profile::NumericProfile,
+    words::{CheckpointId, EnvId, Hotkey, NetworkId, WindowStart},
+};
+use grail_verify::{MinerReport, Sampling};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +39,15 @@ pub struct WindowReport {
     pub validator: Hotkey,
     /// Randomness of the challenge, 64 hexadecimal digits.
     pub challenge: String,
+    /// Numeric profile of the checkpoint; absent in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numeric: Option<NumericProfile>,
+    /// The checkpoint's model; absent in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelFact>,
+    /// How many groups of a file were proven where its entry says nothing else; absent in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// Every registered miner, by uid.
     pub miners: Vec<MinerEntry>,
 }
@@ -48,6 +62,9 @@ pub struct MinerEntry {
     pub hotkey: Hotkey,
     /// What became of its file.
     pub outcome: Outcome,
+    /// How many of its groups were proven, where evidence against it asked for more than is usual.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
 }
 
 /// What became of a miner's file.
@@ -58,6 +75,8 @@ pub enum Outcome {
     Absent,
     /// The court's report.
     Judged(Box<MinerReport>),
+    /// Evidence of earlier windows keeps it out of this one; its file was not looked at.
+    Excluded(Exclusion),
 }
 
 impl WindowReport {
@@ -75,6 +94,9 @@ impl WindowReport {
             env: context.env.clone(),
             validator,
             challenge: hex::encode(challenge),
+            numeric: Some(context.numeric),
+            model: None,
+            sampling: None,
             miners: Vec::new(),
         }
     }
@@ -88,6 +110,11 @@ impl ReportFolder {
     /// Takes a folder; it is made with the first report.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self(folder.into())
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.0
     }
 
     /// Where the report of a window lies.

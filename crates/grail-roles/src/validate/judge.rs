@@ -2,23 +2,26 @@
 
 use super::{AFTER_FAULT_MS, Validator};
 use crate::{
-    court::Matter,
+    bundle::{self, Bundles, Circumstances},
+    court::{Matter, model_fact},
     environments::short,
     reports::{MinerEntry, Outcome, WindowReport},
 };
+use bytes::Bytes;
 use futures::StreamExt as _;
 use grail_artifact::{
+    bundle::{Challenge, FileFact},
     keys::{ShelfKey, WindowKey},
     limits::LIMITS,
 };
 use grail_ports::{
     Door, Fault, Retry,
-    chain::Neuron,
+    chain::{Block, Neuron},
     clock::Clock,
     shelf::{Fetch, ShelfDirectory},
 };
-use grail_protocol::{seed::WindowContext, words::UnixMillis};
-use grail_verify::{MinerReport, oversize};
+use grail_protocol::seed::WindowContext;
+use grail_verify::{MinerReport, Sampling, oversize};
 use std::sync::Arc;
 
 /// A window, judged.
@@ -42,19 +45,45 @@ impl Validator {
     pub(super) async fn judge(
         &self,
         context: &WindowContext,
-        deadline: UnixMillis,
-        challenge: [u8; 32],
+        last: Block,
+        challenge: Challenge,
     ) -> Result<JudgedWindow, Fault> {
         let began = self.clock.now();
         let environment = self.environments.get(&context.env)?;
         let own = self.writer.hotkey();
         let metagraph = self.sources.chain.metagraph().await?;
-        let mut report = WindowReport::new(context, own, &challenge);
+        let randomness = challenge.randomness();
         let encoding = self.codec.encoding();
+        let held = self.desk.held()?;
         let court = self.desk.held()?.court.clone().ok_or_else(|| {
             Fault::plain(Door::Inside, Retry::Never, "judge with a model that was loaded without an oracle")
         })?;
-        let others = metagraph.neurons.into_iter().filter(|neuron| neuron.hotkey != own);
+        let model = model_fact(&court);
+        let report = WindowReport::new(context, own, &randomness);
+        let mut report =
+            WindowReport { model: Some(model), sampling: Some(self.settings.sampling), ..report };
+        let deadline = context.params.upload_deadline(last.time);
+        let circumstances = match self.sources.chain.block(context.params.first_block(context.window)).await?
+        {
+            Some(first) => {
+                let (context, manifest) = (context.clone(), held.manifest.clone());
+                Some(Circumstances { context, manifest, first, last, challenge, model })
+            }
+            None => None,
+        };
+        let mut others = Vec::new();
+        for neuron in metagraph.neurons.into_iter().filter(|neuron| neuron.hotkey != own) {
+            match self.evidence.exclusion(&neuron.hotkey, context.window) {
+                None => others.push(neuron),
+                Some(exclusion) => report.miners.push(MinerEntry {
+                    uid: neuron.uid,
+                    hotkey: neuron.hotkey,
+                    outcome: Outcome::Excluded(exclusion.clone()),
+                    sampling: None,
+                }),
+            }
+        }
+        let decides = context.numeric.drift().calibrated;
         // Tasks of their own: a stream alone stands still while a file is judged, and its connections would time out.
         let mut fetches = futures::stream::iter(others)
             .map(|neuron| {
@@ -67,6 +96,10 @@ impl Validator {
             let found = found.unwrap_or_else(|error| {
                 Err(Fault::new(Door::Inside, Retry::Later, "fetch a window file: the work broke off", error))
             });
+            let more =
+                self.evidence.sampling(&neuron.hotkey, context.checkpoint, self.settings.sampling, decides);
+            let sampling = more.unwrap_or(self.settings.sampling);
+            let exhibit = Exhibit::of(&found, encoding.into());
             let outcome = match found {
                 Ok(Fetch::Absent) => Outcome::Absent,
                 Ok(Fetch::TooLarge { meta }) => {
@@ -85,8 +118,8 @@ impl Validator {
                         file,
                         deadline,
                         environment: environment.clone(),
-                        sampling: self.settings.sampling,
-                        challenge,
+                        sampling,
+                        challenge: randomness,
                     };
                     // A panic in the court leaves this miner undecided, and the window goes on.
                     let judged = court.judge(matter).await.unwrap_or_else(|fault| {
@@ -101,10 +134,66 @@ impl Validator {
                 }
             };
             log_reasons(&neuron, &outcome);
-            report.miners.push(MinerEntry { uid: neuron.uid, hotkey: neuron.hotkey, outcome });
+            if let (Outcome::Judged(judged), Some(circumstances)) = (&outcome, &circumstances) {
+                self.keep_bundle(circumstances, judged, sampling, exhibit);
+            }
+            report.miners.push(MinerEntry {
+                uid: neuron.uid,
+                hotkey: neuron.hotkey,
+                outcome,
+                sampling: more,
+            });
         }
         drop(fetches);
+        report.miners.sort_by_key(|entry| entry.uid);
         Ok(JudgedWindow { report, took_ms: self.clock.now().since(began) })
+    }
+}
+
+/// What a bundle says and carries of a file.
+struct Exhibit {
+    file: Option<FileFact>,
+    body: Bytes,
+}
+
+impl Exhibit {
+    fn of(found: &Result<Fetch, Fault>, encoding: grail_artifact::bundle::Encoding) -> Self {
+        let (meta, body) = match found {
+            Ok(Fetch::Found(file)) => (&file.meta, file.body.clone()),
+            Ok(Fetch::TooLarge { meta }) => (meta, Bytes::new()),
+            Ok(Fetch::Absent) | Err(_) => return Self { file: None, body: Bytes::new() },
+        };
+        let carried = matches!(found, Ok(Fetch::Found(_)));
+        // What lies there counts, whatever size the store gives it.
+        let size = if carried { body.len() as u64 } else { meta.size };
+        Self { file: Some(FileFact { encoding, stored_at: meta.stored_at, size, carried }), body }
+    }
+}
+
+impl Validator {
+    /// Keeps a verdict with everything that it rests on, where that is wanted. A disk that stumbles costs the bundle and
+    /// not the window.
+    fn keep_bundle(
+        &self,
+        circumstances: &Circumstances,
+        report: &MinerReport,
+        sampling: Sampling,
+        Exhibit { file, body }: Exhibit,
+    ) {
+        let Some(Bundles { folder, signer }) = &self.settings.bundles else { return };
+        if !folder.wants(report) {
+            return;
+        }
+        let matter = bundle::Matter { report, sampling, file, body };
+        let bundle = circumstances.bundle(&self.sources, &matter, signer.as_ref());
+        match bundle.and_then(|bundle| folder.save(&bundle)) {
+            Ok(path) => {
+                tracing::debug!(target: "grail::validate", miner = %report.hotkey.short(), path = %path.display(), "bundle kept");
+            }
+            Err(fault) => {
+                tracing::warn!(target: "grail::validate", miner = %report.hotkey.short(), fault = %fault.chain(), "could not keep a bundle");
+            }
+        }
     }
 }
 

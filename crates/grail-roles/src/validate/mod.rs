@@ -7,8 +7,10 @@ mod schedule;
 mod weigh;
 
 use crate::{
+    bundle::Bundles,
     context::Sources,
     environments::Environments,
+    evidence::{EXCLUSION_WINDOWS, EvidenceJournal},
     model::{Desk, Models},
     reports::{ReportFolder, WindowReport},
 };
@@ -18,17 +20,15 @@ use grail_ports::{
     chain::ChainWrite,
     clock::Clock,
     shelf::{ShelfDirectory, WindowShelf},
+    sign::Sign,
 };
-use grail_protocol::{
-    sign::HotkeyPair,
-    words::{UnixMillis, WindowStart},
-};
+use grail_protocol::words::{UnixMillis, WindowStart};
 use grail_score::History;
 use grail_verify::Sampling;
 use std::sync::Arc;
 
 pub use judge::JudgedWindow;
-pub use weigh::WeightsSet;
+pub use weigh::{WeightsSet, remember};
 
 /// What a validator is made of.
 pub struct Parts {
@@ -57,12 +57,12 @@ pub struct Verdicts {
     /// Where to.
     pub shelf: Arc<dyn WindowShelf>,
     /// Who signs.
-    pub pair: HotkeyPair,
+    pub signer: Arc<dyn Sign>,
 }
 
 impl std::fmt::Debug for Verdicts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verdicts").field("hotkey", &self.pair.hotkey()).finish_non_exhaustive()
+        f.debug_struct("Verdicts").field("hotkey", &self.signer.hotkey()).finish_non_exhaustive()
     }
 }
 
@@ -81,13 +81,24 @@ pub struct Settings {
     pub history: usize,
     /// Set weights after every so many windows.
     pub weights_every: u32,
+    /// Windows for which a miner is left out once evidence says so.
+    pub exclusion: u32,
+    /// Replay bundles that are kept; `None` keeps none.
+    pub bundles: Option<Bundles>,
     /// Stop after that many windows; `None` goes on.
     pub windows: Option<u32>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sampling: Sampling::DEFAULT, history: 12, weights_every: 1, windows: None }
+        Self {
+            sampling: Sampling::DEFAULT,
+            history: 12,
+            weights_every: 1,
+            exclusion: EXCLUSION_WINDOWS,
+            bundles: None,
+            windows: None,
+        }
     }
 }
 
@@ -106,6 +117,7 @@ pub struct Validator {
     unpublished: Option<WindowReport>,
     settings: Settings,
     history: History,
+    evidence: EvidenceJournal,
     judged: Option<WindowStart>,
     since_weights: u32,
     weights_due: bool,
@@ -139,10 +151,13 @@ const AFTER_FAULT_MS: u64 = 2_000;
 impl Validator {
     /// Puts the parts together and reads the memory of earlier runs.
     ///
-    /// Errors: a report on disk that cannot be read, by name.
+    /// Errors: a report or a journal on disk that cannot be read, by name.
     pub fn new(parts: Parts, settings: Settings) -> Result<Self, Fault> {
         let mut history = History::new(settings.history);
         let windows = parts.reports.windows()?;
+        let params = parts.sources.network.params;
+        let mut evidence = EvidenceJournal::load(&parts.reports, &parts.sources.network.id)?;
+        let known = evidence.window;
         let (mut judged, mut newest) = (None, None);
         for window in windows.iter().rev().take(settings.history).rev() {
             if let Some(report) = parts.reports.load(*window)? {
@@ -156,9 +171,14 @@ impl Validator {
                     return Err(Fault::plain(grail_ports::Door::Disk, Retry::Never, doing));
                 }
                 weigh::remember(&mut history, &report);
+                // A crash may have come between a report and the journal.
+                evidence.take(&report, settings.exclusion, params.window_length);
                 judged = Some(*window);
                 newest = Some(report);
             }
+        }
+        if evidence.window != known {
+            evidence.save(&parts.reports)?;
         }
         if let Some(window) = judged {
             tracing::info!(target: "grail::validate", windows = windows.len(), newest = window.0, "memory read from reports");
@@ -177,6 +197,7 @@ impl Validator {
             verdicts: parts.verdicts,
             settings,
             history,
+            evidence,
             judged,
             since_weights: 0,
             weights_due: false,
@@ -259,8 +280,17 @@ impl Validator {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);
         };
-        let judged = self.judge(&context, params.upload_deadline(last.time), challenge).await?;
+        let judged = self.judge(&context, last, challenge).await?;
         self.reports.save(&judged.report)?;
+        let left_out = self.evidence.take(&judged.report, self.settings.exclusion, params.window_length);
+        self.evidence.save(&self.reports)?;
+        for (hotkey, exclusion) in left_out {
+            tracing::warn!(
+                target: "grail::validate", event = "left-out", miner = %hotkey, lost = exclusion.lost,
+                draws = exclusion.draws, expected = exclusion.expected, log10 = exclusion.log10,
+                until = exclusion.until.0, "{exclusion}"
+            );
+        }
         weigh::remember(&mut self.history, &judged.report);
         if self.verdicts.is_some() {
             self.unpublished = Some(judged.report.clone());

@@ -13,6 +13,10 @@ use grail_verify::{
     MinerReport, Verdict,
     report::{GroupReport, Judgement},
 };
+use std::collections::BTreeMap;
+
+/// What a verdict file says of a file that was not looked at, since evidence of earlier windows keeps its miner out.
+pub(super) const EXCLUDED: &str = "excluded";
 
 impl Validator {
     /// Publishes the verdicts of the newest report, unless that was done.
@@ -22,15 +26,11 @@ impl Validator {
         let (Some(verdicts), Some(report)) = (&self.verdicts, &self.unpublished) else { return Ok(()) };
         let window = report.window;
         let mut file = verdict_file(report)?;
-        let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|error| {
-            Fault::plain(Door::Inside, Retry::Later, format!("draw entropy for the signature: {error}"))
-        })?;
-        file.sign(&verdicts.pair, entropy);
+        file.sign_with(verdicts.signer.hotkey(), |statement| verdicts.signer.sign(statement))?;
         let bytes = file
             .to_json()
             .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the verdicts", error))?;
-        let key = VerdictKey { validator: verdicts.pair.hotkey(), window }.into();
+        let key = VerdictKey { validator: verdicts.signer.hotkey(), window }.into();
         match verdicts.shelf.put(&key, Bytes::from(bytes)).await {
             Ok(_) => {
                 tracing::debug!(target: "grail::validate", window = window.0, "verdicts published");
@@ -56,6 +56,13 @@ pub(super) fn verdict_file(report: &WindowReport) -> Result<VerdictFile, Fault> 
         .iter()
         .filter_map(|entry| match &entry.outcome {
             Outcome::Absent => None,
+            Outcome::Excluded(_) => Some(FileVerdict {
+                hotkey: entry.hotkey,
+                root: None,
+                groups: Vec::new(),
+                refused: BTreeMap::from([(EXCLUDED.to_owned(), 1)]),
+                undecided: BTreeMap::new(),
+            }),
             Outcome::Judged(judged) => Some(of_file(judged)),
         })
         .collect();

@@ -6,7 +6,7 @@ use grail_ports::{
     Fault,
     chain::{Inclusion, WeightRow},
 };
-use grail_protocol::words::BlockNumber;
+use grail_protocol::words::{BlockNumber, Hotkey};
 use grail_score::{History, Tally, WeightRule};
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ pub enum WeightsSet {
 }
 
 /// Takes a report into the history. Files without a verdict leave no trace, for or against.
-pub(super) fn remember(history: &mut History, report: &WindowReport) {
+pub fn remember(history: &mut History, report: &WindowReport) {
     history.open(report.window);
     for entry in &report.miners {
         let Outcome::Judged(judged) = &entry.outcome else { continue };
@@ -43,7 +43,11 @@ pub(super) fn remember(history: &mut History, report: &WindowReport) {
 impl Validator {
     /// Sets weights from the history; `None` when the chain asks to wait.
     pub(super) async fn set_weights(&mut self) -> Result<Option<WeightsSet>, Fault> {
-        let Some(weights) = self.history.weights(WeightRule::Grail1) else {
+        // Whoever is left out has no weight for what it showed before either.
+        let counts = |hotkey: &Hotkey| {
+            self.judged.is_none_or(|window| self.evidence.exclusion(hotkey, window).is_none())
+        };
+        let Some(weights) = self.history.weights_among(WeightRule::Grail1, counts) else {
             self.weights_done();
             return Ok(Some(WeightsSet::Nobody));
         };

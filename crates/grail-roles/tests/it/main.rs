@@ -1,5 +1,6 @@
 //! A whole window in memory: fakes at every rim, the real loops between them, a clock turned by hand.
 
+mod evidence;
 mod follow;
 mod stage;
 mod train;

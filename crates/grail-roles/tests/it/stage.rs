@@ -27,7 +27,7 @@ use grail_roles::{
     validate::{self, Step, Validator},
 };
 use grail_testkit::{
-    doors::{FakeBeacon, ManualClock, MemChain, MemDirectory, MemShelf},
+    doors::{FakeBeacon, HeldKey, ManualClock, MemChain, MemDirectory, MemShelf},
     model::{FakeModel, FakeTokenizer},
     window::completions,
 };
@@ -147,7 +147,7 @@ impl Stage {
             models,
             environments: Environments::new([Environment::Sat]).unwrap(),
             codec: Arc::new(JsonCodec),
-            pair: Self::pair(id),
+            signer: Arc::new(HeldKey(Self::pair(id))),
         };
         Miner::new(parts, mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() })
     }
@@ -161,7 +161,27 @@ impl Stage {
         self.validator_with(id, self.models(Once::new(None, Some(Box::new(model)))), reports)
     }
 
+    pub(crate) fn validator_told(
+        &self,
+        id: u8,
+        model: FakeModel,
+        reports: &Path,
+        settings: validate::Settings,
+    ) -> Validator {
+        self.validator_of(id, self.models(Once::new(None, Some(Box::new(model)))), reports, settings)
+    }
+
     pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &Path) -> Validator {
+        self.validator_of(id, models, reports, validate::Settings::default())
+    }
+
+    fn validator_of(
+        &self,
+        id: u8,
+        models: Models,
+        reports: &Path,
+        settings: validate::Settings,
+    ) -> Validator {
         let parts = validate::Parts {
             sources: self.sources.clone(),
             writer: Arc::new(self.chain.as_hotkey(Self::pair(id).hotkey())),
@@ -171,9 +191,12 @@ impl Stage {
             environments: Environments::new([Environment::Sat]).unwrap(),
             codec: Arc::new(JsonCodec),
             reports: ReportFolder::new(reports),
-            verdicts: Some(validate::Verdicts { shelf: Arc::new(self.shelf.clone()), pair: Self::pair(id) }),
+            verdicts: Some(validate::Verdicts {
+                shelf: Arc::new(self.shelf.clone()),
+                signer: Arc::new(HeldKey(Self::pair(id))),
+            }),
         };
-        Validator::new(parts, validate::Settings::default()).unwrap()
+        Validator::new(parts, settings).unwrap()
     }
 
     /// Turns the clock whenever somebody sleeps, until the work is done.
@@ -198,6 +221,12 @@ impl Stage {
             }
         })
         .await
+    }
+
+    /// Lets two miners mine their next window side by side.
+    pub(crate) async fn mine_together(&self, one: &mut Miner, other: &mut Miner) {
+        let next = async |miner: &mut Miner| while miner.step().await.unwrap().is_none() {};
+        self.play(async { tokio::join!(next(one), next(other)) }).await;
     }
 
     /// Milliseconds on the clock.

@@ -39,6 +39,7 @@ fn judged<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a MinerReport {
     match outcome(report, hotkey) {
         Outcome::Judged(report) => report,
         Outcome::Absent => panic!("{hotkey} has no file"),
+        Outcome::Excluded(exclusion) => panic!("{exclusion}"),
     }
 }
 

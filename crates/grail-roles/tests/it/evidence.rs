@@ -1,0 +1,109 @@
+//! Evidence over windows, and the bundles of those that it speaks against.
+
+use crate::stage::Stage;
+use grail_artifact::{bundle::Bundle, keys::{ShelfKey, VerdictKey}, limits::LIMITS, window::JsonCodec};
+use grail_env::Environment;
+use grail_protocol::words::{Hotkey, WindowStart};
+use grail_roles::{
+    bundle::{BundleFolder, Bundles},
+    evidence::{EVIDENCE_FILE, EvidenceJournal},
+    reports::{Outcome, ReportFolder, WindowReport},
+    validate::{Settings, WeightsSet},
+};
+use grail_testkit::{
+    doors::HeldKey,
+    model::{FakeTokenizer, Habit, Liar},
+};
+use grail_verify::audit::{Tools, audit_on_paper};
+use std::{fs, sync::Arc};
+
+const HONEST: u8 = 1;
+const LIAR: u8 = 2;
+const VALIDATOR: u8 = 9;
+
+fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
+    &report.miners.iter().find(|entry| entry.hotkey == *hotkey).expect("everyone is listed").outcome
+}
+
+#[tokio::test]
+async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() {
+    let stage = Stage::new();
+    let reports = tempfile::tempdir().unwrap();
+    let [honest, liar] = [HONEST, LIAR].map(|id| stage.register(id, false));
+    let validator_key = stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model.clone(), None);
+    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::OtherKeys }, None);
+    stage.mine_together(&mut miner, &mut lying).await;
+    stage.mine_together(&mut miner, &mut lying).await;
+
+    let mut validator = stage.validator(VALIDATOR, model.clone(), reports.path());
+    let (first, _) = stage.judge(&mut validator).await;
+    assert!(matches!(outcome(&first.report, &liar), Outcome::Judged(judged) if judged.tally.accepted == 0));
+    let folder = ReportFolder::new(reports.path());
+    let network = first.report.network.clone();
+    let journal = EvidenceJournal::load(&folder, &network).unwrap();
+    assert!(journal.exclusion(&liar, WindowStart(8)).is_some());
+    let drawn = journal.miners[&honest].evidence;
+    assert!(drawn.draws() > 100 && drawn.lost() == 0, "{drawn:?}");
+
+    // Killed between the report and the journal, or before the journal was ever written: it is made again.
+    drop(validator);
+    fs::remove_file(reports.path().join(EVIDENCE_FILE)).unwrap();
+    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    assert_eq!(EvidenceJournal::load(&folder, &network).unwrap(), journal);
+
+    let (second, weights) = stage.judge(&mut validator).await;
+    assert_eq!(second.report.window, WindowStart(8));
+    let Outcome::Excluded(exclusion) = outcome(&second.report, &liar) else {
+        panic!("{:?}", outcome(&second.report, &liar))
+    };
+    assert_eq!(exclusion.since, WindowStart(0));
+    assert!(exclusion.to_string().contains("left out until window 200"), "{exclusion}");
+    assert!(
+        matches!(outcome(&second.report, &honest), Outcome::Judged(judged) if judged.tally.accepted == 32)
+    );
+    assert!(matches!(weights, WeightsSet::Set { .. }));
+
+    // Whoever is left out can read it.
+    let (third, _) = stage.judge(&mut validator).await;
+    assert_eq!(third.report.window, WindowStart(16));
+    let key = ShelfKey::from(VerdictKey { validator: validator_key, window: WindowStart(8) });
+    let published = String::from_utf8(stage.shelf.peek(key).unwrap().body.to_vec()).unwrap();
+    assert!(published.contains("\"excluded\":1"), "{published}");
+}
+
+#[tokio::test]
+async fn the_bundle_of_a_refused_miner_is_kept_and_holds_on_another_machine() {
+    let stage = Stage::new();
+    let (reports, bundles) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [honest, liar] = [HONEST, LIAR].map(|id| stage.register(id, false));
+    let validator_key = stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    let mut miner = stage.miner(HONEST, model.clone(), None);
+    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::Temperature(1.5) }, None);
+    stage.mine_together(&mut miner, &mut lying).await;
+
+    let folder = BundleFolder::new(bundles.path());
+    let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
+    let bundles = Some(Bundles { folder: folder.clone(), signer });
+    let settings = Settings { bundles, ..Settings::default() };
+    let mut validator = stage.validator_told(VALIDATOR, model.clone(), reports.path(), settings);
+    let (window, _) = stage.judge(&mut validator).await;
+    let (kept, not_kept) = (folder.path(WindowStart(0), &liar), folder.path(WindowStart(0), &honest));
+    assert!(kept.is_file() && !not_kept.exists(), "{:?}", window.report.miners.len());
+
+    let bundle = Bundle::read(&fs::read(&kept).unwrap()).unwrap();
+    assert_eq!((bundle.head.validator, bundle.head.miner), (validator_key, liar));
+    let audited = audit_on_paper(bundle, &[&JsonCodec], &LIMITS).unwrap();
+    assert_eq!(audited.context, stage.foresee(WindowStart(0)).await);
+    let tools = Tools {
+        codec: &JsonCodec,
+        limits: &LIMITS,
+        environment: &Environment::Sat,
+        tokenizer: &FakeTokenizer,
+    };
+    let mut oracle = model.with_noise(1e-5, 5);
+    let found = audited.replay(&tools, &mut oracle, &mut |_| true).unwrap();
+    assert!(found.tally.rejected_total() >= 16 && found.tally.accepted == 0, "{:?}", found.tally);
+}
