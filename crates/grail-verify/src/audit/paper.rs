@@ -258,7 +258,7 @@ fn seal(
     limits: &Limits,
 ) -> Result<Sealed, (Rejection, Claimed)> {
     let mut claimed = (0, 0);
-    let mut walk = || {
+    let walk = || {
         let decoded = arrive(fetched, audited.deadline)?.decode(codec, limits)?;
         claimed = (decoded.claims().groups, decoded.claims().rollouts.len() as u64);
         decoded.seal(&audited.context, &audited.hotkey, audited.model.vocabulary)
