@@ -1,11 +1,19 @@
 //! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, looks
 //! after checkpoints, and starts the programs of the roles under the names that people type.
 
+mod chain;
+mod audit;
 mod checkpoint;
+mod config;
 mod demo;
 mod devnet;
+mod doctor;
 mod inspect;
+mod keys;
+mod setup;
+mod score;
 mod sibling;
+mod signer;
 mod window;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +35,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask for everything that a participant needs, check it, and write `.env` and `grail.toml`.
+    Setup(Box<setup::SetupArgs>),
+    /// Look at everything that a participant needs: one line a check, each failure with its remedy.
+    ///
+    /// Exit code 0: all is well; 1: something is wrong; 2: warnings alone. `--json` gives one JSON object.
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Settings: what each is, where it comes from, and what it means.
+    #[command(subcommand)]
+    Config(Box<config::ConfigCommand>),
+    /// The chain: blocks, participants, commitments and weights.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
     /// A network on this machine: make it, look at it, rehearse on it.
     #[command(subcommand)]
     Devnet(devnet::DevnetCommand),
@@ -36,9 +56,27 @@ enum Command {
     /// Window files: what would a validator say?
     #[command(subcommand)]
     Window(window::WindowCommand),
+    /// Why a miner has the weight it has, and what was counted against it.
+    #[command(subcommand)]
+    Score(score::ScoreCommand),
+    /// A validator's replay bundle: does its verdict follow from what it rests on? Exit code 1 when it does not.
+    Audit(audit::AuditArgs),
     /// A trainer's checkpoints: list, fetch, verify, clear away.
     #[command(subcommand)]
     Checkpoint(checkpoint::CheckpointCommand),
+    /// Hotkeys: list, show, make, sign, verify.
+    #[command(subcommand)]
+    Keys(Box<keys::KeysCommand>),
+    /// Hold a hotkey in a process of its own, which signs only what it is told to.
+    ///
+    /// The program that parses strangers' files then needs no key: it asks over a Unix socket. The signer sees what it
+    /// signs and hashes for itself; it signs statements of GRAIL, and the calls of the chain that --allow names.
+    ///
+    /// Example:
+    ///   mkdir -m 700 /run/user/$UID/grail
+    ///   grail signer --socket /run/user/$UID/grail/signer.sock --labels file --allow set_commitment --netuid 81
+    #[command(verbatim_doc_comment)]
+    Signer(Box<signer::SignerArgs>),
     /// Start the miner (`grail-miner run`).
     #[command(disable_help_flag = true)]
     Mine(sibling::Passed),
@@ -49,10 +87,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    grail_settings::logging::start(cli.log);
-    match run(cli.command) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    // What these find they say themselves, once; the log would say it again and again.
+    let speaks_for_itself = matches!(cli.command, Command::Setup(_) | Command::Doctor(_));
+    if !speaks_for_itself || cli.log.verbose > 0 {
+        grail_settings::logging::start(cli.log);
+    }
+    match run(cli.command, cli.log.json) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             tell(&error);
             ExitCode::from(2)
@@ -60,17 +101,26 @@ fn main() -> ExitCode {
     }
 }
 
-/// `Ok(false)`: done, and the answer is no.
-fn run(command: Command) -> anyhow::Result<bool> {
+/// The exit code. 0: done, and the answer is yes; 1: done, and the answer is no.
+fn run(command: Command, json: bool) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match command {
+    let yes = match command {
+        Command::Doctor(args) => return runtime.block_on(doctor::run(&args, json)),
+        Command::Setup(args) => runtime.block_on(setup::run(&args)),
+        Command::Config(command) => config::run(&command, json),
+        Command::Chain(command) => runtime.block_on(chain::run(command, json)),
         Command::Devnet(command) => runtime.block_on(devnet::run(command)),
         Command::Inspect(command) => runtime.block_on(inspect::run(command)).map(|()| true),
         Command::Window(command) => runtime.block_on(window::run(command)),
+        Command::Score(command) => score::run(command).map(|()| true),
+        Command::Audit(args) => audit::run(&args),
         Command::Checkpoint(command) => runtime.block_on(checkpoint::run(command)),
+        Command::Keys(command) => keys::run(&command, json),
+        Command::Signer(args) => runtime.block_on(signer::run(&args)).map(|()| true),
         Command::Mine(passed) => sibling::become_program("grail-miner", "run", &passed),
         Command::Validate(passed) => sibling::become_program("grail-validator", "run", &passed),
-    }
+    }?;
+    Ok(u8::from(!yes))
 }
 
 #[expect(clippy::print_stderr, reason = "the error of a program for people")]

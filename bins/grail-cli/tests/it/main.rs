@@ -2,6 +2,15 @@
 
 mod bucket;
 mod checkpoint;
+mod evidence;
+mod config;
+mod discovery;
+mod doctor;
+#[path = "../../../../crates/grail-store/tests/it/house.rs"]
+#[expect(dead_code, reason = "the tests of grail-store use more of it")]
+mod house;
+mod keys;
+mod setup;
 
 use std::{
     fs,
@@ -57,7 +66,7 @@ fn model(dir: &Path) -> PathBuf {
 #[test]
 fn help_names_every_command() {
     let help = works(&["--help"]);
-    for command in ["devnet", "inspect", "window", "checkpoint", "mine", "validate"] {
+    for command in ["devnet", "inspect", "window", "checkpoint", "keys", "signer", "mine", "validate"] {
         assert!(help.contains(command), "{help}");
     }
 }

@@ -58,23 +58,12 @@ pub fn env_example() -> String {
             let value = super::quote(value).unwrap_or_default();
             let _ = write!(
                 text,
-                "# {} {}.{default}\n#{}={value}\n",
-                setting.meaning,
-                kind_words(setting),
-                setting.variable
+                "# {} Value: {}.{default}\n#{}={value}\n",
+                setting.meaning, setting.kind, setting.variable
             );
         }
     }
     text
-}
-
-fn kind_words(setting: &Setting) -> String {
-    let words = setting.kind.to_string();
-    let mut letters = words.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().collect::<String>() + letters.as_str())
-        .unwrap_or_default()
 }
 
 /// The page of the book: one table a subject.

@@ -1,0 +1,218 @@
+//! `grail doctor`: everything that a participant needs, one line a check, each failure with its remedy.
+//!
+//! Checks run at once, each with a deadline, and none stops another. Exit code 0: all is well; 1: something is wrong;
+//! 2: warnings alone.
+
+mod beacon;
+pub(crate) mod chain;
+pub(crate) mod check;
+mod machine;
+pub(crate) mod store;
+pub(crate) mod wallet;
+
+use check::{Finding, Standing};
+use clap::{Args, ValueEnum};
+use console::style;
+use grail_ports::clock::Clock;
+use grail_roles::clock::SystemClock;
+use grail_settings::config::{Config, Role, Sources, flags::ConfigFlags, table};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+/// Whose needs are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleName {
+    Miner,
+    Validator,
+    Trainer,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Miner => Self::Miner,
+            RoleName::Validator => Self::Validator,
+            RoleName::Trainer => Self::Trainer,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Whose needs are looked at.
+    #[arg(long, value_enum, default_value = "miner")]
+    role: RoleName,
+
+    /// Look at these subjects alone: store, wallet, chain, beacon, machine.
+    #[arg(long, value_delimiter = ',', value_name = "SUBJECT", value_parser = ["store", "wallet", "chain", "beacon", "machine"])]
+    only: Vec<String>,
+
+    /// Most seconds of one subject.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    patience: u64,
+
+    #[command(flatten)]
+    config: ConfigFlags,
+}
+
+/// The result for machines.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    version: u32,
+    exit_code: u8,
+    checks: &'a [Finding],
+}
+
+type Work<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
+
+/// Looks at everything; the exit code.
+pub(crate) async fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<u8> {
+    let sources = Sources::of_process(&args.config);
+    let files: Vec<_> = sources.toml.iter().chain(&sources.dotenv).cloned().collect();
+    let read = Config::read(&sources);
+    let mut findings = machine::configuration(&read, &files);
+    if let Ok(config) = &read {
+        findings.extend(examine(args, config, !json).await);
+    }
+    let exit_code = exit_code(&findings);
+    if json {
+        show(&serde_json::to_string_pretty(&Told { version: 1, exit_code, checks: &findings })?);
+    } else {
+        for finding in &findings {
+            show(&line(finding));
+        }
+        show(&summary(&findings));
+    }
+    Ok(exit_code)
+}
+
+/// Runs every subject at once, in the order in which they are told.
+async fn examine(args: &DoctorArgs, config: &Config, progress: bool) -> Vec<Finding> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = config.store();
+    let devnet = config.path(&table::DEVNET);
+    let (wallet, hotkey) = wallet::look(config);
+    let ourselves = chain::Ourselves { hotkey, store: store.as_ref().ok(), role: args.role.into() };
+    let shelf: Work<'_> = match devnet {
+        Some(dir) => Box::pin(async move {
+            match grail_devnet::open(&dir) {
+                Ok(net) => store::folder(&net.shelf()).await,
+                Err(error) => {
+                    vec![Finding::bad(
+                        "store-write",
+                        "folder",
+                        store::chain(&error),
+                        "make it with `grail devnet init`",
+                    )]
+                }
+            }
+        }),
+        None => Box::pin(store::bucket(&store, clock.as_ref())),
+    };
+    let subjects: [(&str, Work<'_>); 6] = [
+        ("store", shelf),
+        ("wallet", Box::pin(async { vec![wallet] })),
+        ("chain", Box::pin(chain::look(config, clock.clone(), ourselves))),
+        ("beacon", Box::pin(beacon::look(config, clock.clone()))),
+        ("machine", Box::pin(machine::accelerator(config))),
+        ("machine", Box::pin(async { machine::disk(config) })),
+    ];
+    let bars = Bars::new(progress);
+    let patience = Duration::from_secs(args.patience);
+    let chosen = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
+    let work = subjects.into_iter().filter(|(name, _)| chosen(name)).map(|(name, work)| {
+        let bar = bars.add(name);
+        async move {
+            let found = tokio::time::timeout(patience, work).await;
+            bar.finish_and_clear();
+            found.unwrap_or_else(|_| {
+                let told = format!("no result for {name} within {} s", patience.as_secs());
+                vec![Finding::bad(
+                    name_of(name),
+                    "deadline",
+                    told,
+                    "look at the network; --patience gives more time",
+                )]
+            })
+        }
+    });
+    futures::future::join_all(work).await.into_iter().flatten().collect()
+}
+
+fn name_of(subject: &str) -> &'static str {
+    match subject {
+        "store" => "store",
+        "wallet" => "wallet",
+        "chain" => "chain",
+        "beacon" => "beacon",
+        _ => "machine",
+    }
+}
+
+/// What is still being looked at, on a terminal.
+struct Bars(MultiProgress);
+
+impl Bars {
+    fn new(show: bool) -> Self {
+        let target = if show {
+            indicatif::ProgressDrawTarget::stderr()
+        } else {
+            indicatif::ProgressDrawTarget::hidden()
+        };
+        Self(MultiProgress::with_draw_target(target))
+    }
+
+    fn add(&self, name: &'static str) -> ProgressBar {
+        let bar = self.0.add(ProgressBar::new_spinner());
+        // The template is a literal of ours; a broken one falls back to the plain style.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} looking at {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(name);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+}
+
+fn exit_code(findings: &[Finding]) -> u8 {
+    let any = |standing| findings.iter().any(|finding| finding.standing == standing);
+    if any(Standing::Bad) {
+        1
+    } else if any(Standing::Warning) {
+        2
+    } else {
+        0
+    }
+}
+
+/// One line, and the remedy below it.
+pub(crate) fn line(finding: &Finding) -> String {
+    let mark = match finding.standing {
+        Standing::Good => style("✓").green(),
+        Standing::Warning => style("!").yellow(),
+        Standing::Bad => style("✗").red(),
+        Standing::Skipped => style("–").dim(),
+    };
+    let mut text = format!("{mark} {}: {}", finding.check, finding.told);
+    if let Some(remedy) = &finding.remedy {
+        text.push_str(&format!("\n    → {remedy}"));
+    }
+    text
+}
+
+fn summary(findings: &[Finding]) -> String {
+    let count = |standing| findings.iter().filter(|finding| finding.standing == standing).count();
+    let (bad, warnings) = (count(Standing::Bad), count(Standing::Warning));
+    match (bad, warnings) {
+        (0, 0) => style("all is well").green().to_string(),
+        (0, warnings) => style(format!("{warnings} to look at")).yellow().to_string(),
+        (bad, 0) => style(format!("{bad} to mend")).red().to_string(),
+        (bad, warnings) => style(format!("{bad} to mend, {warnings} to look at")).red().to_string(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+fn show(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,278 @@
+//! `grail doctor` as an operator meets it: each wrong set-up named for what it is, with what to do.
+
+use super::{
+    house::{self, ACCOUNT, ANYTHING, House, READ, Rules},
+    model, text, works,
+};
+use axum::{Router, http::StatusCode, routing::get};
+use grail_ports::chain::ChainWrite as _;
+use grail_roles::clock::SystemClock;
+use grail_store::{ReadCredentials, WriteCredentials};
+use serde_json::Value;
+use std::{
+    path::Path,
+    process::{Command, Output},
+    sync::Arc,
+};
+use tokio::{net::TcpListener, runtime::Runtime};
+
+/// Variables of a set-up in order.
+fn variables(url: &str) -> Vec<(&'static str, String)> {
+    [
+        ("R2_ACCOUNT_ID", ACCOUNT),
+        ("R2_BUCKET_ID", ACCOUNT),
+        ("R2_ENDPOINT_URL", url),
+        ("R2_ALLOW_HTTP", "true"),
+        ("R2_WRITE_ACCESS_KEY_ID", "writer"),
+        ("R2_WRITE_SECRET_ACCESS_KEY", "writer-secret"),
+        ("R2_READ_ACCESS_KEY_ID", "reader"),
+        ("R2_READ_SECRET_ACCESS_KEY", "reader-secret"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name, value.to_owned()))
+    .collect()
+}
+
+fn doctor(dir: &Path, arguments: &[&str], variables: &[(&str, String)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grail"));
+    command.env_clear().current_dir(dir).arg("doctor").args(arguments);
+    command.env("HOME", dir).envs(variables.iter().map(|(name, value)| (name, value)));
+    command.output().unwrap()
+}
+
+/// The checks as JSON, with the exit code.
+fn checks(dir: &Path, arguments: &[&str], variables: &[(&str, String)]) -> (Vec<Value>, i32) {
+    let output = doctor(dir, &[arguments, &["--json"]].concat(), variables);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "{error}: {} {}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    });
+    let code = output.status.code().unwrap();
+    assert_eq!(told["exit_code"], code);
+    (told["checks"].as_array().unwrap().clone(), code)
+}
+
+/// Codes of everything that is not good, with their standing.
+fn codes(checks: &[Value]) -> Vec<(String, String)> {
+    let word = |check: &Value, name: &str| check[name].as_str().unwrap_or_default().to_owned();
+    let with_code = checks.iter().filter(|check| check["code"].is_string());
+    with_code.map(|check| (word(check, "code"), word(check, "standing"))).collect()
+}
+
+struct WrongSetUp {
+    named: &'static str,
+    rules: Rules,
+    changed: &'static [(&'static str, &'static str)],
+}
+
+fn wrong(named: &'static str, changed: &'static [(&'static str, &'static str)]) -> WrongSetUp {
+    WrongSetUp { named, rules: Rules::default(), changed }
+}
+
+#[test]
+fn wrong_set_ups_are_each_named_with_a_remedy() {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let writing_reader = vec![("writer", "writer-secret", ANYTHING), ("reader", "reader-secret", ANYTHING)];
+    let reading_writer = vec![("writer", "writer-secret", READ), ("reader", "reader-secret", READ)];
+    let cases = [
+        wrong("endpoint-unreachable", &[("R2_ENDPOINT_URL", "http://127.0.0.1:1")]),
+        wrong("plain-http", &[("R2_ALLOW_HTTP", "false")]),
+        wrong(
+            "no-such-bucket",
+            &[
+                ("R2_ACCOUNT_ID", "ffffffffffffffffffffffffffffffff"),
+                ("R2_BUCKET_ID", "ffffffffffffffffffffffffffffffff"),
+            ],
+        ),
+        wrong("bucket-name-not-account", &[("R2_BUCKET_ID", "windows")]),
+        wrong("wrong-write-key-id", &[("R2_WRITE_ACCESS_KEY_ID", "nobody")]),
+        wrong("wrong-write-secret", &[("R2_WRITE_SECRET_ACCESS_KEY", "typo")]),
+        wrong("wrong-read-key-id", &[("R2_READ_ACCESS_KEY_ID", "nobody")]),
+        wrong("wrong-read-secret", &[("R2_READ_SECRET_ACCESS_KEY", "typo")]),
+        wrong(
+            "equal-keys",
+            &[("R2_READ_ACCESS_KEY_ID", "writer"), ("R2_READ_SECRET_ACCESS_KEY", "writer-secret")],
+        ),
+        wrong(
+            "account-mismatch",
+            &[("R2_WRITE_ACCESS_KEY_ID", "nobody"), ("R2_READ_ACCESS_KEY_ID", "nobody-else")],
+        ),
+        wrong(
+            "secrets-crossed",
+            &[
+                ("R2_WRITE_SECRET_ACCESS_KEY", "reader-secret"),
+                ("R2_READ_SECRET_ACCESS_KEY", "writer-secret"),
+            ],
+        ),
+        wrong("setting-missing", &[("R2_READ_ACCESS_KEY_ID", "")]),
+        WrongSetUp {
+            named: "read-key-can-write",
+            rules: Rules { keys: writing_reader, ..Rules::default() },
+            changed: &[],
+        },
+        WrongSetUp {
+            named: "write-key-cannot-write",
+            rules: Rules { keys: reading_writer, ..Rules::default() },
+            changed: &[],
+        },
+        WrongSetUp {
+            named: "wrong-region",
+            rules: Rules { region: Some("eu-north-1"), ..Rules::default() },
+            changed: &[],
+        },
+        WrongSetUp {
+            named: "clock-skew",
+            rules: Rules { ahead_ms: 3_600_000, ..Rules::default() },
+            changed: &[],
+        },
+        // A store that says `Unauthorized` to everything.
+        WrongSetUp {
+            named: "wrong-write-pair",
+            rules: Rules { vague: true, ..Rules::default() },
+            changed: &[("R2_WRITE_SECRET_ACCESS_KEY", "typo")],
+        },
+    ];
+    for WrongSetUp { named, rules, changed } in cases {
+        let house = runtime.block_on(house::open(rules));
+        let mut variables = variables(&house.url);
+        variables.extend(changed.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let (checks, exit) = checks(dir.path(), &["--only", "store"], &variables);
+        let expected = vec![(named.to_owned(), "bad".to_owned())];
+        assert_eq!((codes(&checks), exit), (expected, 1), "{checks:#?}");
+        let mistake = checks.iter().find(|check| check["code"] == named).unwrap();
+        assert!(mistake["remedy"].as_str().is_some_and(|remedy| remedy.len() > 10), "{mistake}");
+        let all = serde_json::to_string(&checks).unwrap();
+        assert!(!all.contains("writer-secret") && !all.contains("reader-secret"), "{all}");
+    }
+}
+
+#[test]
+fn a_good_bucket_passes_and_people_see_one_line_a_check() {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let house: House = runtime.block_on(house::open(Rules::default()));
+    let output = doctor(dir.path(), &["--only", "store"], &variables(&house.url));
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for check in ["endpoint", "clock", "keys", "bucket", "region", "write", "read", "read-only"] {
+        assert!(told.contains(&format!("✓ store-{check}: ")), "{told}");
+    }
+    assert!(told.contains("all is well"), "{told}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_read_is_the_first_thing_told() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join(".env"), "R2_BUCKT_ID=x\nNETUID=many\n").unwrap();
+    let (checks, exit) = checks(dir.path(), &[], &[]);
+    assert_eq!(exit, 1);
+    let told: Vec<&str> = checks.iter().map(|check| check["told"].as_str().unwrap()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains(".env line 1") && told[0].contains("did you mean R2_BUCKET_ID?"), "{told:?}");
+    assert!(told[1].contains(".env line 2: NETUID cannot be \"many\""), "{told:?}");
+}
+
+#[test]
+fn a_development_network_is_looked_at_too_and_its_chain_tells_what_was_committed() {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (net, model) = (dir.path().join("net"), model(dir.path()));
+    works(&[
+        "devnet",
+        "init",
+        text(&net),
+        "--model",
+        text(&model),
+        "--miners",
+        "alice",
+        "--validators",
+        "victor",
+    ]);
+    let mut variables = variables("http://127.0.0.1:1");
+    variables.extend([("GRAIL_DEVNET", text(&net).to_owned()), ("GRAIL_KEY", "alice".to_owned())]);
+    let look = |role: &str, variables: &[(&str, String)]| {
+        checks(dir.path(), &["--only", "store,wallet,chain,beacon", "--role", role], variables)
+    };
+    let (checks, exit) = look("miner", &variables);
+    assert_eq!(codes(&checks), [("not-committed".to_owned(), "warning".to_owned())], "{checks:#?}");
+    assert_eq!(exit, 2);
+
+    let devnet = grail_devnet::open(&net).unwrap();
+    let chain = devnet.chain(Arc::new(SystemClock)).unwrap();
+    let write = WriteCredentials::new("writer", "writer-secret").unwrap();
+    let commit = |read: ReadCredentials| {
+        let hotkey = devnet.key("alice").unwrap().hotkey();
+        let bytes = read.commitment(&write).unwrap();
+        runtime.block_on(chain.as_hotkey(hotkey).commit(&bytes)).unwrap();
+    };
+    commit(ReadCredentials::new(ACCOUNT, "reader", "another-secret").unwrap());
+    let (found, exit) = look("miner", &variables);
+    assert_eq!((codes(&found), exit), (vec![("commitment-differs".to_owned(), "bad".to_owned())], 1));
+    commit(ReadCredentials::new(ACCOUNT, "reader", "reader-secret").unwrap());
+    let (found, exit) = look("miner", &variables);
+    assert_eq!((codes(&found), exit), (vec![], 0), "{found:#?}");
+    let (found, _) = look("validator", &variables);
+    assert_eq!(codes(&found), [("no-permit".to_owned(), "bad".to_owned())]);
+
+    let newcomer = devnet.new_key("newcomer").unwrap();
+    variables.push(("GRAIL_KEY", "newcomer".to_owned()));
+    let (found, _) = look("miner", &variables);
+    assert!(codes(&found).contains(&("not-registered".to_owned(), "bad".to_owned())), "{found:#?}");
+    assert!(serde_json::to_string(&found).unwrap().contains(&newcomer.to_string()));
+}
+
+#[test]
+fn a_missing_wallet_is_named_and_so_is_the_command_that_makes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (found, exit) = checks(dir.path(), &["--only", "wallet"], &[]);
+    assert_eq!((codes(&found), exit), (vec![("wallet-not-found".to_owned(), "bad".to_owned())], 1));
+    let wallet = found.iter().find(|check| check["check"] == "wallet").unwrap();
+    assert!(wallet["remedy"].as_str().unwrap().contains("grail keys new"), "{wallet}");
+}
+
+#[test]
+fn relays_that_fail_are_told_apart() {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let serve = |router: Router| {
+        let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        url
+    };
+    let hangs = serve(Router::new().fallback(|| async { std::future::pending::<StatusCode>().await }));
+    let other = serve(Router::new().route(
+        "/info",
+        get(|| async {
+            let key = "00".repeat(96);
+            format!("{{\"hash\":\"{}\",\"public_key\":\"{key}\"}}", "8990".repeat(16))
+        }),
+    ));
+    let odd = serve(Router::new().fallback(|| async { "<html>welcome</html>" }));
+    let gone = "http://127.0.0.1:1".to_owned();
+    let relays = [hangs, other, odd, gone].join(",");
+    let (found, exit) = checks(dir.path(), &["--only", "beacon"], &[("GRAIL_BEACON_RELAYS", relays)]);
+    let found: Vec<String> = codes(&found).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(
+        found,
+        ["beacon-unreachable", "relay-hangs", "relay-other-chain", "relay-odd", "relay-unreachable"]
+    );
+    assert_eq!(exit, 1);
+}
+
+#[test]
+fn the_machine_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let (found, _) = checks(dir.path(), &["--only", "machine"], &[]);
+    for check in ["accelerator", "model", "open-files", "cache", "disk"] {
+        assert!(found.iter().any(|found| found["check"] == check), "{check}: {found:#?}");
+    }
+    let (found, exit) =
+        checks(dir.path(), &["--only", "machine"], &[("GRAIL_MODEL", text(dir.path()).to_owned())]);
+    assert!(codes(&found).contains(&("model-not-found".to_owned(), "bad".to_owned())), "{found:#?}");
+    assert_eq!(exit, 1);
+}
