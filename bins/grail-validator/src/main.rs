@@ -1,5 +1,7 @@
 //! `grail-validator`: fetches windows, recomputes everything, says why, sets weights.
 
+mod audit;
+
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use grail_engine::{Follower, Loader};
@@ -7,12 +9,15 @@ use grail_infer::TorchOracle;
 use grail_parquet::ParquetCodec;
 use grail_ports::model::Oracle as _;
 use grail_roles::{
+    bundle::{BundleFolder, Bundles, KEPT_BUNDLES},
     reports::ReportFolder,
     validate::{Parts, Settings, Validator, Verdicts},
 };
 use grail_settings::{
-    args::{LogArgs, ModelArgs, NetworkArgs},
-    check, logging, network,
+    args::{LogArgs, ModelArgs, RoleArgs},
+    check,
+    config::table,
+    logging, network,
 };
 use grail_verify::verify_file;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
@@ -34,19 +39,16 @@ enum Command {
     Run(RunArgs),
     /// The verdict on one file on this disk, with reasons. Exit code 1 when something is refused.
     CheckFile(CheckFileArgs),
+    /// Write the replay bundle of a window that was judged: a verdict with everything that it rests on.
+    Bundle(Box<audit::BundleArgs>),
+    /// Judge a replay bundle again, on this machine. Exit code 1 when the verdict is another one.
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
     #[command(flatten)]
-    network: NetworkArgs,
-
-    #[command(flatten)]
-    model: ModelArgs,
-
-    /// Folder for verdicts, one file a window. They are the validator's memory: keep them over a restart.
-    #[arg(long, env = "GRAIL_REPORTS", value_name = "DIR")]
-    reports: PathBuf,
+    role: RoleArgs,
 
     /// Windows that count for weights.
     #[arg(long, default_value_t = 12)]
@@ -56,9 +58,30 @@ struct RunArgs {
     #[arg(long, default_value_t = 1)]
     weights_every: u32,
 
+    /// Folder for replay bundles: verdicts with everything that they rest on, for `grail audit`.
+    #[arg(long, value_name = "DIR")]
+    bundles: Option<PathBuf>,
+
+    /// Whose bundles are kept.
+    #[arg(long, value_enum, default_value = "refused", requires = "bundles")]
+    bundles_of: BundlesOf,
+
+    /// Most bundles that are kept; the oldest windows go first.
+    #[arg(long, value_name = "N", default_value_t = KEPT_BUNDLES, requires = "bundles")]
+    bundles_keep: usize,
+
     /// Stop after so many windows.
     #[arg(long, value_name = "N")]
     windows: Option<u32>,
+}
+
+/// Whose bundles a validator keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum BundlesOf {
+    /// Of miners that something speaks against.
+    Refused,
+    /// Of every miner with a file.
+    Everyone,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +112,8 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => run(&args).await.map(|()| true),
             Command::CheckFile(args) => check_file(&args).await,
+            Command::Bundle(args) => audit::bundle(&args).await.map(|()| true),
+            Command::Audit(args) => audit::audit(&args),
         }
     };
     let runtime = tokio::runtime::Runtime::new().context("start the runtime");
@@ -100,26 +125,43 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: &RunArgs) -> anyhow::Result<()> {
-    let joined = network::join(&args.network)?;
-    let follower = Follower::new(&joined, &args.network, &args.model)?;
+    let told = args.role.read()?;
+    let reports = told.path(&table::REPORTS)?;
+    let joined = network::join(&told).await?;
+    joined.registered().await?;
+    joined.publish().await?;
+    let follower = Follower::new(&joined, &told)?;
     tracing::info!(
-        target: "grail::validate", network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(),
+        target: "grail::validate", network = %joined.sources.network.id, hotkey = %joined.signer.hotkey(),
         "joined the network"
     );
+    if joined.shelf.is_none() {
+        tracing::warn!(target: "grail::validate", "no bucket is set, so verdicts stay on this machine");
+    }
+    let bundles = args.bundles.as_ref().map(|folder| Bundles {
+        folder: BundleFolder {
+            keep: args.bundles_keep,
+            everyone: args.bundles_of == BundlesOf::Everyone,
+            ..BundleFolder::new(folder)
+        },
+        signer: Arc::clone(&joined.signer),
+    });
+    let verdicts = joined.shelf.map(|shelf| Verdicts { shelf, signer: joined.signer });
     let parts = Parts {
         sources: joined.sources,
-        writer: Arc::new(joined.chain.as_hotkey(joined.pair.hotkey())),
+        writer: joined.writer,
         directory: joined.directory,
         clock: joined.clock,
-        models: grail_engine::models(follower, Loader::new(&args.model).judging()),
+        models: grail_engine::models(follower, Loader::new(&told.model).judging()),
         environments: joined.environments,
         codec: Arc::new(ParquetCodec),
-        reports: ReportFolder::new(&args.reports),
-        verdicts: Some(Verdicts { shelf: joined.shelf, pair: joined.pair }),
+        reports: ReportFolder::new(reports),
+        verdicts,
     };
     let settings = Settings {
         history: args.history,
         weights_every: args.weights_every,
+        bundles,
         windows: args.windows,
         ..Settings::default()
     };
