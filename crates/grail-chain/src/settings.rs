@@ -16,7 +16,7 @@ pub struct Settings {
     /// Longest time of one read. Default 20 s.
     pub call_deadline: Duration,
     /// Longest time that one connection gets to answer before it is given up and the read goes to another. Default
-    /// 6 s.
+    /// 6 s; never more than three quarters of a call's.
     pub attempt_deadline: Duration,
     /// Longest time to open a connection, until its first answers. Default 8 s.
     pub connect_deadline: Duration,

@@ -118,7 +118,7 @@ impl Actor {
             genesis,
             board,
             waiting: VecDeque::new(),
-            attempt_deadline: settings.attempt_deadline,
+            attempt_deadline: settings.attempt_deadline.min(settings.call_deadline.mul_f64(0.75)),
             connect_deadline: settings.connect_deadline,
             stall_after: settings.stall_after,
             connections: 0,
@@ -214,7 +214,7 @@ impl Actor {
     async fn serve(&mut self, mut line: Line) -> End {
         type Done = (u64, Option<Result<Box<RawValue>, RpcError>>);
         let mut attempts: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
-        let mut under_way: BTreeMap<u64, Ask> = BTreeMap::new();
+        let mut under_way: BTreeMap<u64, (Ask, Instant)> = BTreeMap::new();
         let mut next_id = 0u64;
         let mut newest: Option<BlockNumber> = None;
         let mut progress = Instant::now();
@@ -230,7 +230,7 @@ impl Actor {
                 let until = ask.deadline.min(now + self.attempt_deadline);
                 let id = next_id;
                 next_id += 1;
-                under_way.insert(id, ask);
+                under_way.insert(id, (ask, now));
                 attempts.push(
                     async move {
                         let answer = timeout_at(until, client.request_raw(method, params)).await;
@@ -245,7 +245,7 @@ impl Actor {
                     None => return End::Unneeded,
                 },
                 Some((id, answer)) = attempts.next() => {
-                    let Some(ask) = under_way.remove(&id) else { continue };
+                    let Some((ask, begun)) = under_way.remove(&id) else { continue };
                     match answer {
                         Some(Ok(raw)) => {
                             self.board.worked(line.place);
@@ -257,14 +257,15 @@ impl Actor {
                             let _ = ask.answer.send(Err(Trouble::Node { code: error.code, message }));
                         }
                         Some(Err(error)) => {
-                            under_way.insert(id, ask);
+                            under_way.insert(id, (ask, begun));
                             break End::Lost(said(&error));
                         }
-                        // A request whose own time was over says little about the connection, one that had the full
-                        // time of an attempt says enough.
+                        // A request that came with little time left says nothing about the connection; one that had
+                        // the full time of an attempt says enough.
+                        None if begun.elapsed() < self.attempt_deadline => {}
                         None => {
                             let method = ask.method;
-                            under_way.insert(id, ask);
+                            under_way.insert(id, (ask, begun));
                             break End::Lost(format!("did not answer {method} in time"));
                         }
                     }
@@ -296,8 +297,8 @@ impl Actor {
     }
 
     /// Requests that can be repeated wait for the next connection, before younger ones.
-    fn hand_back(&mut self, under_way: BTreeMap<u64, Ask>, why: &str) {
-        for (_, ask) in under_way.into_iter().rev() {
+    fn hand_back(&mut self, under_way: BTreeMap<u64, (Ask, Instant)>, why: &str) {
+        for (_, (ask, _)) in under_way.into_iter().rev() {
             if ask.repeatable {
                 self.waiting.push_front(ask);
             } else {

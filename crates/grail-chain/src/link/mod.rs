@@ -176,7 +176,12 @@ impl Link {
         let ask = Ask { method, params, repeatable, deadline, answer };
         let asked = async {
             self.asks.send(ask).await.map_err(|_| Trouble::Ended)?;
-            answered.await.map_err(|_| Trouble::Ended)?
+            match answered.await {
+                Ok(answer) => answer,
+                Err(_) if self.asks.is_closed() => Err(Trouble::Ended),
+                // The task lets go of requests whose time is over; the deadline itself gives the answer.
+                Err(_) => std::future::pending().await,
+            }
         };
         let raw = match timeout_at(deadline, asked).await {
             Ok(answer) => answer?,

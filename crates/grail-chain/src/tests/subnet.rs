@@ -66,7 +66,7 @@ async fn an_upgrade_of_the_runtime_is_followed_and_a_strange_one_refused() {
     assert!(node.asked("state_call") > before, "the new runtime's metadata was read");
 
     let mut strange = newer;
-    let place = strange.windows(15).position(|some| some == b"ValidatorPermit").unwrap();
+    let place = strange.windows(16).position(|some| some == b"<ValidatorPermit").unwrap() + 1;
     strange[place] = b'W';
     upgrade(&node, strange, 999);
     let fault = subnet.weights(0).await.unwrap_err();

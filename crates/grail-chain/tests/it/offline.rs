@@ -169,8 +169,8 @@ fn what_is_no_metadata_is_refused() {
         assert!(matches!(refused, Err(RuntimeError::Metadata { .. })), "{refused:?}");
     }
     if let Some(mut bytes) = metadata("subtensor-v293.metadata-v15.scale.xz") {
-        // The name of one item is changed, as a runtime of another kind would have it.
-        let place = bytes.windows(15).position(|some| some == b"ValidatorPermit").unwrap();
+        // The name of one item, after its length, is changed, as a runtime of another kind would have it.
+        let place = bytes.windows(16).position(|some| some == b"<ValidatorPermit").unwrap() + 1;
         bytes[place] = b'W';
         let refused = Runtime::new(&bytes, 293, 1, GENESIS).unwrap_err().to_string();
         assert!(refused.contains("ValidatorPermit is missing"), "{refused}");

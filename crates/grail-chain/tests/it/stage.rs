@@ -1,7 +1,7 @@
 //! A subnet on the real runtime, with the levers that tests need.
 
 use grail_chain::{Settings, Subnet, SubnetWriter, keys};
-use grail_devchain::{Node, NodeConfig, Origin};
+use grail_devchain::{Node, NodeConfig, Origin, Seal, Start};
 use grail_ports::{
     Fault,
     chain::{ChainView, ChainWrite, Uid},
@@ -27,6 +27,22 @@ use subxt_signer::sr25519::{Keypair, dev};
 
 /// Blocks between two rows of one validator.
 const RATE_LIMIT: u64 = 10;
+
+/// The first subnet that is made on a fresh chain.
+const NETUID: u16 = 2;
+
+/// The hotkeys of the stage.
+pub(crate) const SEEDS: [[u8; 32]; 3] = [[71; 32], [72; 32], [73; 32]];
+
+/// How tests reach a node: the chain stands still while nobody asks for a block.
+pub(crate) fn settings(url: &str, journal: Option<&Path>) -> Settings {
+    let mut settings = Settings::new(vec![url.to_owned()], NETUID);
+    settings.journal = journal.map(Path::to_owned);
+    settings.block_time_ms = 1_000;
+    settings.stall_after = Duration::from_secs(600);
+    settings.write_deadline = Duration::from_secs(120);
+    settings
+}
 
 /// The chain spec that the developer names.
 #[expect(
@@ -64,13 +80,27 @@ impl Sign for Held {
     }
 }
 
+/// What kind of chain a test needs.
+pub(crate) struct How<'a> {
+    pub(crate) journal: Option<&'a Path>,
+    pub(crate) finality_lag: u32,
+    /// When time begins; now, unless said.
+    pub(crate) start: Option<Start>,
+    pub(crate) seal: Seal,
+}
+
+impl Default for How<'_> {
+    fn default() -> Self {
+        Self { journal: None, finality_lag: 0, start: None, seal: Seal::Instant }
+    }
+}
+
 /// A node with one subnet, whose owner is Alice.
 pub(crate) struct Stage {
     pub(crate) node: Node,
     pub(crate) subnet: Subnet,
     api: OnlineClient<SubstrateConfig>,
     netuid: u16,
-    seeds: [[u8; 32]; 3],
     writers: Mutex<BTreeMap<Hotkey, SubnetWriter>>,
     journal: Option<PathBuf>,
 }
@@ -84,13 +114,14 @@ fn account(hotkey: &Hotkey) -> Value {
 }
 
 impl Stage {
-    pub(crate) async fn open(spec: &Path, journal: Option<&Path>, finality_lag: u32) -> Self {
-        let config = NodeConfig { finality_lag: 0, ..NodeConfig::new(Origin::Spec(spec.to_owned())) };
-        let config = NodeConfig { finality_lag, ..config };
+    pub(crate) async fn open(spec: &Path, how: How<'_>) -> Self {
+        let How { journal, finality_lag, start, seal } = how;
+        let origin = Origin::Spec(spec.to_owned());
+        let config = NodeConfig { finality_lag, start, seal, ..NodeConfig::new(origin) };
         let node = Node::start(config).await.unwrap();
         node.new_blocks(1).await.unwrap();
         let api = OnlineClient::<SubstrateConfig>::from_insecure_url(node.url()).await.unwrap();
-        let netuid = 2;
+        let netuid = NETUID;
         let stage = Setup { api: &api, node: &node };
         stage.sudo("sudo_set_network_rate_limit", vec![number(0u64)]).await;
         let owner = Value::from_bytes(dev::eve().public_key().0);
@@ -99,16 +130,9 @@ impl Stage {
         // An epoch takes permits away from those who have no stake of their own.
         stage.sudo("sudo_set_tempo", vec![subnet.clone(), number(50_000u64)]).await;
         stage.sudo("sudo_set_weights_set_rate_limit", vec![subnet, number(RATE_LIMIT)]).await;
-        let mut settings = Settings::new(vec![node.url()], netuid);
-        settings.journal = journal.map(Path::to_owned);
-        settings.block_time_ms = 1_000;
-        // The chain stands still while nobody asks for a block.
-        settings.stall_after = Duration::from_secs(600);
-        settings.write_deadline = Duration::from_secs(120);
-        let subnet = Subnet::connect(settings).await.unwrap();
-        let seeds = [[71; 32], [72; 32], [73; 32]];
+        let subnet = Subnet::connect(settings(&node.url(), journal)).await.unwrap();
         let journal = journal.map(Path::to_owned);
-        Self { node, subnet, api, netuid, seeds, writers: Mutex::default(), journal }
+        Self { node, subnet, api, netuid, writers: Mutex::default(), journal }
     }
 
     fn setup(&self) -> Setup<'_> {
@@ -130,7 +154,7 @@ impl Stage {
     pub(crate) fn open_writer(&self, hotkey: Hotkey) -> SubnetWriter {
         let mut writers = self.writers.lock().unwrap();
         let make = || {
-            let pairs = self.seeds.iter().map(|seed| HotkeyPair::from_seed(seed).unwrap());
+            let pairs = SEEDS.iter().map(|seed| HotkeyPair::from_seed(seed).unwrap());
             let pair = pairs.into_iter().find(|pair| pair.hotkey() == hotkey).unwrap();
             self.subnet.writer(Arc::new(Held(pair))).unwrap()
         };
@@ -139,6 +163,14 @@ impl Stage {
 
     pub(crate) fn close_writers(&self) {
         self.writers.lock().unwrap().clear();
+    }
+
+    /// Gives everybody a permit, whatever the last epoch thought.
+    pub(crate) async fn permit_everybody(&self) {
+        let key = keys::VALIDATOR_PERMIT.of(self.netuid);
+        let mut permits = self.node.storage(&key).await.unwrap().unwrap();
+        permits.iter_mut().skip(1).for_each(|permit| *permit = 1);
+        self.node.set_storage([(key, Some(permits))]).await.unwrap();
     }
 
     /// Writes one place of a list that goes by uid.
@@ -191,7 +223,7 @@ impl ChainStage for Stage {
     }
 
     fn hotkeys(&self) -> [Hotkey; 3] {
-        self.seeds.map(|seed| HotkeyPair::from_seed(&seed).unwrap().hotkey())
+        SEEDS.map(|seed| HotkeyPair::from_seed(&seed).unwrap().hotkey())
     }
 
     async fn register(&self, hotkey: Hotkey, stake: f64, validator_permit: bool) -> Uid {
