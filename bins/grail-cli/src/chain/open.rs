@@ -1,0 +1,149 @@
+//! The chain of the settings: a subnet behind nodes, or a network on this machine.
+
+use anyhow::{Context as _, bail};
+use grail_chain::{Settings, Subnet};
+use grail_devnet::Devnet;
+use grail_ports::{
+    chain::{ChainView, ChainWrite, Metagraph, Neuron},
+    sign::Sign,
+};
+use grail_protocol::words::Hotkey;
+use grail_roles::clock::SystemClock;
+use grail_settings::config::{Config, flags::ConfigFlags, table};
+use grail_wallet::{
+    Wallet,
+    signer::{Signer, SocketSigner},
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::Who;
+
+/// A signer in another process answers in milliseconds.
+const SIGNER_TIME: Duration = Duration::from_secs(10);
+
+/// The chain, opened for reading.
+pub(crate) enum Open {
+    Subnet(Subnet),
+    Devnet(Box<Devnet>),
+}
+
+/// Reads the settings of this process and these flags.
+pub(crate) fn config(flags: &ConfigFlags) -> anyhow::Result<Config> {
+    flags.config().context("read the configuration")
+}
+
+/// Folder of the journals of intents.
+pub(crate) fn journal(given: Option<&Path>, config: &Config) -> PathBuf {
+    given.map_or_else(|| config.cache_dir().join("intents"), Path::to_owned)
+}
+
+/// Opens the chain; a person sees that it takes a while.
+pub(crate) async fn open(config: &Config, journal: Option<PathBuf>, quiet: bool) -> anyhow::Result<Open> {
+    if let Some(dir) = config.path(&table::DEVNET) {
+        return Ok(Open::Devnet(Box::new(grail_devnet::open(&dir)?)));
+    }
+    let network = config.network();
+    let Some(netuid) = network.netuid else {
+        bail!("the network {} has no subnet of its own number; give --netuid", network.name);
+    };
+    let mut settings = Settings::new(network.endpoints, netuid);
+    settings.block_time_ms = network.params.block_time_ms;
+    settings.journal = journal;
+    let subnet = waiting("connecting", quiet, Subnet::connect(settings)).await?;
+    Ok(Open::Subnet(subnet))
+}
+
+impl Open {
+    /// The door for reading.
+    pub(crate) fn view(&self) -> anyhow::Result<Arc<dyn ChainView>> {
+        Ok(match self {
+            Self::Subnet(subnet) => Arc::new(subnet.clone()),
+            Self::Devnet(net) => Arc::new(net.chain(Arc::new(SystemClock))?),
+        })
+    }
+
+    /// The door for writing, as the hotkey of the settings.
+    pub(crate) fn writer(
+        &self,
+        config: &Config,
+        socket: Option<&Path>,
+    ) -> anyhow::Result<Arc<dyn ChainWrite>> {
+        Ok(match self {
+            Self::Subnet(subnet) => Arc::new(subnet.writer(signer(config, socket)?)?),
+            Self::Devnet(net) => {
+                Arc::new(net.chain(Arc::new(SystemClock))?.as_hotkey(devnet_hotkey(net, config)?))
+            }
+        })
+    }
+
+    /// The own hotkey, without reading its secret where the wallet's public file tells it.
+    pub(crate) fn own(&self, config: &Config) -> anyhow::Result<Hotkey> {
+        match self {
+            Self::Devnet(net) => devnet_hotkey(net, config),
+            Self::Subnet(_) => {
+                let choice = config.wallet();
+                Ok(Wallet::new(&choice.root, &choice.cold, &choice.hot)?.public()?)
+            }
+        }
+    }
+
+    /// Who is meant, and its place in the metagraph where it has one.
+    pub(crate) fn resolve(
+        &self,
+        who: Option<Who>,
+        config: &Config,
+        graph: &Metagraph,
+    ) -> anyhow::Result<(Hotkey, Option<Neuron>)> {
+        let hotkey = match who {
+            Some(Who::Uid(uid)) => {
+                let neuron = graph.neurons.iter().find(|neuron| neuron.uid == uid);
+                let neuron = neuron.with_context(|| format!("nobody has uid {uid} on this subnet"))?;
+                return Ok((neuron.hotkey, Some(neuron.clone())));
+            }
+            Some(Who::Hotkey(hotkey)) => hotkey,
+            None => self.own(config)?,
+        };
+        Ok((hotkey, graph.find(&hotkey).cloned()))
+    }
+}
+
+fn devnet_hotkey(net: &Devnet, config: &Config) -> anyhow::Result<Hotkey> {
+    let name = config.text(&table::KEY).context("--key names a key of the network on this machine")?;
+    Ok(net.key(name)?.hotkey())
+}
+
+/// Who signs: the process at a socket, or the wallet's hotkey, whose password is asked for where it has one.
+fn signer(config: &Config, socket: Option<&Path>) -> anyhow::Result<Arc<dyn Sign>> {
+    if let Some(socket) = socket {
+        return Ok(Arc::new(Signer::Socket(SocketSigner::connect(socket, SIGNER_TIME)?)));
+    }
+    let choice = config.wallet();
+    let wallet = Wallet::new(&choice.root, &choice.cold, &choice.hot)?;
+    let file = config.path(&table::WALLET_PASSWORD_FILE);
+    let prompt = format!("Password of hotkey {}/{}: ", wallet.cold(), wallet.hot());
+    let pair = wallet.unlock(&mut || crate::keys::args::password(file.as_deref(), &prompt))?;
+    Ok(Arc::new(Signer::Pair(pair)))
+}
+
+/// Waits with a sign of life on a terminal.
+pub(crate) async fn waiting<T>(what: &'static str, quiet: bool, work: impl Future<Output = T>) -> T {
+    if quiet {
+        return work.await;
+    }
+    // Drawn on the error stream, and only where that is a terminal.
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}
