@@ -1,0 +1,124 @@
+//! `lab adversaries`.
+
+use crate::{Model, bar, table};
+use anyhow::{Context as _, Result, bail};
+use grail_infer::Dtype;
+use grail_lab::{
+    Court, Outcome,
+    attack::Attack,
+    stand::Stand,
+    suite::{Ground, Plan, run as tell_lie},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// What is tried.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The model
+    #[arg(long, value_enum, default_value = "tiny")]
+    model: Model,
+    /// Its folder
+    #[arg(long)]
+    folder: PathBuf,
+    /// Rollouts of each attack, rounded up to whole windows
+    #[arg(long, default_value_t = 1_280)]
+    rollouts: u32,
+    /// Rollouts of the honest control; as many as of an attack when absent
+    #[arg(long)]
+    honest: Option<u32>,
+    /// Groups in a window
+    #[arg(long, default_value_t = 8)]
+    groups: u32,
+    /// Only attacks whose names contain one of these
+    #[arg(long)]
+    only: Vec<String>,
+    /// Completion cap in tokens; the model's usual one when absent
+    #[arg(long)]
+    cap: Option<u32>,
+    /// Threads of the model
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Leave out the Python network's proof
+    #[arg(long)]
+    no_v5: bool,
+    /// Results of TOPLOC on states that `lab states` wrote
+    #[arg(long)]
+    toploc: Option<PathBuf>,
+    /// Print one JSON object an attack, one a line, in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Say which attacks there are, and try none
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the suite; true when everything became what it must.
+pub(crate) fn run(args: &Args) -> Result<bool> {
+    let attacks = chosen(&args.only)?;
+    if args.list {
+        print(&table::attacks(&attacks))?;
+        return Ok(true);
+    }
+    let other = match &args.toploc {
+        None => BTreeMap::new(),
+        Some(path) => read_toploc(path)?,
+    };
+    let setup = args.model.setup(args.folder.clone(), Dtype::F32, args.threads, args.cap)?;
+    let stand = Stand::open(setup)?;
+    let honest = args.honest.unwrap_or(args.rollouts);
+    let plan = Plan { rollouts: args.rollouts, honest, groups: args.groups, old: !args.no_v5 };
+    let answering = bar("answering honestly")?;
+    let ground = Ground::lay(&stand, &plan, &mut |done, all| {
+        answering.set_length(all.into());
+        answering.set_position(done.into());
+    })?;
+    answering.finish_and_clear();
+    let mut court = Court::new(&stand);
+    let mut outcomes = Vec::new();
+    for attack in attacks {
+        let name = attack.card().name;
+        let telling = bar(name)?;
+        let mut outcome = tell_lie(&stand, &mut court, &ground, &plan, attack, &mut |done, all| {
+            telling.set_length(all.into());
+            telling.set_position(done.into());
+        })
+        .with_context(|| format!("could not try {name}"))?;
+        telling.finish_and_clear();
+        outcome.toploc = other.get(name).cloned();
+        if args.json {
+            print(&(serde_json::to_string(&outcome)? + "\n"))?;
+        }
+        outcomes.push(outcome);
+    }
+    if !args.json {
+        print(&table::outcomes(&outcomes))?;
+    }
+    Ok(outcomes.iter().all(|outcome: &Outcome| outcome.holds))
+}
+
+fn chosen(only: &[String]) -> Result<Vec<Attack>> {
+    let all = Attack::all();
+    let known = |name: &String| all.iter().any(|attack| attack.card().name.contains(name.as_str()));
+    if let Some(unknown) = only.iter().find(|name| !known(name)) {
+        bail!("no attack has {unknown} in its name; --list shows them all");
+    }
+    let wanted = |attack: &Attack| {
+        only.is_empty() || only.iter().any(|name| attack.card().name.contains(name.as_str()))
+    };
+    Ok(all.iter().copied().filter(wanted).collect())
+}
+
+fn read_toploc(path: &Path) -> Result<BTreeMap<String, serde_json::Value>> {
+    let text = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not what it should be", path.display()))
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")
+}

@@ -1,0 +1,247 @@
+//! The profile file: what was measured, what it supports, and who says so.
+
+use super::{Cell, Measures};
+use crate::{LabError, stand::Setup, statistics::upper_bound};
+use grail_protocol::{
+    hash::digest,
+    profile::{NumericProfile, Thresholds},
+    sign::{HotkeyPair, Signature, verify},
+    words::Hotkey,
+};
+use serde::{Deserialize, Serialize};
+
+/// How many times above the largest honest value that was measured a threshold must stand.
+const HEADROOM: f64 = 3.0;
+/// Label of what is signed.
+const LABEL: &str = "grail/1 profile evidence";
+
+/// Everything measured under one numeric profile.
+#[derive(Debug, Clone, Serialize)]
+pub struct Evidence {
+    /// Form of the file.
+    pub version: u32,
+    /// Name of the profile.
+    pub profile: &'static str,
+    /// The command that measured.
+    pub command: String,
+    /// What processor and library measured, in words.
+    pub machine: String,
+    /// The thresholds in use, which the file is evidence for.
+    pub thresholds: InUse,
+    /// What they would be by the rule of the laboratory: three times the largest honest value.
+    pub fit: Fit,
+    /// What the counts support.
+    pub bounds: Bounds,
+    /// All cells together.
+    pub total: Measures,
+    /// Each cell by itself.
+    pub cells: Vec<CellEvidence>,
+}
+
+/// One cell with what it measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct CellEvidence {
+    /// The model.
+    pub model: String,
+    /// The cell.
+    #[serde(flatten)]
+    pub cell: Cell,
+    /// What it measured.
+    pub measures: Measures,
+}
+
+/// Thresholds of a profile, as numbers of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct InUse {
+    /// See [`Thresholds::margin_hard`].
+    pub margin_hard: f32,
+    /// See [`Thresholds::margin_soft`].
+    pub margin_soft: f32,
+    /// See [`Thresholds::nucleus_slack`].
+    pub nucleus_slack: f64,
+    /// See [`Thresholds::sketch_hard`].
+    pub sketch_hard: f32,
+    /// See [`Thresholds::sketch_rms`].
+    pub sketch_rms: f32,
+    /// See [`Thresholds::logprob`].
+    pub logprob: f32,
+    /// κ: see `grail_protocol::profile::Drift::lost_per_gini`.
+    pub lost_per_gini: f64,
+}
+
+impl InUse {
+    fn of(profile: NumericProfile) -> Self {
+        let Thresholds { margin_hard, margin_soft, nucleus_slack, sketch_hard, sketch_rms, logprob } =
+            profile.thresholds();
+        let lost_per_gini = profile.drift().lost_per_gini;
+        Self { margin_hard, margin_soft, nucleus_slack, sketch_hard, sketch_rms, logprob, lost_per_gini }
+    }
+}
+
+/// Thresholds by the rule of the laboratory, from what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Fit {
+    /// Times the largest honest value.
+    pub headroom: f64,
+    /// For [`InUse::margin_soft`] and everything above it.
+    pub margin: f64,
+    /// For [`InUse::sketch_hard`].
+    pub sketch_hard: f64,
+    /// For [`InUse::sketch_rms`].
+    pub sketch_rms: f64,
+    /// For [`InUse::logprob`].
+    pub logprob: f64,
+    /// Upper bound on κ at 95 % confidence: lost draws to impurity.
+    pub lost_per_gini: f64,
+    /// Whether every threshold in use stands at least as high.
+    pub holds: bool,
+}
+
+/// What counts support, at 95 % confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Honest rollouts.
+    pub rollouts: u64,
+    /// Those that the court would refuse.
+    pub false_refusals: u64,
+    /// The rate of false refusals is at most this; with none seen it is three divided by the rollouts. No smaller rate is
+    /// claimed.
+    pub false_refusal_rate_at_most: f64,
+    /// Honest tokens.
+    pub tokens: u64,
+    /// Those with a margin above the soft threshold.
+    pub soft_margins: u64,
+    /// The rate of such tokens is at most this.
+    pub soft_margin_rate_at_most: f64,
+}
+
+/// What the measurements ask of the thresholds.
+pub fn fitted(profile: NumericProfile, total: &Measures) -> Fit {
+    let limits = InUse::of(profile);
+    let fit = |largest: f64| HEADROOM * largest;
+    // A Poisson bound on lost draws, divided by what they are counted against.
+    let lost_at_most = upper_bound(total.lost, total.tokens) * total.tokens as f64;
+    let fit = Fit {
+        headroom: HEADROOM,
+        margin: fit(total.margin.largest),
+        sketch_hard: fit(total.sketch_largest()),
+        sketch_rms: fit(total.sketch_rms.largest),
+        logprob: fit(total.logprob.largest),
+        lost_per_gini: if total.gini_sum > 0.0 { lost_at_most / total.gini_sum } else { f64::INFINITY },
+        holds: false,
+    };
+    let holds = f64::from(limits.margin_soft) >= fit.margin
+        && f64::from(limits.sketch_hard) >= fit.sketch_hard
+        && f64::from(limits.sketch_rms) >= fit.sketch_rms
+        && f64::from(limits.logprob) >= fit.logprob
+        && limits.lost_per_gini >= fit.lost_per_gini
+        && total.outside == 0;
+    Fit { holds, ..fit }
+}
+
+impl Evidence {
+    /// Puts cells of one profile together.
+    pub fn new(
+        profile: NumericProfile,
+        command: String,
+        machine: String,
+        measured: Vec<(&Setup, Cell, Measures)>,
+    ) -> Self {
+        let mut total = Measures::default();
+        measured.iter().for_each(|(_, _, measures)| total.merge(measures));
+        let soft = f64::from(profile.thresholds().margin_soft);
+        let beyond =
+            total.margin.classes.iter().filter(|(class, _)| 10f64.powf(f64::from(**class + 1) / 10.0) > soft);
+        let soft_margins = beyond.map(|(_, count)| count).sum();
+        let false_refusals = total
+            .beyond
+            .iter()
+            .filter(|(name, _)| **name != "inconclusive")
+            .map(|(_, count)| *count)
+            .max()
+            .unwrap_or(0);
+        let bounds = Bounds {
+            rollouts: total.rollouts,
+            false_refusals,
+            false_refusal_rate_at_most: upper_bound(false_refusals, total.rollouts),
+            tokens: total.tokens,
+            soft_margins,
+            soft_margin_rate_at_most: upper_bound(soft_margins, total.tokens),
+        };
+        let cells = measured.into_iter().map(|(setup, cell, measures)| CellEvidence {
+            model: setup.name.clone(),
+            cell,
+            measures,
+        });
+        Self {
+            version: 1,
+            profile: profile.name(),
+            command,
+            machine,
+            thresholds: InUse::of(profile),
+            fit: fitted(profile, &total),
+            bounds,
+            cells: cells.collect(),
+            total,
+        }
+    }
+
+    /// The file's bytes.
+    ///
+    /// Errors: a number that JSON cannot spell.
+    pub fn to_json(&self) -> Result<Vec<u8>, LabError> {
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|error| LabError::Evidence(error.to_string()))?;
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+/// The signature that lies beside a profile file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seal {
+    /// Who signs.
+    pub hotkey: Hotkey,
+    /// Over `H("grail/1 profile evidence", bytes of the file)`.
+    pub signature: Signature,
+}
+
+/// Signs the bytes of a profile file.
+pub fn seal_of(bytes: &[u8], pair: &HotkeyPair, entropy: [u8; 32]) -> Seal {
+    Seal { hotkey: pair.hotkey(), signature: pair.sign(&digest(LABEL, &[bytes]), entropy) }
+}
+
+impl Seal {
+    /// Whether these bytes were signed.
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        verify(&self.hotkey, &digest(LABEL, &[bytes]), &self.signature)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measures(margin: f64, lost: u64) -> Measures {
+        let mut measures =
+            Measures { rollouts: 1_000, tokens: 20_000, gini_sum: 40_000.0, lost, ..Measures::default() };
+        measures.margin.add(margin);
+        measures
+    }
+
+    #[test]
+    fn a_threshold_holds_while_it_stands_three_times_above_the_largest_value() {
+        assert!(fitted(NumericProfile::StrictF32, &measures(0.000_9, 0)).holds);
+        assert!(!fitted(NumericProfile::StrictF32, &measures(0.001_1, 0)).holds);
+        // Forty lost draws at an impurity of 40,000 are 0.001 and not 0.0006.
+        assert!(!fitted(NumericProfile::StrictF32, &measures(0.000_1, 40)).holds);
+    }
+
+    #[test]
+    fn a_seal_is_of_its_bytes_alone() {
+        let pair = HotkeyPair::from_seed(&[3; 32]).expect("a seed");
+        let seal = seal_of(b"measured", &pair, [1; 32]);
+        assert!(seal.is_of(b"measured") && !seal.is_of(b"made up"));
+    }
+}

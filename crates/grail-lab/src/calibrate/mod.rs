@@ -1,0 +1,279 @@
+//! Calibration: honest miners against honest validators, over everything in which honest machines differ.
+//!
+//! A cell of the matrix is a miner (decoding in batches, or computing its proof by prefill in packs), and a validator with
+//! another number of threads. Each gives histograms of margins, sketch errors and errors of log-probabilities; the profile
+//! file says what they support.
+
+mod evidence;
+mod histogram;
+
+pub use evidence::{Bounds, Evidence, Fit, Seal, fitted, seal_of};
+pub use histogram::Histogram;
+
+use crate::{
+    LabError,
+    stand::{Scene, Setup, Stand},
+};
+use grail_artifact::window::RolloutRecord;
+use grail_infer::TorchOracle;
+use grail_ports::model::{GroupProbe, Oracle as _, Readout};
+use grail_protocol::{
+    logprob::dequantise,
+    params::ROLLOUTS_PER_PROBLEM,
+    profile::Thresholds,
+    sketch::{UNITS_PER_SPREAD, distance},
+    words::TokenId,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How the miner computes what it claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Computing {
+    /// Token by token, the proof captured in each step.
+    Decode,
+    /// Tokens drawn before, the proof computed over them at once.
+    Prefill,
+}
+
+/// Whether rows of a batch are equally long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// One group at a time.
+    Aligned,
+    /// Groups together, whose prompts differ; rows begin where others are half-way, and shorter ones are masked.
+    Ragged,
+}
+
+/// One cell of the matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Cell {
+    /// How the miner computes.
+    pub computing: Computing,
+    /// Rows together: of a batch, or of a pack.
+    pub batch: usize,
+    /// How they lie.
+    pub padding: Padding,
+    /// The miner's threads; the validator has one where it has two, and two where it has one.
+    pub threads: usize,
+}
+
+impl Cell {
+    /// The whole matrix.
+    pub fn all() -> Vec<Self> {
+        let mut cells = Vec::new();
+        for computing in [Computing::Decode, Computing::Prefill] {
+            for batch in [1, 8, 16] {
+                for padding in [Padding::Aligned, Padding::Ragged] {
+                    for threads in [1, 2] {
+                        cells.push(Self { computing, batch, padding, threads });
+                    }
+                }
+            }
+        }
+        cells
+    }
+
+    /// The part of it that needs no second thread: for machines that have none to spare.
+    pub fn one_thread() -> Vec<Self> {
+        Self::all().into_iter().filter(|cell| cell.threads == 1).collect()
+    }
+}
+
+/// What one cell, or all together, measured.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Measures {
+    /// Rollouts.
+    pub rollouts: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// Margins m_t, in nats.
+    pub margin: Histogram,
+    /// Errors of claimed log-probabilities, in nats; half a step of 1/1024 is rounding.
+    pub logprob: Histogram,
+    /// Gini impurities of the draws, `1 − Σ p²`.
+    pub gini: Histogram,
+    /// Sketch errors e_t, in steps of 1/32 spread.
+    pub sketch_steps: BTreeMap<u32, u64>,
+    /// Root mean squares of sketch errors, one a rollout, in spreads.
+    pub sketch_rms: Histogram,
+    /// Tokens that lie outside the widened nucleus.
+    pub outside: u64,
+    /// Draws that are lost.
+    pub lost: u64,
+    /// Sum of all impurities: lost draws are counted against it.
+    pub gini_sum: f64,
+    /// Most margins above the soft threshold in one rollout.
+    pub most_soft_margins: u32,
+    /// Rollouts that the court would refuse, by threshold.
+    pub beyond: BTreeMap<&'static str, u64>,
+}
+
+impl Measures {
+    /// Takes in one rollout.
+    fn add(&mut self, record: &RolloutRecord, readout: &Readout, limits: &Thresholds) {
+        self.rollouts += 1;
+        self.tokens += record.tokens.len() as u64;
+        let mut soft = 0u32;
+        let (mut margin, mut logprob, mut outside) = (0f32, 0f32, 0u64);
+        for (draw, units) in readout.draws.iter().zip(&record.logprobs) {
+            let error = (dequantise(*units) - draw.logprob.max(dequantise(i16::MIN))).abs();
+            self.margin.add(f64::from(draw.margin));
+            self.logprob.add(f64::from(error));
+            self.gini.add(f64::from(draw.gini));
+            self.gini_sum += f64::from(draw.gini);
+            self.lost += u64::from(draw.margin > 0.0);
+            outside += u64::from(!draw.in_outer);
+            soft += u32::from(draw.margin > limits.margin_soft);
+            margin = margin.max(draw.margin);
+            logprob = logprob.max(error);
+        }
+        self.outside += outside;
+        self.most_soft_margins = self.most_soft_margins.max(soft);
+        for (claimed, own) in record.sketch.iter().zip(&readout.sketch) {
+            let steps = (i32::from(*claimed) - i32::from(*own)).unsigned_abs();
+            *self.sketch_steps.entry(steps).or_default() += 1;
+        }
+        let apart = distance(&record.sketch, &readout.sketch);
+        let (rms, worst) = apart.map_or((f32::INFINITY, f32::INFINITY), |apart| (apart.rms, apart.worst));
+        self.sketch_rms.add(f64::from(rms));
+        for (name, is_beyond) in [
+            ("sketch-rms", rms > limits.sketch_rms),
+            ("sketch-position", worst > limits.sketch_hard),
+            ("draw-outside-nucleus", outside > 0),
+            ("draw-margin", margin > limits.margin_hard),
+            ("draw-margins", soft > 1),
+            ("inconclusive", soft == 1),
+            ("logprob-error", logprob > limits.logprob),
+        ] {
+            if is_beyond {
+                *self.beyond.entry(name).or_default() += 1;
+            }
+        }
+    }
+
+    /// Takes in what others measured.
+    pub fn merge(&mut self, other: &Self) {
+        self.rollouts += other.rollouts;
+        self.tokens += other.tokens;
+        self.margin.merge(&other.margin);
+        self.logprob.merge(&other.logprob);
+        self.gini.merge(&other.gini);
+        self.sketch_rms.merge(&other.sketch_rms);
+        for (steps, count) in &other.sketch_steps {
+            *self.sketch_steps.entry(*steps).or_default() += count;
+        }
+        for (name, count) in &other.beyond {
+            *self.beyond.entry(name).or_default() += count;
+        }
+        self.outside += other.outside;
+        self.lost += other.lost;
+        self.gini_sum += other.gini_sum;
+        self.most_soft_margins = self.most_soft_margins.max(other.most_soft_margins);
+    }
+
+    /// The largest sketch error, in spreads.
+    pub fn sketch_largest(&self) -> f64 {
+        f64::from(self.sketch_steps.keys().next_back().copied().unwrap_or(0)) / UNITS_PER_SPREAD
+    }
+}
+
+/// Groups of a window while calibrating.
+const GROUPS: u32 = 4;
+
+/// Measures one cell over at least so many rollouts, from the window `first` on: cells that are counted together must not
+/// ask the same windows. `tell` is called with rollouts done.
+///
+/// Errors: the model's trouble.
+pub fn measure(
+    setup: &Setup,
+    cell: Cell,
+    rollouts: u32,
+    first: u32,
+    tell: &mut dyn FnMut(u64),
+) -> Result<Measures, LabError> {
+    let windows = rollouts.div_ceil(GROUPS * u32::from(ROLLOUTS_PER_PROBLEM)).max(1);
+    // Threads are one number for the whole process: who computes is loaded anew.
+    let batch_rows = match cell.computing {
+        Computing::Decode => cell.batch,
+        // Whose proof is computed afterwards may draw as he likes; what counts is how he packs the proof.
+        Computing::Prefill => usize::from(ROLLOUTS_PER_PROBLEM),
+    };
+    let miner = Stand::open(Setup { threads: cell.threads, batch_rows, ..setup.clone() })?;
+    let mut mined = Vec::new();
+    for window in 0..windows {
+        let scene = miner.scene(miner.context(first + window)?, 1, GROUPS)?;
+        let records = mine(&miner, &scene, cell)?;
+        mined.push((scene, records));
+        tell(u64::from(window + 1) * u64::from(GROUPS) * u64::from(ROLLOUTS_PER_PROBLEM));
+    }
+    let validator = Stand::open(Setup { threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
+    let mut oracle = TorchOracle::new(validator.model.clone());
+    let limits = validator.setup.numeric().thresholds();
+    let mut measures = Measures::default();
+    for (scene, records) in &mined {
+        let groups = records.chunks(usize::from(ROLLOUTS_PER_PROBLEM));
+        for (asked, records) in scene.groups.iter().zip(groups) {
+            let texts: Vec<Vec<TokenId>> = records.iter().map(|record| record.tokens.clone()).collect();
+            let readouts = oracle.read(&validator.probe(asked, &texts))?;
+            for (record, readout) in records.iter().zip(&readouts) {
+                measures.add(record, readout, &limits);
+            }
+        }
+    }
+    Ok(measures)
+}
+
+/// What the miner of a cell claims.
+fn mine(miner: &Stand, scene: &Scene, cell: Cell) -> Result<Vec<RolloutRecord>, LabError> {
+    let mut records = match cell.padding {
+        Padding::Ragged => miner.honest(scene)?,
+        Padding::Aligned => {
+            let mut records = Vec::new();
+            for (group, asked) in (0u32..).zip(&scene.groups) {
+                let alone = Scene { groups: vec![asked.clone()], ..scene.clone() };
+                for mut record in miner.honest(&alone)? {
+                    record.group = grail_protocol::words::GroupIndex(group);
+                    records.push(record);
+                }
+            }
+            records
+        }
+    };
+    if cell.computing == Computing::Prefill {
+        let mut oracle = TorchOracle::new(miner.model.clone());
+        let groups = records.chunks_mut(usize::from(ROLLOUTS_PER_PROBLEM));
+        for (asked, records) in scene.groups.iter().zip(groups) {
+            let texts: Vec<Vec<TokenId>> = records.iter().map(|record| record.tokens.clone()).collect();
+            let whole = miner.probe(asked, &texts);
+            let packs = whole.rollouts.chunks(cell.batch.max(1)).zip(records.chunks_mut(cell.batch.max(1)));
+            for (rollouts, records) in packs {
+                let probe = GroupProbe { rollouts: rollouts.to_vec(), ..whole.clone() };
+                for (record, readout) in records.iter_mut().zip(oracle.read(&probe)?) {
+                    let logprobs = readout
+                        .draws
+                        .iter()
+                        .map(|draw| grail_protocol::logprob::quantise(draw.logprob).unwrap_or(i16::MIN));
+                    record.logprobs = logprobs.collect();
+                    record.sketch = readout.sketch;
+                }
+            }
+        }
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_matrix_has_every_cell_once() {
+        let cells = Cell::all();
+        assert_eq!(cells.len(), 24);
+        assert!(cells.iter().all(|cell| cells.iter().filter(|other| *other == cell).count() == 1));
+        assert_eq!(Cell::one_thread().len(), 12);
+    }
+}
