@@ -7,9 +7,11 @@ mod checkpoint;
 mod criterion;
 mod device;
 mod model;
-mod peer;
-mod runs;
+pub(crate) mod peer;
+pub(crate) mod runs;
 mod train;
+
+pub(crate) use runs::{Profile, example};
 
 use std::io::{self, Write};
 

@@ -9,6 +9,7 @@ mod checks;
 mod config;
 mod demo;
 mod fetch;
+mod lab;
 mod layers;
 mod libtorch;
 mod model;
@@ -87,6 +88,27 @@ enum Commands {
     /// Its tokenizer is learnt and its weights are taught by the trainer's own code, from a fixed seed.
     TinyModel(tiny::Args),
 
+    /// Send every lie that an insider would try through the whole court, and count what becomes of it
+    ///
+    ///   cargo xtask adversaries                                  1,280 rollouts a lie on the tiny model
+    ///   cargo xtask adversaries --model smollm2 --rollouts 64    SmolLM2-135M-Instruct
+    ///   cargo xtask adversaries --list                           what is tried
+    ///   cargo xtask adversaries --only sketch --json             one JSON object a lie
+    ///
+    /// Beside it the Python network's proof on the same lies, and with --toploc TOPLOC's.
+    /// The exit code is 0 only if everything became what it must.
+    #[command(verbatim_doc_comment)]
+    Adversaries(lab::Adversaries),
+
+    /// Measure honest miners against honest validators, and write the profile files that the thresholds rest on
+    ///
+    ///   cargo xtask calibrate                                    strict-f32, both models
+    ///   cargo xtask calibrate --dtype f32,bf16 --out DIR --key FILE
+    ///
+    /// The exit code is 0 only if every threshold in use holds.
+    #[command(verbatim_doc_comment)]
+    Calibrate(lab::Calibrate),
+
     /// Check the rules of the house: layers, manifests, file sizes, words out of place
     Tidy,
 
@@ -136,6 +158,8 @@ fn run(command: &Commands) -> Result<ExitCode> {
     let config = Config::from_env()?;
     match command {
         Commands::Demo(args) => return demo::run(&config, args),
+        Commands::Adversaries(args) => return lab::adversaries(&config, args),
+        Commands::Calibrate(args) => return lab::calibrate(&config, args),
         Commands::Test(args) => checks::run(&config, args)?,
         Commands::Setup => {
             let place = libtorch::ensure(&config)?;

@@ -15,7 +15,7 @@ const PACKAGES: [&str; 5] = ["torch==2.11.0", "transformers==4.57.6", "safetenso
 ///
 /// # Errors
 /// When making it fails half-way; the folder can be removed and the command repeated.
-pub(super) fn python(config: &Config) -> Result<Result<PathBuf, String>> {
+pub(crate) fn python(config: &Config) -> Result<Result<PathBuf, String>> {
     let place = config.cache.root().join("peer").join("venv");
     let python = place.join("bin/python");
     if works(&python) {

@@ -17,7 +17,7 @@ const PAIRS: usize = 3;
 
 /// How an example of our crates is compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Profile {
+pub(crate) enum Profile {
     /// As the tests and the demo: crates with libtorch are compiled once for all, and what counts in them is C++.
     Dev,
     /// As what an operator runs.
@@ -28,18 +28,22 @@ pub(super) enum Profile {
 ///
 /// # Errors
 /// When it does not build.
-pub(super) fn example(
+pub(crate) fn example(
     config: &Config,
     library: Option<&Path>,
     (package, name): (&str, &str),
     profile: Profile,
 ) -> Result<PathBuf> {
     let mut build = cargo::command(config, library)?;
-    build.args(["build", "--locked", "--package", package, "--example", name]);
+    build.args(["build", "--locked", "--example", name]);
     let folder = match profile {
-        Profile::Dev => "debug",
+        // With the features of the whole workspace, as the tests and the demo: nothing is compiled twice.
+        Profile::Dev => {
+            build.arg("--workspace");
+            "debug"
+        }
         Profile::Release => {
-            build.arg("--release");
+            build.args(["--release", "--package", package]);
             "release"
         }
     };
