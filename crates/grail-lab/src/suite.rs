@@ -150,7 +150,7 @@ fn old(
     let claims = liar.tell_old(&sketches, bank, submission, &own, mean)?;
     let size = usize::from(ROLLOUTS_PER_PROBLEM);
     let mut tally = OldTally::default();
-    let control = submission.harmless.iter().all(|harmless| *harmless);
+    let control = liar.attack() == Attack::Honest;
     let groups = submission.records.chunks(size).zip(claims.chunks(size)).zip(own.chunks(size));
     let groups = groups.zip(submission.harmless.chunks(size)).zip(&bank.scene.groups);
     for ((((records, claims), own), harmless), asked) in groups {

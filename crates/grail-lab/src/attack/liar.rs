@@ -32,6 +32,11 @@ impl<'a> Liar<'a> {
         Ok(Self { stand, attack, other })
     }
 
+    /// What is told.
+    pub const fn attack(&self) -> Attack {
+        self.attack
+    }
+
     /// What is sent to the court for a window. `earlier` is another window of the same miner, `mean` the mean hidden
     /// state of honest rollouts.
     ///

@@ -69,7 +69,7 @@ impl SamplingLie {
             Self::WholeVocabulary => {
                 Card::within(2_000, "top-p-1.0", "drawn from the whole vocabulary with the published noise")
             }
-            Self::TopK => Card::within(2_000, "top-k-5", "drawn among the five most probable tokens"),
+            Self::TopK => Card::within(10_000, "top-k-5", "drawn among the five most probable tokens"),
             Self::OwnSeed => Card::within(100, "own-seed", "drawn with noise of the miner's own"),
             Self::SharedSeed => Card::within(100, "shared-seed", "one rollout's noise for the whole group"),
             Self::Argmax => Card::within(100, "argmax", "the most probable token each time"),

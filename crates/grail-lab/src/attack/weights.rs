@@ -78,7 +78,7 @@ impl WeightsLie {
                 Card::within(128, "smaller-model", "a model of half the layers, as a cheap stand-in")
             }
             Self::Int8Proven => Card::within(
-                2_000,
+                10_000,
                 "int8-proven",
                 "drawn with eight-bit weights; sketch and log-probabilities from one true prefill",
             ),
