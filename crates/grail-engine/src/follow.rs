@@ -12,7 +12,7 @@ use grail_ports::{
 use grail_protocol::{params::Params, words::Hotkey};
 use grail_roles::model::{Checkpoints, Found, Load, Loaded, Models};
 use grail_settings::{
-    args::{ModelArgs, NetworkArgs},
+    args::{ModelArgs, Told},
     network::Joined,
 };
 use grail_store::checkpoint::{Cache, Consumer, Limits, LocalCheckpoint, Progress, Tell};
@@ -41,12 +41,12 @@ impl Follower {
     /// A follower of the network's trainer, where it has one.
     ///
     /// Errors: the folder for checkpoints cannot be made.
-    pub fn new(joined: &Joined, network: &NetworkArgs, model: &ModelArgs) -> Result<Self, Fault> {
-        let genesis = Found { folder: model.model.clone(), manifest: joined.manifest.clone() };
+    pub fn new(joined: &Joined, told: &Told) -> Result<Self, Fault> {
+        let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
         let followed = match joined.trainer {
             None => None,
             Some(trainer) => {
-                let cache = Cache::open(network.checkpoint_folder())?;
+                let cache = Cache::open(told.checkpoint_folder())?;
                 let params = joined.sources.network.params;
                 let local =
                     LocalCheckpoint { folder: genesis.folder.clone(), manifest: genesis.manifest.clone() };

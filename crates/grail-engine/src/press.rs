@@ -7,15 +7,15 @@
 //! full-next            the next one has to be whole: what the shelf gave back was not what was sent
 //! ```
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use async_trait::async_trait;
 use grail_artifact::{
     checkpoint::{FileName, Kind, Place, Publication, Retention, Step},
     delta::Options,
     manifest::{MANIFEST_FILE, Manifest, PUBLISHED_VERSION},
 };
-use grail_ports::{Door, Fault, Retry, checkpoint::CheckpointShelf};
-use grail_protocol::{params::Params, sign::HotkeyPair, words::WindowStart};
+use grail_ports::{Door, Fault, Retry, checkpoint::CheckpointShelf, sign::Sign};
+use grail_protocol::{params::Params, words::WindowStart};
 use grail_roles::{
     checkpoint::{Terms, describe},
     disk::write_atomic,
@@ -74,7 +74,7 @@ pub struct StorePress {
     cache: Cache,
     shelf: Arc<dyn CheckpointShelf>,
     publisher: Publisher,
-    pair: Arc<HotkeyPair>,
+    signer: Arc<dyn Sign>,
     params: Params,
     genesis: LocalCheckpoint,
     settings: PressSettings,
@@ -90,25 +90,25 @@ impl std::fmt::Debug for StorePress {
 const KEPT_HERE: usize = 4;
 
 impl StorePress {
-    /// A press that works in `root` and signs as `pair`.
+    /// A press that works in `root` and signs as `signer`.
     ///
     /// Errors: the folder cannot be made.
     pub fn new(
         root: impl Into<PathBuf>,
         shelf: Arc<dyn CheckpointShelf>,
-        pair: HotkeyPair,
+        signer: Arc<dyn Sign>,
         params: Params,
         genesis: LocalCheckpoint,
         settings: PressSettings,
     ) -> Result<Self, Fault> {
         let root = root.into();
         let cache = Cache::open(&root)?;
-        let publisher = Publisher::new(Arc::clone(&shelf), pair.hotkey(), params);
-        Ok(Self { root, cache, shelf, publisher, pair: Arc::new(pair), params, genesis, settings })
+        let publisher = Publisher::new(Arc::clone(&shelf), signer.hotkey(), params);
+        Ok(Self { root, cache, shelf, publisher, signer, params, genesis, settings })
     }
 
     fn finished(&self) -> Result<Vec<LocalCheckpoint>, Fault> {
-        self.cache.finished(&self.pair.hotkey(), &self.params)
+        self.cache.finished(&self.signer.hotkey(), &self.params)
     }
 
     fn beside(&self, window: WindowStart, ending: &str) -> PathBuf {
@@ -175,12 +175,12 @@ impl StorePress {
             tensors: tensor_root(&draft, &manifest.files, options, &mut |_| {})
                 .context("hash the weights")?,
             trained_on: plan.trained_on,
-            trainer: self.pair.hotkey(),
+            trainer: self.signer.hotkey(),
             signature: None,
         });
-        let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|error| anyhow!("draw entropy for the signature: {error}"))?;
-        manifest.sign(&self.pair, entropy)?;
+        manifest.sign_with(&self.signer.hotkey(), |statement| {
+            self.signer.sign(statement).map_err(anyhow::Error::from)
+        })?;
         manifest.check(&self.params)?;
         write_atomic(&draft.join(MANIFEST_FILE), &manifest.to_json()?)?;
         let folder = self.beside(plan.window, "");
@@ -257,7 +257,7 @@ impl StorePress {
         let tidied = async {
             let plan = self.publisher.plan(self.retention()).await?;
             self.publisher.prune(&plan).await?;
-            self.cache.prune(KEPT_HERE, &self.pair.hotkey(), &self.params)?;
+            self.cache.prune(KEPT_HERE, &self.signer.hotkey(), &self.params)?;
             let kept: Vec<WindowStart> = self.finished()?.iter().map(|one| one.manifest.window).collect();
             self.remove_leftovers(&kept)
                 .map_err(|error| Fault::new(Door::Disk, Retry::Later, "remove old deltas", error))

@@ -21,11 +21,9 @@ use grail_ports::{
     Fault, Retry,
     clock::Clock,
     shelf::{Fetch, WindowShelf},
+    sign::Sign,
 };
-use grail_protocol::{
-    sign::HotkeyPair,
-    words::{Hotkey, UnixMillis, WindowStart},
-};
+use grail_protocol::words::{Hotkey, UnixMillis, WindowStart};
 use plan::{Estimate, Next};
 use std::sync::Arc;
 
@@ -45,12 +43,12 @@ pub struct Parts {
     /// Encoding of window files.
     pub codec: Arc<dyn WindowCodec>,
     /// Who mines.
-    pub pair: HotkeyPair,
+    pub signer: Arc<dyn Sign>,
 }
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("hotkey", &self.pair.hotkey()).finish_non_exhaustive()
+        f.debug_struct("Parts").field("hotkey", &self.signer.hotkey()).finish_non_exhaustive()
     }
 }
 
@@ -89,7 +87,7 @@ pub struct Miner {
     desk: Desk,
     environments: Environments,
     codec: Arc<dyn WindowCodec>,
-    pair: HotkeyPair,
+    signer: Arc<dyn Sign>,
     settings: Settings,
     group_time: Estimate,
     check_time: Estimate,
@@ -98,7 +96,7 @@ pub struct Miner {
 
 impl std::fmt::Debug for Miner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Miner").field("hotkey", &self.pair.hotkey()).field("mined", &self.mined).finish()
+        f.debug_struct("Miner").field("hotkey", &self.signer.hotkey()).field("mined", &self.mined).finish()
     }
 }
 
@@ -119,7 +117,7 @@ impl Miner {
             desk: Desk::new(parts.models, parts.codec.clone()),
             environments: parts.environments,
             codec: parts.codec,
-            pair: parts.pair,
+            signer: parts.signer,
             settings,
             group_time: Estimate::default(),
             check_time: Estimate::default(),
@@ -129,7 +127,7 @@ impl Miner {
 
     /// Who mines.
     pub fn hotkey(&self) -> Hotkey {
-        self.pair.hotkey()
+        self.signer.hotkey()
     }
 
     /// Mines window after window. Faults that may pass are logged and waited out; others end the loop.

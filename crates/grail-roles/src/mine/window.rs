@@ -15,7 +15,6 @@ use grail_ports::{
 };
 use grail_protocol::{
     seed::WindowContext,
-    sign::Signature,
     words::{EnvId, GroupIndex, UnixMillis, WindowStart},
 };
 use grail_verify::{MinerReport, Sampling};
@@ -159,12 +158,7 @@ impl Miner {
             numeric: context.numeric,
             generator: self.settings.program.clone(),
         };
-        let mut entropy = [0; 32];
-        getrandom::fill(&mut entropy).map_err(|error| {
-            Fault::plain(Door::Inside, Retry::Later, format!("draw entropy for the signature: {error}"))
-        })?;
-        let sign = |message: &[u8; 32]| -> Signature { self.pair.sign(message, entropy) };
-        Ok(WindowFile::seal(header, records, sign))
+        WindowFile::seal_with(header, records, |statement| self.signer.sign(statement))
     }
 
     /// Stores the file, again and again while there is time: a shelf that stumbles must not cost a window of work.

@@ -4,6 +4,7 @@ use super::{AFTER_FAULT_MS, Validator};
 use crate::{
     bundle::{self, Bundles, Circumstances},
     court::{Matter, model_fact},
+    discover::{AT_ONCE, discover},
     environments::short,
     reports::{MinerEntry, Outcome, WindowReport},
 };
@@ -84,11 +85,23 @@ impl Validator {
             }
         }
         let decides = context.numeric.drift().calibrated;
+        let key_of = |neuron: &Neuron| -> ShelfKey {
+            WindowKey { hotkey: neuron.hotkey, window: context.window, encoding }.into()
+        };
+        // Most participants upload nothing: one short question each, many at once, before any file is fetched.
+        let keys = others.iter().map(key_of).collect();
+        let sightings = discover(self.directory.clone(), keys, AT_ONCE).await;
         // Tasks of their own: a stream alone stands still while a file is judged, and its connections would time out.
-        let mut fetches = futures::stream::iter(others)
-            .map(|neuron| {
-                let key = WindowKey { hotkey: neuron.hotkey, window: context.window, encoding }.into();
-                let task = tokio::spawn(fetch(self.directory.clone(), self.clock.clone(), key));
+        let mut fetches = futures::stream::iter(others.into_iter().zip(sightings))
+            .map(|(neuron, sighting)| {
+                let (directory, clock, key) = (self.directory.clone(), self.clock.clone(), key_of(&neuron));
+                let task = tokio::spawn(async move {
+                    match sighting {
+                        Ok(None) => Ok(Fetch::Absent),
+                        // What is not known is asked for, which tries again.
+                        Ok(Some(_)) | Err(_) => fetch(directory, clock, key).await,
+                    }
+                });
                 async move { (task.await, neuron) }
             })
             .buffered(FETCH_AHEAD);

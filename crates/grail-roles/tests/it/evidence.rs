@@ -1,7 +1,12 @@
 //! Evidence over windows, and the bundles of those that it speaks against.
 
 use crate::stage::Stage;
-use grail_artifact::{bundle::Bundle, keys::{ShelfKey, VerdictKey}, limits::LIMITS, window::JsonCodec};
+use grail_artifact::{
+    bundle::Bundle,
+    keys::{ShelfKey, VerdictKey},
+    limits::LIMITS,
+    window::JsonCodec,
+};
 use grail_env::Environment;
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_roles::{

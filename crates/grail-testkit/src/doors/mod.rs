@@ -10,6 +10,7 @@ mod checkpoints;
 mod clock;
 pub mod conformance;
 mod shelf;
+mod sign;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -19,4 +20,5 @@ pub use chain::{MemChain, MemSigner};
 pub use checkpoints::MemCheckpoints;
 pub use clock::ManualClock;
 pub use shelf::{MemDirectory, MemShelf};
+pub use sign::HeldKey;
 pub use trouble::Trouble;
