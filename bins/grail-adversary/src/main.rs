@@ -4,7 +4,8 @@ mod lies;
 
 use clap::{Args, Parser, Subcommand};
 use grail_miner::{RunArgs, wire};
-use grail_settings::{args::LogArgs, logging};
+use grail_ports::model::Generator;
+use grail_settings::{args::LogArgs, logging, network};
 use lies::{Liar, Lie};
 use std::process::ExitCode;
 
@@ -52,7 +53,12 @@ async fn run(args: &LyingArgs) -> anyhow::Result<()> {
     // It says the name of the honest program: a liar would.
     let program = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
     let lie = args.lie;
-    let mut miner = wire(&args.run, program, false, move |generator| Box::new(Liar::new(generator, lie)))?;
+    let told = args.run.role.read()?;
+    let joined = network::join(&told).await?;
+    joined.registered().await?;
+    joined.publish().await?;
+    let alter = move |generator| -> Box<dyn Generator> { Box::new(Liar::new(generator, lie)) };
+    let mut miner = wire(&args.run, &told, joined, program, false, alter)?;
     tokio::select! {
         result = miner.run() => Ok(result?),
         _ = tokio::signal::ctrl_c() => Ok(()),

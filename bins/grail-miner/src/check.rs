@@ -1,22 +1,26 @@
 //! `grail-miner check`: everything that mining needs, looked at before a window is lost.
 
 use crate::RunArgs;
-use anyhow::Context as _;
 use bytes::Bytes;
 use console::style;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
-use grail_ports::{
-    chain::ChainView as _,
-    shelf::{Fetch, WindowShelf as _},
-};
+use grail_ports::shelf::Fetch;
 use grail_protocol::words::WindowStart;
-use grail_settings::network::{self, Joined};
+use grail_settings::{
+    args::Told,
+    network::{self, Joined},
+};
 use std::process::ExitCode;
 
 /// Runs every check; fails when one does.
 pub async fn run(args: &RunArgs) -> ExitCode {
-    let joined = match network::join(&args.network) {
-        Ok(joined) => joined,
+    let opened = async {
+        let told = args.role.read()?;
+        let joined = network::join(&told).await?;
+        anyhow::Ok((told, joined))
+    };
+    let (told, joined) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             line("network, key and data sets", Err(error));
             return ExitCode::from(1);
@@ -27,7 +31,7 @@ pub async fn run(args: &RunArgs) -> ExitCode {
         ("registration", registered(&joined).await),
         ("randomness", randomness(&joined).await),
         ("object store: write, read back", store(&joined).await),
-        ("model and tokenizer", model(args, &joined)),
+        ("model and tokenizer", model(&told, &joined)),
     ];
     let mut failed = false;
     for (name, result) in results {
@@ -38,12 +42,8 @@ pub async fn run(args: &RunArgs) -> ExitCode {
 }
 
 async fn registered(joined: &Joined) -> anyhow::Result<String> {
-    let hotkey = joined.pair.hotkey();
-    let metagraph = joined.chain.metagraph().await?;
-    let neuron = metagraph.find(&hotkey).with_context(|| {
-        format!("hotkey {hotkey} is not registered; name it with --miners when making the network")
-    })?;
-    Ok(format!("{hotkey} has uid {}", neuron.uid))
+    let uid = joined.registered().await?;
+    Ok(format!("{} has uid {uid}", joined.signer.hotkey()))
 }
 
 async fn randomness(joined: &Joined) -> anyhow::Result<String> {
@@ -60,20 +60,21 @@ async fn randomness(joined: &Joined) -> anyhow::Result<String> {
 /// Writes, reads and compares an object under a key that no window uses.
 async fn store(joined: &Joined) -> anyhow::Result<String> {
     let key = ShelfKey::from(WindowKey {
-        hotkey: joined.pair.hotkey(),
+        hotkey: joined.signer.hotkey(),
         window: WindowStart(u64::MAX),
         encoding: WindowEncoding::Json,
     });
     let body = Bytes::from_static(b"grail-miner check");
-    joined.shelf.put(&key, body.clone()).await?;
-    match joined.shelf.fetch(&key, 1_024).await? {
+    let shelf = joined.own_shelf()?;
+    shelf.put(&key, body.clone()).await?;
+    match shelf.fetch(&key, 1_024).await? {
         Fetch::Found(fetched) if fetched.body == body => Ok("as written".into()),
         other => anyhow::bail!("wrote an object and read back {other:?}"),
     }
 }
 
-fn model(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
-    let engine = grail_engine::load(&args.model.model, &joined.manifest, &args.model)?;
+fn model(told: &Told, joined: &Joined) -> anyhow::Result<String> {
+    let engine = grail_engine::load(&told.model.model, &joined.manifest, &told.model)?;
     Ok(engine.model.card().description.clone())
 }
 

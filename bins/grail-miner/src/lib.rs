@@ -9,25 +9,17 @@ use grail_parquet::ParquetCodec;
 use grail_ports::model::Generator;
 use grail_roles::mine::{Miner, Parts, Settings};
 use grail_settings::{
-    args::{BatchSize, ModelArgs, NetworkArgs},
-    network,
+    args::{RoleArgs, Told},
+    network::Joined,
 };
 use std::sync::Arc;
 
 /// What a miner is told.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Where and as whom.
+    /// Where, as whom, and with which model.
     #[command(flatten)]
-    pub network: NetworkArgs,
-
-    /// With which model.
-    #[command(flatten)]
-    pub model: ModelArgs,
-
-    /// Rollouts decoded at once: 1, 2, 4, 8 or 16. Less memory, less speed. Halved by itself when memory runs out.
-    #[arg(long, env = "GRAIL_GENERATION_BATCH_SIZE", default_value = "16")]
-    pub batch_size: BatchSize,
+    pub role: RoleArgs,
 
     /// Most groups in a window; by default as many as fit before the deadline.
     #[arg(long, value_name = "N")]
@@ -42,31 +34,33 @@ pub struct RunArgs {
     pub windows: Option<u32>,
 }
 
-/// Builds a miner from its arguments. `alter` may exchange the generator; an honest miner returns it as it is.
+/// Builds a miner on a network that was joined. `alter` may exchange the generator; an honest miner returns it as it is.
 ///
 /// `looks` says whether the miner looks at its own file before upload.
 pub fn wire(
     args: &RunArgs,
+    told: &Told,
+    joined: Joined,
     program: &str,
     looks: bool,
     alter: impl Fn(TorchGenerator) -> Box<dyn Generator> + Send + Sync + 'static,
 ) -> anyhow::Result<Miner> {
-    let joined = network::join(&args.network)?;
-    let follower = Follower::new(&joined, &args.network, &args.model)?;
-    let loader = Loader::new(&args.model).answering(args.batch_size.0, Arc::new(alter));
+    let follower = Follower::new(&joined, told)?;
+    let loader = Loader::new(&told.model).answering(told.batch_size(), Arc::new(alter));
     let loader = if looks { loader.judging() } else { loader };
     tracing::info!(
-        target: "grail::mine", network = %joined.sources.network.id, hotkey = %joined.pair.hotkey(),
+        target: "grail::mine", network = %joined.sources.network.id, hotkey = %joined.signer.hotkey(),
         "joined the network"
     );
+    let shelf = joined.own_shelf()?;
     let parts = Parts {
         sources: joined.sources,
-        shelf: joined.shelf,
+        shelf,
         clock: joined.clock,
         models: grail_engine::models(follower, loader),
         environments: joined.environments,
         codec: Arc::new(ParquetCodec),
-        pair: joined.pair,
+        signer: joined.signer,
     };
     let settings = Settings {
         max_groups: args.max_groups,

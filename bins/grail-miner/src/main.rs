@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 use grail_miner::{RunArgs, check, wire};
-use grail_settings::{args::LogArgs, logging};
+use grail_settings::{args::LogArgs, logging, network};
 use std::process::ExitCode;
 
 /// Mines windows: answers problems with a model, proves each token, uploads.
@@ -43,7 +43,11 @@ fn main() -> ExitCode {
 
 async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let program = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
-    let mut miner = wire(args, program, true, |generator| Box::new(generator))?;
+    let told = args.role.read()?;
+    let joined = network::join(&told).await?;
+    joined.registered().await?;
+    joined.publish().await?;
+    let mut miner = wire(args, &told, joined, program, true, |generator| Box::new(generator))?;
     tokio::select! {
         result = miner.run() => Ok(result?),
         _ = tokio::signal::ctrl_c() => Ok(()),

@@ -1,36 +1,42 @@
 //! `grail-trainer check`: everything that training needs, looked at before a window is lost.
 
 use crate::{
-    run::{RunArgs, held_out, join, lock, student},
+    run::{self, RunArgs, held_out, join, lock, student},
     settings::TrainerSettings,
 };
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use console::style;
 use grail_artifact::checkpoint::{FileName, Inventory, Moment, Place};
-use grail_ports::{chain::ChainView as _, learn::Learner as _};
+use grail_ports::learn::Learner as _;
 use grail_protocol::words::WindowStart;
-use grail_settings::network::Joined;
+use grail_settings::{args::Told, network::Joined};
 
 /// Runs every check; whether all went well.
 pub(crate) async fn run(args: &RunArgs) -> bool {
-    let settings = match TrainerSettings::read(args.settings.as_deref()) {
-        Ok(settings) => settings,
+    let read = || {
+        let told = args.role.read()?;
+        let settings = run::settings(&told)?;
+        anyhow::Ok((told, settings))
+    };
+    let (told, settings) = match read() {
+        Ok(read) => read,
         Err(error) => return line("settings", Err(error)),
     };
     let mut well = line("settings", Ok("every value is in its range".into()));
-    let joined = match join(args) {
+    let joined = match join(&told).await {
         Ok(joined) => joined,
         Err(error) => return line("network and key", Err(error)),
     };
     well &=
         line("network and key", Ok(format!("network {}, whose trainer this is", joined.sources.network.id)));
     let results = [
-        ("state folder", state(args)),
+        ("registration", joined.registered().await.map(|uid| format!("uid {uid}"))),
+        ("state folder", state(&told)),
         ("a validator to trust", validators(args, &joined).await),
         ("checkpoint shelf: write, list, delete", shelf(&joined).await),
         ("held-out problems", problems(args, &joined)),
-        ("model and tokenizer", model(args, &joined, &settings)),
+        ("model and tokenizer", model(&told, &joined, &settings)),
     ];
     for (name, result) in results {
         well &= line(name, result);
@@ -38,8 +44,9 @@ pub(crate) async fn run(args: &RunArgs) -> bool {
     well
 }
 
-fn state(args: &RunArgs) -> anyhow::Result<String> {
-    lock(&args.state).map(|_| format!("{} is ours", args.state.display()))
+fn state(told: &Told) -> anyhow::Result<String> {
+    let folder = run::state(told)?;
+    lock(&folder).map(|_| format!("{} is ours", folder.display()))
 }
 
 async fn validators(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
@@ -81,10 +88,10 @@ fn problems(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
     Ok(if names.is_empty() { "none: the model will not be examined".into() } else { names.join(", ") })
 }
 
-fn model(args: &RunArgs, joined: &Joined, settings: &TrainerSettings) -> anyhow::Result<String> {
+fn model(told: &Told, joined: &Joined, settings: &TrainerSettings) -> anyhow::Result<String> {
     let engine =
-        grail_engine::load(&args.model.model, &joined.manifest, &args.model).context("as a generator")?;
-    let student = student(args, settings)?;
+        grail_engine::load(&told.model.model, &joined.manifest, &told.model).context("as a generator")?;
+    let student = student(told, settings)?;
     let card = student.card();
     let parameters = student.learner().model().size();
     Ok(format!(

@@ -14,7 +14,8 @@ use grail_roles::{
     train::{Examiner, Parts, Records, Settings, Trainer},
 };
 use grail_settings::{
-    args::{ModelArgs, NetworkArgs},
+    args::{RoleArgs, Told},
+    config::table,
     network::{self, DATASET_BYTES, Joined},
 };
 use grail_store::checkpoint::LocalCheckpoint;
@@ -30,18 +31,7 @@ use std::{
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    pub(crate) network: NetworkArgs,
-
-    #[command(flatten)]
-    pub(crate) model: ModelArgs,
-
-    /// Folder for everything that must survive a restart: optimizer states, checkpoints, records.
-    #[arg(long, env = "GRAIL_TRAINER_STATE", value_name = "DIR")]
-    pub(crate) state: PathBuf,
-
-    /// Settings file (TOML); `grail-trainer config show` prints all there are.
-    #[arg(long, env = "GRAIL_TRAINER_SETTINGS", value_name = "FILE")]
-    pub(crate) settings: Option<PathBuf>,
+    pub(crate) role: RoleArgs,
 
     /// Hotkeys of validators whose verdicts are trusted, the most trusted first; by default the one with a permit and the most
     /// stake.
@@ -63,14 +53,28 @@ pub(crate) struct RunArgs {
 
 /// Trains until stopped.
 pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
-    let lock = lock(&args.state)?;
-    let mut trainer = wire(args)?;
+    let told = args.role.read()?;
+    let lock = lock(&state(&told)?)?;
+    let joined = join(&told).await?;
+    joined.registered().await?;
+    joined.publish().await?;
+    let mut trainer = wire(args, &told, joined)?;
     let done = tokio::select! {
         result = trainer.run() => result.map_err(anyhow::Error::from),
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
     drop(lock);
     done
+}
+
+/// Where everything lies that must survive a restart.
+pub(crate) fn state(told: &Told) -> anyhow::Result<PathBuf> {
+    told.path(&table::TRAINER_STATE)
+}
+
+/// How to train: a file, or the defaults.
+pub(crate) fn settings(told: &Told) -> anyhow::Result<TrainerSettings> {
+    TrainerSettings::read(told.config.path(&table::TRAINER_SETTINGS).as_deref())
 }
 
 /// Two trainers over one state would overwrite each other; the lock goes with the process, however it ends.
@@ -89,57 +93,53 @@ pub(crate) fn lock(state: &Path) -> anyhow::Result<File> {
 }
 
 /// Joins the network as its trainer.
-pub(crate) fn join(args: &RunArgs) -> anyhow::Result<Joined> {
-    let joined = network::join(&args.network)?;
-    let own = joined.pair.hotkey();
+pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
+    let joined = network::join(told).await?;
+    let (own, id) = (joined.signer.hotkey(), &joined.sources.network.id);
     match joined.trainer {
         Some(trainer) if trainer == own => Ok(joined),
-        Some(trainer) => bail!(
-            "the trainer of network {} is {trainer}, the key {:?} is {own}; nobody would follow its checkpoints",
-            joined.sources.network.id,
-            args.network.key
-        ),
-        None => bail!(
-            "network {} has no trainer; make one with `grail devnet init --trainer {}`",
-            joined.sources.network.id,
-            args.network.key
-        ),
+        Some(trainer) => {
+            bail!(
+                "the trainer of network {id} is {trainer}, ours is {own}; nobody would follow its checkpoints"
+            )
+        }
+        None => bail!("network {id} has no trainer; make one with `grail devnet init --trainer NAME`"),
     }
 }
 
 /// The learner with its model, as the settings say.
-pub(crate) fn student(args: &RunArgs, settings: &TrainerSettings) -> anyhow::Result<Student> {
+pub(crate) fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
+    let model = &told.model;
     let compute = Compute {
-        place: grail_engine::place(&args.model.device)?,
+        place: grail_engine::place(&model.device)?,
         bf16: settings.precision == Precision::Bf16,
-        threads: args.model.threads,
+        threads: model.threads,
     };
-    let folder = &args.model.model;
-    Student::open(folder, compute, settings.student(), settings.stored, args.state.join("states"))
+    let folder = &model.model;
+    Student::open(folder, compute, settings.student(), settings.stored, state(told)?.join("states"))
         .with_context(|| format!("make a learner of the model in {}", folder.display()))
 }
 
-fn wire(args: &RunArgs) -> anyhow::Result<Trainer> {
-    let settings = TrainerSettings::read(args.settings.as_deref())?;
-    let joined = join(args)?;
-    checkpoint::check(&args.model.model, &joined.manifest, &mut |_| {})?;
-    let tokenizer = Tokenizer::open(&args.model.model)
-        .with_context(|| format!("load the tokenizer in {}", args.model.model.display()))?;
-    let student = student(args, &settings)?;
-    let genesis = Found { folder: args.model.model.clone(), manifest: joined.manifest.clone() };
+fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
+    let (settings, state) = (settings(told)?, state(told)?);
+    checkpoint::check(&told.model.model, &joined.manifest, &mut |_| {})?;
+    let tokenizer = Tokenizer::open(&told.model.model)
+        .with_context(|| format!("load the tokenizer in {}", told.model.model.display()))?;
+    let student = student(told, &settings)?;
+    let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
     let examiner = Examiner {
-        loader: Arc::new(Loader::new(&args.model).answering(16, Arc::new(|generator| Box::new(generator)))),
+        loader: Arc::new(Loader::new(&told.model).answering(16, Arc::new(|generator| Box::new(generator)))),
         genesis: genesis.clone(),
         environments: held_out(args, &joined)?,
         settings: settings.evaluation,
     };
     let local = LocalCheckpoint { folder: genesis.folder, manifest: genesis.manifest.clone() };
     let params = joined.sources.network.params;
-    let hotkey = joined.pair.hotkey();
+    let hotkey = joined.signer.hotkey();
     let press = StorePress::new(
-        args.state.join("published"),
+        state.join("published"),
         joined.checkpoints,
-        joined.pair,
+        joined.signer,
         params,
         local,
         settings.publish,
@@ -159,7 +159,7 @@ fn wire(args: &RunArgs) -> anyhow::Result<Trainer> {
         press: Arc::new(press),
         genesis: joined.manifest,
         examiner: Some(examiner),
-        records: Records::new(args.state.join("records")),
+        records: Records::new(state.join("records")),
     };
     let role = Settings {
         validators: args.validators.clone(),

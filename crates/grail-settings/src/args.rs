@@ -1,32 +1,83 @@
 //! Arguments, one struct a subject, flattened into each program.
 
+use crate::config::{
+    Config, ConfigFlags,
+    table::{self, Setting},
+};
+use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Which network to join, and as whom.
+/// What a role is told about network, wallet, store and model: every setting as a flag, with its variable and its place in
+/// `grail.toml` and `.env`.
 #[derive(Debug, Clone, Args)]
-pub struct NetworkArgs {
-    /// Folder of a development network, as `grail devnet init` makes it.
-    #[arg(long, env = "GRAIL_DEVNET", value_name = "DIR")]
-    pub devnet: PathBuf,
-
-    /// Name of the hotkey in the network's `keys` folder.
-    #[arg(long, env = "GRAIL_KEY", value_name = "NAME")]
-    pub key: String,
-
-    /// Folder for checkpoints that the trainer publishes; by default `cache/{key}` in the network's folder.
-    #[arg(long, env = "GRAIL_CHECKPOINTS", value_name = "DIR")]
-    pub checkpoints: Option<PathBuf>,
+pub struct RoleArgs {
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigFlags,
 
     /// Seed windows by block hashes alone. Only networks whose parameters allow it accept such windows.
     #[arg(long)]
     pub no_drand: bool,
 }
 
-impl NetworkArgs {
-    /// Where this participant keeps checkpoints.
+/// What a role was told, checked; nothing is opened yet.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Every setting with its origin.
+    pub config: Config,
+    /// Whether windows are seeded by block hashes alone.
+    pub no_drand: bool,
+    /// The model, and where to compute.
+    pub model: ModelArgs,
+}
+
+impl RoleArgs {
+    /// Reads files, environment and flags.
+    ///
+    /// Errors: everything that is wrong with them; no model is named.
+    pub fn read(&self) -> anyhow::Result<Told> {
+        let config = self.config.config()?;
+        let model = config.path(&table::MODEL).context(
+            "which model? name its folder with --model or GRAIL_MODEL; `grail checkpoint get` fetches the trainer's newest",
+        )?;
+        let threads = config.number(&table::THREADS).unwrap_or(0);
+        let model = ModelArgs {
+            model,
+            device: config.text(&table::DEVICE).unwrap_or("cpu").to_owned(),
+            threads: usize::try_from(threads).context("GRAIL_THREADS is too large")?,
+        };
+        Ok(Told { config, no_drand: self.no_drand, model })
+    }
+}
+
+impl Told {
+    /// A path that the role cannot do without.
+    ///
+    /// Errors: it is not set.
+    pub fn path(&self, setting: &'static Setting) -> anyhow::Result<PathBuf> {
+        self.config.path(setting).with_context(|| {
+            format!("{} is not set (--{}): {}", setting.variable, setting.flag, setting.meaning)
+        })
+    }
+
+    /// Where this participant keeps checkpoints: as set, else in the development network's folder, else in the cache.
     pub fn checkpoint_folder(&self) -> PathBuf {
-        self.checkpoints.clone().unwrap_or_else(|| self.devnet.join("cache").join(&self.key))
+        let config = &self.config;
+        if let Some(folder) = config.path(&table::CHECKPOINTS) {
+            return folder;
+        }
+        match (config.path(&table::DEVNET), config.text(&table::KEY)) {
+            (Some(devnet), Some(key)) => devnet.join("cache").join(key),
+            _ => config.cache_dir().join("checkpoints").join(config.wallet().hot),
+        }
+    }
+
+    /// Rollouts decoded at once.
+    pub fn batch_size(&self) -> usize {
+        // The table allows divisors of 16 alone.
+        let size = self.config.number(&table::GENERATION_BATCH_SIZE);
+        size.and_then(|size| usize::try_from(size).ok()).unwrap_or(16)
     }
 }
 
@@ -54,36 +105,7 @@ pub struct LogArgs {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 
-    /// Log lines as JSON objects, for machines.
+    /// Log lines, and results where a command has them, as JSON, for machines.
     #[arg(long, global = true)]
     pub json: bool,
-}
-
-/// Rollouts that are decoded at once. Must divide the group of 16.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchSize(pub usize);
-
-impl std::str::FromStr for BatchSize {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse() {
-            Ok(size @ (1 | 2 | 4 | 8 | 16)) => Ok(Self(size)),
-            _ => Err(format!("{text:?} does not divide a group of 16 rollouts; use 1, 2, 4, 8 or 16")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_divisors_of_a_group_are_batch_sizes() {
-        for good in ["1", "2", "4", "8", "16"] {
-            assert!(good.parse::<BatchSize>().is_ok());
-        }
-        for bad in ["3", "0", "32", "-1", "x", ""] {
-            assert!(bad.parse::<BatchSize>().unwrap_err().contains("16"));
-        }
-    }
 }

@@ -4,7 +4,10 @@
 //! the world. Every argument has a `GRAIL_…` variable of the same meaning.
 
 pub mod args;
+pub mod audit;
 pub mod check;
 pub mod checkpoint_shelf;
+pub mod config;
 pub mod logging;
 pub mod network;
+pub mod subnet;

@@ -1,6 +1,6 @@
 //! The network that an operator joins, as live objects.
 
-use crate::args::NetworkArgs;
+use crate::{args::Told, config::table, subnet};
 use anyhow::{Context as _, bail};
 use grail_artifact::{
     checkpoint::{Trust, verify_manifest},
@@ -12,8 +12,14 @@ use grail_env::{
     arith::Arith,
     gsm8k::{Gsm8k, JsonlRows},
 };
-use grail_ports::{checkpoint::CheckpointShelf, clock::Clock};
-use grail_protocol::{sign::HotkeyPair, words::Hotkey};
+use grail_ports::{
+    chain::{ChainView, ChainWrite, Inclusion, Uid},
+    checkpoint::CheckpointShelf,
+    clock::Clock,
+    shelf::{ShelfDirectory, WindowShelf},
+    sign::Sign,
+};
+use grail_protocol::words::Hotkey;
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
@@ -21,6 +27,7 @@ use grail_roles::{
     environments::Environments,
 };
 use grail_store::{FolderDirectory, FolderShelf, Transfer, checkpoint::FolderCheckpoints};
+use grail_wallet::signer::Signer;
 use std::{path::Path, sync::Arc};
 
 /// Most bytes of a data set.
@@ -34,12 +41,14 @@ pub const ENVIRONMENTS: [&str; 6] = ["sat", "gsm8k", "arith-1", "arith-2", "arit
 pub struct Joined {
     /// Chain, randomness, constants.
     pub sources: Sources,
-    /// The chain itself, for writing.
-    pub chain: Arc<DevChain>,
-    /// Where windows are uploaded.
-    pub shelf: Arc<FolderShelf>,
+    /// The chain, read.
+    pub chain: Arc<dyn ChainView>,
+    /// The chain, written to as our hotkey.
+    pub writer: Arc<dyn ChainWrite>,
+    /// Our own shelf, where windows and verdicts are uploaded; a validator may do without.
+    pub shelf: Option<Arc<dyn WindowShelf>>,
     /// Where others' windows are found.
-    pub directory: Arc<FolderDirectory>,
+    pub directory: Arc<dyn ShelfDirectory>,
     /// Where checkpoints are published.
     pub checkpoints: Arc<dyn CheckpointShelf>,
     /// Whose checkpoints are followed; without one the first model stays.
@@ -50,15 +59,63 @@ pub struct Joined {
     pub manifest: Manifest,
     /// Environments at hand.
     pub environments: Environments,
-    /// Who we are.
-    pub pair: HotkeyPair,
+    /// What to type to register, for people.
+    pub how_to_register: String,
+    /// What the chain should say of where our shelf is, in the 128 bytes of the commitment; `None` where nothing is to be said.
+    pub commitment: Option<Vec<u8>>,
+    /// Who we are, and how we sign.
+    pub signer: Arc<dyn Sign>,
+}
+
+impl Joined {
+    /// Our number on the subnet.
+    ///
+    /// Errors: not registered, with the command that registers.
+    pub async fn registered(&self) -> anyhow::Result<Uid> {
+        let hotkey = self.signer.hotkey();
+        let metagraph = self.chain.metagraph().await?;
+        let neuron = metagraph.find(&hotkey).with_context(|| {
+            format!(
+                "hotkey {hotkey} is not registered on {}; register it: {}",
+                self.sources.network.id, self.how_to_register
+            )
+        })?;
+        Ok(neuron.uid)
+    }
+
+    /// Publishes where our shelf is, if the chain does not say it already.
+    ///
+    /// `Ok(true)`: it was published now. Errors: the chain is out of reach, or refuses.
+    pub async fn publish(&self) -> anyhow::Result<bool> {
+        let Some(ours) = &self.commitment else { return Ok(false) };
+        let theirs = self.chain.commitment(&self.signer.hotkey()).await?;
+        if theirs.as_ref() == Some(ours) {
+            return Ok(false);
+        }
+        match self.writer.commit(ours).await? {
+            Inclusion::Included { block } => {
+                tracing::info!(target: "grail::chain", %block, "published the read credentials");
+                Ok(true)
+            }
+            Inclusion::TooSoon { not_before } => bail!(
+                "the chain takes no commitment of ours before block {not_before}; the read credentials wait until then"
+            ),
+        }
+    }
+
+    /// Our own shelf.
+    ///
+    /// Errors: there is none.
+    pub fn own_shelf(&self) -> anyhow::Result<Arc<dyn WindowShelf>> {
+        self.shelf.clone().context("no bucket is set; `grail setup` asks for one, `grail doctor` tries it")
+    }
 }
 
 impl std::fmt::Debug for Joined {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Joined")
             .field("network", &self.sources.network.id)
-            .field("hotkey", &self.pair.hotkey())
+            .field("hotkey", &self.signer.hotkey())
             .finish_non_exhaustive()
     }
 }
@@ -117,24 +174,42 @@ fn sources(
     Ok(Sources::new(network, chain, randomness)?)
 }
 
-/// Opens everything that a role needs but the model.
+/// Opens everything that a role needs but the model: of a development network where one is named, else of a subnet.
 ///
 /// Errors: each names the file or value, and what to do about it.
-pub fn join(args: &NetworkArgs) -> anyhow::Result<Joined> {
-    let net = grail_devnet::open(&args.devnet)?;
-    let pair = net.key(&args.key)?;
+pub async fn join(told: &Told) -> anyhow::Result<Joined> {
+    match told.config.path(&table::DEVNET) {
+        Some(devnet) => join_devnet(&devnet, told),
+        None => subnet::join(told).await,
+    }
+}
+
+fn join_devnet(devnet: &Path, told: &Told) -> anyhow::Result<Joined> {
+    let net = grail_devnet::open(devnet)?;
+    let key = told
+        .config
+        .text(&table::KEY)
+        .context("as whom? name a hotkey of the network's `keys` folder with --key or GRAIL_KEY")?;
+    let pair = net.key(key)?;
     let clock = Arc::new(SystemClock);
     let door: Arc<dyn Clock> = clock.clone();
     let chain = Arc::new(net.chain(door.clone())?);
-    let sources = sources(&net, chain.clone(), door, args.no_drand)?;
     let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
-    let directory = Arc::new(FolderDirectory::new(shelf.clone()));
-    let checkpoints = Arc::new(FolderCheckpoints::open(net.shelf())?);
-    let trainer = net.network().trainer;
-    let manifest = read_manifest(&net)?;
-    let environments = environments(net.dir())?;
-    let shelf = Arc::new(shelf);
-    Ok(Joined { sources, chain, shelf, directory, checkpoints, trainer, clock, manifest, environments, pair })
+    Ok(Joined {
+        sources: sources(&net, chain.clone(), door, told.no_drand)?,
+        writer: Arc::new(chain.as_hotkey(pair.hotkey())),
+        chain,
+        directory: Arc::new(FolderDirectory::new(shelf.clone())),
+        shelf: Some(Arc::new(shelf)),
+        checkpoints: Arc::new(FolderCheckpoints::open(net.shelf())?),
+        trainer: net.network().trainer,
+        clock,
+        manifest: read_manifest(&net)?,
+        environments: environments(net.dir())?,
+        how_to_register: "name it with --miners when the network is made by `grail devnet init`".to_owned(),
+        commitment: None,
+        signer: Arc::new(Signer::Pair(pair)),
+    })
 }
 
 /// The manifest that a development network was made with.
@@ -147,7 +222,7 @@ pub fn read_manifest(net: &Devnet) -> anyhow::Result<Manifest> {
 }
 
 /// `sat`, every level of `arith`, and `gsm8k` where the folder holds its rows.
-fn environments(dir: &Path) -> anyhow::Result<Environments> {
+pub(crate) fn environments(dir: &Path) -> anyhow::Result<Environments> {
     let mut list = vec![Environment::Sat];
     list.extend(Arith::all()?.into_iter().map(Environment::Arith));
     let path = dir.join(GSM8K_FILE);

@@ -1,14 +1,18 @@
 use crate::{Bucket, Endpoint, FolderShelf, Location, ReadCredentials, Transfer};
 use async_trait::async_trait;
+use bytes::Bytes;
+use grail_artifact::checkpoint::{CheckpointKey, Listed};
 use grail_ports::{
-    Fault,
+    Door, Fault, Retry,
     chain::ChainView,
+    checkpoint::{CheckpointShelf, Part},
     shelf::{ShelfDirectory, WindowShelf},
 };
 use grail_protocol::words::Hotkey;
 use std::{
     collections::BTreeMap,
     fmt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -108,9 +112,9 @@ impl CommittedDirectory {
     }
 }
 
-#[async_trait]
-impl ShelfDirectory for CommittedDirectory {
-    async fn shelf_of(&self, hotkey: &Hotkey) -> Result<Option<Arc<dyn WindowShelf>>, Fault> {
+impl CommittedDirectory {
+    /// The bucket that the hotkey's commitment names; `Ok(None)` when it committed nothing readable.
+    async fn bucket_of(&self, hotkey: &Hotkey) -> Result<Option<Arc<Bucket>>, Fault> {
         let Some(commitment) = self.chain.commitment(hotkey).await? else { return Ok(None) };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = match open.get(hotkey) {
@@ -124,6 +128,73 @@ impl ShelfDirectory for CommittedDirectory {
                 bucket
             }
         };
-        Ok(bucket.map(|bucket| bucket as Arc<dyn WindowShelf>))
+        Ok(bucket)
+    }
+}
+
+#[async_trait]
+impl ShelfDirectory for CommittedDirectory {
+    async fn shelf_of(&self, hotkey: &Hotkey) -> Result<Option<Arc<dyn WindowShelf>>, Fault> {
+        Ok(self.bucket_of(hotkey).await?.map(|bucket| bucket as Arc<dyn WindowShelf>))
+    }
+}
+
+/// The checkpoints of a trainer, read from the bucket that its commitment names at the time of each call.
+#[derive(Debug, Clone)]
+pub struct CommittedCheckpoints {
+    directory: CommittedDirectory,
+    trainer: Hotkey,
+}
+
+impl CommittedCheckpoints {
+    /// Nothing is read yet.
+    pub fn new(directory: CommittedDirectory, trainer: Hotkey) -> Self {
+        Self { directory, trainer }
+    }
+
+    async fn shelf(&self) -> Result<impl CheckpointShelf + use<>, Fault> {
+        match self.directory.bucket_of(&self.trainer).await? {
+            Some(bucket) => Ok(bucket.checkpoints()),
+            None => {
+                let doing = format!(
+                    "the trainer {} has committed no read credentials, so nobody can fetch its checkpoints",
+                    self.trainer
+                );
+                Err(Fault::plain(Door::Shelf, Retry::Later, doing))
+            }
+        }
+    }
+}
+
+/// Others' checkpoints are only read.
+fn not_ours() -> Fault {
+    Fault::plain(Door::Inside, Retry::Never, "another's checkpoints cannot be written")
+}
+
+#[async_trait]
+impl CheckpointShelf for CommittedCheckpoints {
+    async fn list(&self) -> Result<Vec<Listed>, Fault> {
+        self.shelf().await?.list().await
+    }
+
+    async fn fetch(&self, key: &CheckpointKey, offset: u64, bytes: u64) -> Result<Option<Part>, Fault> {
+        self.shelf().await?.fetch(key, offset, bytes).await
+    }
+
+    async fn put(&self, _: &CheckpointKey, _: Bytes) -> Result<(), Fault> {
+        Err(not_ours())
+    }
+
+    async fn put_file(
+        &self,
+        _: &CheckpointKey,
+        _: &Path,
+        _: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<u64, Fault> {
+        Err(not_ours())
+    }
+
+    async fn delete(&self, _: &[CheckpointKey]) -> Result<(), Fault> {
+        Err(not_ours())
     }
 }

@@ -1,0 +1,247 @@
+//! A subnet of the Bittensor chain, as live objects: node, wallet, own bucket, others' buckets, drand.
+
+use crate::{
+    args::Told,
+    config::{
+        Config,
+        networks::NetworkChoice,
+        table::{self, WALLET_PASSWORD_FILE},
+    },
+    network::{Joined, environments},
+};
+use anyhow::{Context as _, bail, ensure};
+use grail_artifact::{
+    checkpoint::{Trust, verify_manifest},
+    manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
+};
+use grail_beacon::{DrandClient, QUICKNET_RELAYS, Timing};
+use grail_chain::Subnet;
+use grail_ports::{
+    chain::{ChainView, Metagraph},
+    checkpoint::CheckpointShelf,
+    clock::Clock,
+    shelf::WindowShelf,
+    sign::Sign,
+};
+use grail_protocol::{
+    beacon::{BeaconChain, quicknet},
+    params::Params,
+    words::{Hotkey, NetworkId},
+};
+use grail_roles::{
+    clock::SystemClock,
+    context::{Network, Randomness, Sources},
+    disk::read_bounded,
+};
+use grail_store::{Bucket, CommittedCheckpoints, CommittedDirectory, Transfer};
+use grail_wallet::{
+    Wallet,
+    signer::{Signer, SocketSigner},
+};
+use std::{path::Path, sync::Arc, time::Duration};
+use zeroize::Zeroizing;
+
+/// A password is one line.
+const PASSWORD_BYTES: u64 = 4_096;
+/// A beacon chain's description has a few hundred bytes.
+const BEACON_BYTES: u64 = 16 << 10;
+/// Longest time of one signature by another process.
+const SIGNER_DEADLINE: Duration = Duration::from_secs(10);
+/// Where the trainer stands when nobody names it, as on the Python network.
+const TRAINER_UID: u16 = 0;
+
+/// Opens everything that a role on a subnet needs but the model.
+///
+/// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
+pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
+    let config = &told.config;
+    let (choice, subnet) = connect(config).await?;
+    let signer: Arc<dyn Sign> = Arc::new(signer(config)?);
+    let hotkey = signer.hotkey();
+    let metagraph = subnet.metagraph().await?;
+    let trainer = trainer(config, &metagraph)?;
+    let clock = Arc::new(SystemClock);
+    let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
+
+    let store = config.names_a_store().then(|| config.store()).transpose()?;
+    let directory = Arc::new(directory(config, chain.clone()));
+    let own = match &store {
+        Some(store) => {
+            Some(Bucket::open_own(&store.location, &store.read, &store.write, Transfer::default())?)
+        }
+        None => None,
+    };
+    let checkpoints: Arc<dyn CheckpointShelf> = match (&own, trainer == hotkey) {
+        (Some(bucket), true) => Arc::new(bucket.checkpoints()),
+        (None, true) => {
+            bail!("the trainer publishes checkpoints and needs a bucket; `grail setup` asks for one")
+        }
+        (_, false) => Arc::new(CommittedCheckpoints::new(CommittedDirectory::clone(&directory), trainer)),
+    };
+    let commitment = match &store {
+        Some(store) => Some(store.read.commitment(&store.write)?.to_vec()),
+        None => None,
+    };
+    let writer = subnet.writer(Arc::clone(&signer))?;
+    let door: Arc<dyn Clock> = clock.clone();
+    Ok(Joined {
+        sources: sources(told, &choice, &subnet, door)?,
+        chain,
+        writer: Arc::new(writer),
+        shelf: own.map(|bucket| Arc::new(bucket) as Arc<dyn WindowShelf>),
+        directory,
+        checkpoints,
+        trainer: Some(trainer),
+        clock,
+        manifest: first_manifest(&told.model.model, &choice.params, &trainer)?,
+        environments: environments(&config.cache_dir())?,
+        how_to_register: how_to_register(config, &choice),
+        commitment,
+        signer,
+    })
+}
+
+/// A subnet without a key, to look at.
+///
+/// Errors: no netuid; no node answers.
+pub async fn connect(config: &Config) -> anyhow::Result<(NetworkChoice, Subnet)> {
+    let choice = config.network();
+    let netuid = choice
+        .netuid
+        .with_context(|| format!("which subnet of {}? give --netuid N (or NETUID)", choice.name))?;
+    let journal = config.cache_dir().join("intents").join(&config.wallet().hot);
+    let settings = grail_chain::Settings {
+        block_time_ms: choice.params.block_time_ms,
+        journal: Some(journal),
+        ..grail_chain::Settings::new(choice.endpoints.clone(), netuid)
+    };
+    let subnet = Subnet::connect(settings).await?;
+    Ok((choice, subnet))
+}
+
+/// The subnet's name: that of a known network and its number; for any other, the chain's first block tells it apart from
+/// all others.
+fn network_id(choice: &NetworkChoice, subnet: &Subnet) -> anyhow::Result<NetworkId> {
+    let netuid = subnet.place().netuid;
+    let text = match choice.name.as_str() {
+        name @ ("finney" | "test") => format!("{name}-{netuid}"),
+        _ => {
+            let genesis = subnet.genesis().context("the node has not said which chain it serves")?;
+            let short: String = genesis.to_string().trim_start_matches("0x").chars().take(8).collect();
+            format!("chain-{short}-{netuid}")
+        }
+    };
+    Ok(NetworkId::new(text)?)
+}
+
+fn sources(
+    told: &Told,
+    choice: &NetworkChoice,
+    subnet: &Subnet,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Sources> {
+    let randomness = if told.no_drand {
+        Randomness::BlockHashOnly
+    } else {
+        let relays = told.config.relays();
+        let relays = relays.unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
+        let chain = beacon_chain(&told.config, choice)?;
+        Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?))
+    };
+    let network = Network { id: network_id(choice, subnet)?, params: choice.params };
+    Ok(Sources::new(network, Arc::new(subnet.clone()), randomness)?)
+}
+
+/// quicknet, or what a file says where the network has no name here.
+fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<BeaconChain> {
+    let Some(path) = config.path(&table::BEACON_CHAIN) else { return Ok(quicknet()) };
+    ensure!(
+        !matches!(choice.name.as_str(), "finney" | "test"),
+        "{} fixes its beacon, which is drand quicknet; unset {}",
+        choice.name,
+        table::BEACON_CHAIN.variable
+    );
+    let bytes = read_bounded(&path, BEACON_BYTES)?
+        .with_context(|| format!("there is no file {} ({})", path.display(), table::BEACON_CHAIN.variable))?;
+    let chain: BeaconChain =
+        serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
+    ensure!(chain.period_ms > 0, "{}: rounds are zero milliseconds apart", path.display());
+    Ok(chain)
+}
+
+/// Whose windows lie where: at R2 under each account, or all at the service that this participant's bucket is at.
+fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
+    match config.text(&table::R2_ENDPOINT_URL) {
+        None => CommittedDirectory::r2(chain, Transfer::default()),
+        Some(url) => {
+            let region = config.text(&table::R2_REGION).unwrap_or("us-east-1");
+            let plain = config.is_set(&table::R2_ALLOW_HTTP);
+            CommittedDirectory::at(chain, url, region, plain, Transfer::default())
+        }
+    }
+}
+
+fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    if let Some(named) = config.text(&table::TRAINER) {
+        return named.parse().with_context(|| format!("{} is {named:?}", table::TRAINER.variable));
+    }
+    let first = metagraph.neurons.iter().find(|neuron| neuron.uid == TRAINER_UID);
+    let first = first.with_context(|| {
+        format!("nobody has uid {TRAINER_UID} on this subnet; name its trainer with --trainer SS58")
+    })?;
+    Ok(first.hotkey)
+}
+
+/// Who signs: another process where a socket is named, else the hotkey, opened once. The coldkey is never read.
+fn signer(config: &Config) -> anyhow::Result<Signer> {
+    if let Some(socket) = config.path(&table::SIGNER) {
+        return Ok(Signer::Socket(SocketSigner::connect(&socket, SIGNER_DEADLINE)?));
+    }
+    let choice = config.wallet();
+    let wallet = Wallet::new(&choice.root, &choice.cold, &choice.hot)?;
+    let file = config.path(&WALLET_PASSWORD_FILE);
+    let mut ask = || match &file {
+        Some(path) => password(path),
+        None => rpassword::prompt_password(format!("Password of hotkey {}/{}: ", choice.cold, choice.hot))
+            .map(Zeroizing::new),
+    };
+    Ok(Signer::Pair(wallet.unlock(&mut ask)?))
+}
+
+/// The first line of a file.
+fn password(path: &Path) -> std::io::Result<Zeroizing<String>> {
+    use std::io::Read as _;
+    let mut text = Zeroizing::new(String::new());
+    std::fs::File::open(path)?.take(PASSWORD_BYTES).read_to_string(&mut text)?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
+/// The manifest of the model that the network starts with, which lies in the model's folder: one that the trainer signed, or
+/// the unsigned one that every participant makes alike.
+fn first_manifest(model: &Path, params: &Params, trainer: &Hotkey) -> anyhow::Result<Manifest> {
+    let path = model.join(MANIFEST_FILE);
+    let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+        format!(
+            "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint describe` \
+             makes that of a network's first model",
+            path.display()
+        )
+    })?;
+    let unsigned = Manifest::from_json(&bytes, params).is_ok_and(|manifest| manifest.publication.is_none());
+    let trust = if unsigned { Trust::Genesis } else { Trust::Trainer(trainer) };
+    verify_manifest(&bytes, params, trust, None).with_context(|| format!("read {}", path.display()))
+}
+
+fn how_to_register(config: &Config, choice: &NetworkChoice) -> String {
+    let wallet = config.wallet();
+    let network = match choice.name.as_str() {
+        name @ ("finney" | "test" | "local") => format!("--network {name}"),
+        _ => format!("--network {}", choice.endpoints.first().map_or("URL", String::as_str)),
+    };
+    format!(
+        "btcli subnet register --netuid {} {network} --wallet.name {} --wallet.hotkey {}",
+        choice.netuid.unwrap_or_default(),
+        wallet.cold,
+        wallet.hot
+    )
+}
