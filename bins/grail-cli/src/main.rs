@@ -1,8 +1,8 @@
 //! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, looks
 //! after checkpoints, and starts the programs of the roles under the names that people type.
 
-mod chain;
 mod audit;
+mod chain;
 mod checkpoint;
 mod config;
 mod demo;
@@ -10,8 +10,8 @@ mod devnet;
 mod doctor;
 mod inspect;
 mod keys;
-mod setup;
 mod score;
+mod setup;
 mod sibling;
 mod signer;
 mod window;

@@ -1,5 +1,6 @@
 //! `grail checkpoint`: what lies on a trainer's shelf, and what an operator does with it by hand.
 
+mod describe;
 mod gc;
 mod get;
 mod list;
@@ -25,6 +26,9 @@ pub(crate) enum CheckpointCommand {
     Verify(Box<verify::VerifyArgs>),
     /// Delete old checkpoints from the shelf; shows its plan and asks before.
     Prune(Box<prune::PruneArgs>),
+    /// Write the manifest of the model that a network starts with. Every participant who does so over the same files and with
+    /// the same terms has the same checkpoint.
+    Describe(Box<describe::DescribeArgs>),
     /// Remove old checkpoints and leftovers from a folder of fetched ones.
     Gc(gc::GcArgs),
 }
@@ -36,6 +40,7 @@ pub(crate) async fn run(command: CheckpointCommand) -> anyhow::Result<bool> {
         CheckpointCommand::Get(args) => Box::pin(get::run(&args)).await,
         CheckpointCommand::Verify(args) => Box::pin(verify::run(&args)).await,
         CheckpointCommand::Prune(args) => prune::run(&args).await,
+        CheckpointCommand::Describe(args) => describe::run(&args).map(|()| true),
         CheckpointCommand::Gc(args) => gc::run(&args).map(|()| true),
     }
 }

@@ -2,10 +2,10 @@
 
 mod bucket;
 mod checkpoint;
-mod evidence;
 mod config;
 mod discovery;
 mod doctor;
+mod evidence;
 #[path = "../../../../crates/grail-store/tests/it/house.rs"]
 #[expect(dead_code, reason = "the tests of grail-store use more of it")]
 mod house;

@@ -1,0 +1,32 @@
+//! `grail checkpoint describe`: the manifest of the model that a network starts with.
+
+use crate::devnet::{MakeArgs, describe_model};
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use grail_artifact::manifest::MANIFEST_FILE;
+use grail_roles::disk::write_atomic;
+
+/// Which model, and how it is asked.
+#[derive(Debug, Args)]
+pub(crate) struct DescribeArgs {
+    #[command(flatten)]
+    make: MakeArgs,
+
+    /// Replace a manifest that lies in the folder already.
+    #[arg(long)]
+    replace: bool,
+}
+
+/// Hashes the model's files and writes the manifest beside them.
+///
+/// It carries no signature: who starts with the same files and the same terms has the same checkpoint id, and who does not
+/// derives other windows.
+#[expect(clippy::print_stdout, reason = "the result of a program for people")]
+pub(crate) fn run(args: &DescribeArgs) -> anyhow::Result<()> {
+    let path = args.make.model.join(MANIFEST_FILE);
+    ensure!(args.replace || !path.exists(), "{} is there already; keep it, or say --replace", path.display());
+    let manifest = describe_model(&args.make)?.manifest;
+    write_atomic(&path, &manifest.to_json()?).with_context(|| format!("write {}", path.display()))?;
+    println!("checkpoint {} described in {}", manifest.id(), path.display());
+    Ok(())
+}
