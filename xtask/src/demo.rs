@@ -1,10 +1,12 @@
 //! `cargo xtask demo`: from a fresh clone to a network on one machine, in which a model learns.
 
+mod real;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::config::Config;
 use crate::workspace::{Workspace, root};
@@ -16,9 +18,22 @@ pub(crate) struct Args {
     /// Which model the network starts with
     #[arg(long, value_enum, default_value = "tiny")]
     model: Model,
+    /// Which chain: `local` rehearses on the development network, `real` walks a window over the genuine runtime that
+    /// GRAIL_SUBTENSOR_SPEC names, with wallets, an S3 server and a drand relay
+    #[arg(long, value_enum, default_value = "local")]
+    chain: Chain,
     /// Arguments for `grail devnet demo`, for instance `--windows 2`; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
+}
+
+/// Chains that the demo can run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Chain {
+    /// A chain in one file.
+    Local,
+    /// The runtime of the public chain.
+    Real,
 }
 
 /// Models that the demo can start with.
@@ -59,18 +74,16 @@ impl Model {
 /// # Errors
 /// When a step before the demo fails, or the demo cannot be started.
 pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
+    if args.chain == Chain::Real {
+        ensure!(
+            args.model == Model::Tiny && args.rest.is_empty(),
+            "--chain real takes neither a model nor further arguments"
+        );
+        return real::run(config, || build(config, &libtorch::ensure(config)?));
+    }
     let library = libtorch::ensure(config)?;
     let (model, arguments) = args.model.arguments(config)?;
-    let workspace = Workspace::load(config)?;
-    let programs = programs(&workspace);
-    report::step(&format!("building {}", programs.join(", ")));
-    let mut build = cargo::command(config, Some(&library))?;
-    build.args(["build", "--locked", "--bins"]);
-    for program in &programs {
-        build.args(["--package", program]);
-    }
-    cargo::run(&mut build)?;
-
+    build(config, &library)?;
     let binaries = config.target_dir.join("debug");
     let out = root()?.join("target").join("demo");
     let mut demo = demo(&binaries, &model, &out, &arguments, &args.rest);
@@ -79,6 +92,16 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     let status = demo.status().with_context(|| format!("cannot start {}", cargo::shown(&demo)))?;
     // A program that was ended by a signal has no code of its own.
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// Builds every program: as part of the whole workspace, since cargo would give packages named one by one other features, and
+/// compile their dependencies once more for the tests.
+fn build(config: &Config, library: &Path) -> Result<()> {
+    let workspace = Workspace::load(config)?;
+    report::step(&format!("building {}", programs(&workspace).join(", ")));
+    let mut build = cargo::command(config, Some(library))?;
+    build.args(["build", "--locked", "--workspace", "--bins"]);
+    cargo::run(&mut build)
 }
 
 /// Packages of the programs: everything in `bins/`.

@@ -310,7 +310,10 @@ mod tests {
 
     #[test]
     fn the_development_chain_is_for_tests_and_itself() {
-        refused(&["grail-cli: grail-devchain"], "grail-cli (Program) must not import grail-devchain (Program)");
+        refused(
+            &["grail-cli: grail-devchain"],
+            "grail-cli (Program) must not import grail-devchain (Program)",
+        );
         refused(&["grail-beacon: smoldot"], "grail-beacon names smoldot, which is for grail-devchain alone");
         refused(&["grail-devchain: subxt"], "grail-devchain must not reach subxt");
         let fine = house(&["grail-beacon: grail-ports reqwest | grail-devchain"]);
