@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) cxx: Option<OsString>,
     /// Library search path at start, to be extended and not replaced.
     pub(crate) library_path: Option<OsString>,
+    /// A chain spec of subtensor, where the user names one.
+    pub(crate) subtensor_spec: Option<PathBuf>,
 }
 
 impl Config {
@@ -42,6 +44,7 @@ impl Config {
             cargo: var("CARGO").unwrap_or_else(|| "cargo".into()),
             cxx: var("CXX"),
             library_path: var("LD_LIBRARY_PATH"),
+            subtensor_spec: var_path("GRAIL_SUBTENSOR_SPEC"),
             cache,
         })
     }

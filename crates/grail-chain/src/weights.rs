@@ -123,7 +123,7 @@ mod tests {
                 prop_assert_eq!(before.0, after.0);
                 prop_assert!(after.1 > 0);
             }
-            for (a, b) in positive.iter().zip(&row).zip(positive.iter().zip(&row).skip(1)).map(|(a, b)| (a, b)) {
+            for (a, b) in positive.iter().zip(&row).zip(positive.iter().zip(&row).skip(1)) {
                 if a.0.1 <= b.0.1 { prop_assert!(a.1.1 <= b.1.1); }
             }
             prop_assert!(row.is_empty() || row.iter().any(|pair| pair.1 == TOP));

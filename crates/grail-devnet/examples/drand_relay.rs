@@ -1,6 +1,6 @@
 //! A drand relay on this machine that replays recorded rounds, each from its time on.
 //!
-//! `drand_relay record FILE GENESIS_MS PERIOD_MS ROUNDS` makes a beacon key, signs that many rounds and writes them down with
+//! `drand_relay record FILE PERIOD_MS ROUNDS` makes a beacon key, signs that many rounds from now on and writes them down with
 //! the chain's description; the key is thrown away. `drand_relay chain FILE` prints the description alone, as
 //! `GRAIL_BEACON_CHAIN` wants it. `drand_relay serve FILE ADDRESS` answers `/{hash}/info` and `/{hash}/public/{round}` as
 //! relays do: a round that is not due yet is not found.
@@ -22,17 +22,14 @@ struct Recording {
     rounds: Vec<Beacon>,
 }
 
-const USAGE: &str =
-    "usage: drand_relay record FILE GENESIS_MS PERIOD_MS ROUNDS | chain FILE | serve FILE ADDRESS";
+const USAGE: &str = "usage: drand_relay record FILE PERIOD_MS ROUNDS | chain FILE | serve FILE ADDRESS";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["record", file, genesis, period, rounds] => {
-            record(file, UnixMillis(genesis.parse()?), period.parse()?, rounds.parse()?)
-        }
+        ["record", file, period, rounds] => record(file, period.parse()?, rounds.parse()?),
         ["chain", file] => {
             println!("{}", serde_json::to_string(&read(file)?.chain)?);
             Ok(())
@@ -42,7 +39,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn record(file: &str, genesis: UnixMillis, period_ms: u64, rounds: u64) -> Result<(), Box<dyn Error>> {
+/// This machine's time.
+fn now() -> UnixMillis {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn record(file: &str, period_ms: u64, rounds: u64) -> Result<(), Box<dyn Error>> {
+    // Whole seconds, as relays tell it.
+    let genesis = UnixMillis(now().0 / 1_000 * 1_000);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
     let key = BeaconKey::from_seed(&seed);
@@ -71,9 +76,7 @@ async fn serve(recording: Recording, address: &str) -> Result<(), Box<dyn Error>
     };
     let round = move |Path((hash, round)): Path<(String, u64)>| async move {
         let chain = &recording.chain;
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let now = UnixMillis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX));
-        let due = round > 0 && hash == chain.hash && chain.time_of(round) <= now;
+        let due = round > 0 && hash == chain.hash && chain.time_of(round) <= now();
         let index = usize::try_from(round.wrapping_sub(1)).ok().filter(|_| due);
         let found: Option<Beacon> = index.and_then(|index| recording.rounds.get(index).cloned());
         found.map(Json).ok_or(StatusCode::NOT_FOUND)

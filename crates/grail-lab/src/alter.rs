@@ -144,7 +144,7 @@ impl Change {
             }
             Self::OneStepBack => row.iter_mut().for_each(|weight| {
                 let bits = chance.word();
-                if bits % 100 == 0 {
+                if bits.is_multiple_of(100) {
                     let stored = bf16::from_f32(*weight).to_bits();
                     let moved =
                         if bits >> 32 & 1 == 0 { stored.wrapping_add(1) } else { stored.wrapping_sub(1) };

@@ -9,13 +9,14 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::bench::{Profile, example};
 use crate::config::Config;
+use crate::report::Stopwatch;
 use crate::workspace::root;
 use crate::{cargo, libtorch, report, tiny};
 
@@ -119,7 +120,7 @@ impl Participant<'_> {
 /// # Errors
 /// When no spec is named, a part cannot be built or started, or the walk does not end with weights on the chain.
 pub(super) fn run(config: &Config, build: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
-    let Some(spec) = std::env::var_os(SPEC).map(PathBuf::from).filter(|spec| spec.is_file()) else {
+    let Some(spec) = config.subtensor_spec.clone().filter(|spec| spec.is_file()) else {
         bail!(
             "{SPEC} names no file; it must be the path of a chain spec of subtensor, which is not part of this project \
              (docs/book/devchain.md says where it is published)"
@@ -147,7 +148,7 @@ pub(super) fn run(config: &Config, build: impl FnOnce() -> Result<()>) -> Result
 }
 
 fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     let mut node = stage.program("grail-devchain");
     node.args(["--json", "run", "--seal", &BEAT_MS.to_string(), "--listen", "127.0.0.1:0"]).env(SPEC, spec);
     let (_node, said) = stage.serve(node)?;
@@ -155,10 +156,8 @@ fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
     let url = said["url"].as_str().context("the node did not say where it listens")?.to_owned();
 
     let rounds = stage.out.join("rounds.json");
-    let now = u64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis())?;
     let mut record = stage.program("examples/drand_relay");
-    let genesis = now / BEAT_MS * BEAT_MS;
-    record.arg("record").arg(&rounds).args([genesis, BEAT_MS, ROUNDS].map(|n| n.to_string()));
+    record.arg("record").arg(&rounds).args([BEAT_MS, ROUNDS].map(|n| n.to_string()));
     stage.output(record)?;
     let mut chain = stage.program("examples/drand_relay");
     chain.arg("chain").arg(&rounds);
@@ -218,7 +217,7 @@ fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
         role.env("GRAIL_CHECKPOINTS", stage.out.join("checkpoints").join(participant.name));
         roles.push((participant.name, stage.role(role, participant.name)?));
     }
-    wait(&mut roles, began)?;
+    wait(&mut roles, &began)?;
 
     let mut weights = stage.program("grail");
     weights.args(["--json", "chain", "weights", "get", validator_key]);
@@ -229,11 +228,11 @@ fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
     participants[0].dress(&mut commitment, &common);
     let committed: Value =
         serde_json::from_str(&stage.output(commitment)?).context("read the commitment back")?;
-    judge(&found, &committed, began)
+    judge(&found, &committed, &began)
 }
 
 /// Waits until every role has ended by itself.
-fn wait(roles: &mut [(&str, Guest)], began: Instant) -> Result<()> {
+fn wait(roles: &mut [(&str, Guest)], began: &Stopwatch) -> Result<()> {
     loop {
         let mut running = 0;
         for (name, Guest(child)) in roles.iter_mut() {
@@ -256,7 +255,7 @@ fn wait(roles: &mut [(&str, Guest)], began: Instant) -> Result<()> {
 
 /// The chain must say that the miner has all the weight, and where its windows lie.
 #[expect(clippy::print_stdout, reason = "the result of the command")]
-fn judge(weights: &Value, commitment: &Value, began: Instant) -> Result<ExitCode> {
+fn judge(weights: &Value, commitment: &Value, began: &Stopwatch) -> Result<ExitCode> {
     let row: Vec<(u64, u64)> = weights["weights"]
         .as_array()
         .context("the validator set no weights")?

@@ -127,6 +127,7 @@ fn config(library_path: Option<&str>) -> Config {
         cargo: "cargo".into(),
         cxx: None,
         library_path: library_path.map(Into::into),
+        subtensor_spec: None,
     }
 }
 

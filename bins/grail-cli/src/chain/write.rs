@@ -112,7 +112,7 @@ fn what_to_commit(args: &CommitArgs, config: &Config) -> anyhow::Result<Vec<u8>>
 fn unhex(digits: &str) -> anyhow::Result<Vec<u8>> {
     let digits = digits.strip_prefix("0x").unwrap_or(digits);
     ensure!(digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{digits:?} are no hexadecimal digits");
-    ensure!(digits.len() % 2 == 0, "hexadecimal digits come in pairs");
+    ensure!(digits.len().is_multiple_of(2), "hexadecimal digits come in pairs");
     let pairs = digits.as_bytes().chunks_exact(2);
     pairs.map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
 }

@@ -67,7 +67,7 @@ fn unset(problem: &StoreProblem) -> Finding {
             Finding::bad("store-bucket", mistake.code(), told, mistake.remedy())
         }
         StoreProblem::Credentials { source: grail_store::CredentialsError::Shared { field }, .. } => {
-            let mistake = Mistake::EqualKeys { field: *field };
+            let mistake = Mistake::EqualKeys { field };
             Finding::bad("store-keys", mistake.code(), told, mistake.remedy())
         }
         StoreProblem::Credentials { .. } => {

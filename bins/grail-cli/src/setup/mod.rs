@@ -53,7 +53,7 @@ impl Answers {
 
     /// Whether a flag answered already.
     pub(crate) fn is_typed(&self, setting: &Setting) -> bool {
-        self.typed.iter().any(|typed| *typed == setting)
+        self.typed.contains(&setting)
     }
 
     /// Lets these be asked although flags answered them.

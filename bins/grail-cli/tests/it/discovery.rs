@@ -10,7 +10,6 @@ use grail_testkit::doors::MemChain;
 use std::{
     fs,
     sync::{Arc, atomic::Ordering},
-    time::Instant,
 };
 
 const MINERS: usize = 256;
@@ -40,9 +39,7 @@ async fn windows_of_256_miners_are_found_in_a_handful_of_rounds() {
     }
     let directory =
         CommittedDirectory::at(Arc::new(chain), &house.url, "us-east-1", true, Transfer::default());
-    let began = Instant::now();
     let sightings = discover(Arc::new(directory), keys, AT_ONCE).await;
-    eprintln!("{MINERS} miners at {LATENCY_MS} ms: {:.2} s", began.elapsed().as_secs_f64());
     for (i, sighting) in sightings.iter().enumerate() {
         let seen = sighting.as_ref().unwrap_or_else(|fault| panic!("miner {i}: {fault:?}"));
         assert_eq!(seen.as_ref().map(|meta| meta.size), (i % 2 == 0).then_some(6), "miner {i}");

@@ -158,9 +158,7 @@ impl Actor {
             let place = match self.board.next(Instant::now()) {
                 Ok(place) => place,
                 Err(then) => {
-                    if self.collect_while(sleep_until(then)).await.is_none() {
-                        return None;
-                    }
+                    self.collect_while(sleep_until(then)).await?;
                     continue;
                 }
             };

@@ -26,13 +26,16 @@ const WHO: Hotkey = Hotkey::from_bytes([2; 32]);
 const RATE_LIMIT: u64 = 40;
 const MORTALITY: u64 = 8;
 
+/// A transaction with what became of it.
+type Settled = (Vec<u8>, Result<(), Refusal>);
+
 #[derive(Default)]
 struct Script {
     head: u64,
     /// Blocks behind the head that may still be replaced.
     lag: u64,
     /// Transactions in blocks, with what became of them.
-    blocks: BTreeMap<u64, Vec<(Vec<u8>, Result<(), Refusal>)>>,
+    blocks: BTreeMap<u64, Vec<Settled>>,
     pool: Vec<Vec<u8>>,
     last_update: Option<u64>,
     letters: u8,

@@ -27,6 +27,7 @@ impl Drop for Moto {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 /// Starts a server with the bucket; `None`, loudly, where Python has no moto.
 async fn start() -> Option<Moto> {
     let has = Command::new("python3").args(["-c", "import moto.server"]).stderr(Stdio::null()).status();

@@ -9,6 +9,7 @@ use grail_store::{
 use grail_testkit::doors::ManualClock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+#[expect(clippy::disallowed_methods, reason = "what a real server says is held against real time")]
 fn clock() -> ManualClock {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     ManualClock::at(UnixMillis(u64::try_from(since.as_millis()).unwrap()))
