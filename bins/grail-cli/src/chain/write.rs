@@ -144,7 +144,7 @@ fn agreed(args: &WriteArgs, json: bool) -> anyhow::Result<bool> {
     if json || !std::io::stdin().is_terminal() {
         bail!("nobody can be asked here; --yes sends it");
     }
-    Ok(dialoguer::Confirm::new().with_prompt("Send it?").default(false).interact()?)
+    Ok(dialoguer::Confirm::new().with_prompt("Send it?").default(false).wait_for_newline(true).interact()?)
 }
 
 fn told(done: &Inclusion, json: bool) -> anyhow::Result<bool> {

@@ -82,7 +82,13 @@ impl Asking {
         if !self.interactive {
             return Ok(default);
         }
-        Confirm::with_theme(&self.theme).with_prompt(prompt).default(default).interact().context("ask")
+        // Waits for Enter, which people type: taken as one key, its Enter would answer the next question.
+        Confirm::with_theme(&self.theme)
+            .with_prompt(prompt)
+            .default(default)
+            .wait_for_newline(true)
+            .interact()
+            .context("ask")
     }
 
     /// One of these lines, by its place.
