@@ -60,7 +60,7 @@ fn network(dir: &Path) -> (PathBuf, PathBuf) {
 fn a_batch_that_does_not_divide_a_group_is_refused() {
     refuses(
         &["run", "--devnet", "x", "--key", "y", "--model", "z", "--batch-size", "3"],
-        &["3", "1, 2, 4, 8 or 16"],
+        &["3", "expected 1, 2, 4, 8, 16"],
     );
 }
 

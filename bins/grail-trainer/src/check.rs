@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &RunArgs) -> bool {
     well &=
         line("network and key", Ok(format!("network {}, whose trainer this is", joined.sources.network.id)));
     let results = [
-        ("registration", joined.registered().await.map(|uid| format!("uid {uid}"))),
+        ("registration", registration(&joined).await),
         ("state folder", state(&told)),
         ("a validator to trust", validators(args, &joined).await),
         ("checkpoint shelf: write, list, delete", shelf(&joined).await),
@@ -42,6 +42,13 @@ pub(crate) async fn run(args: &RunArgs) -> bool {
         well &= line(name, result);
     }
     well
+}
+
+async fn registration(joined: &Joined) -> anyhow::Result<String> {
+    if joined.commitment.is_none() {
+        return Ok("not needed on a development network".into());
+    }
+    Ok(format!("uid {}", joined.registered().await?))
 }
 
 fn state(told: &Told) -> anyhow::Result<String> {

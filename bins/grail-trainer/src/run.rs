@@ -56,8 +56,7 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<()> {
     let told = args.role.read()?;
     let lock = lock(&state(&told)?)?;
     let joined = join(&told).await?;
-    joined.registered().await?;
-    joined.publish().await?;
+    publish(&joined).await?;
     let mut trainer = wire(args, &told, joined)?;
     let done = tokio::select! {
         result = trainer.run() => result.map_err(anyhow::Error::from),
@@ -103,8 +102,20 @@ pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
                 "the trainer of network {id} is {trainer}, ours is {own}; nobody would follow its checkpoints"
             )
         }
-        None => bail!("network {id} has no trainer; make one with `grail devnet init --trainer NAME`"),
+        None => {
+            let name = told.config.text(&table::KEY).unwrap_or("NAME");
+            bail!("network {id} has no trainer; make one with `grail devnet init --trainer {name}`")
+        }
     }
+}
+
+/// Where a chain must say where the checkpoints lie, the trainer must be registered; a development network says it itself.
+async fn publish(joined: &Joined) -> anyhow::Result<()> {
+    if joined.commitment.is_some() {
+        joined.registered().await?;
+        joined.publish().await?;
+    }
+    Ok(())
 }
 
 /// The learner with its model, as the settings say.

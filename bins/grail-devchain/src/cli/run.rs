@@ -3,7 +3,7 @@
 use super::{ChainArgs, info_json, say, say_info};
 use anyhow::{Context, Result};
 use clap::Args;
-use grail_devchain::{Node, NodeConfig, Seal};
+use grail_devchain::{Head, Node, NodeConfig, Seal};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -51,6 +51,8 @@ pub(crate) async fn run(args: &RunArgs, json: bool) -> Result<()> {
     }
     let node = Node::start(config).await?;
     let info = node.info().await?;
+    // Before anybody hears where it listens: every block after this one is told.
+    let head = node.head().await?;
     if json {
         let started = json!({"url": node.url(), "seal": args.seal.to_string(), "chain": info_json(&info)});
         say(&started.to_string());
@@ -59,7 +61,7 @@ pub(crate) async fn run(args: &RunArgs, json: bool) -> Result<()> {
         say(&format!("{:<11} {}, sealing {}", "listening", node.url(), args.seal));
     }
     tokio::select! {
-        result = show(&node, json) => result?,
+        result = show(&node, head, json) => result?,
         signal = tokio::signal::ctrl_c() => signal.context("cannot listen for ctrl-c")?,
     }
     let last = node.head().await?;
@@ -82,13 +84,12 @@ pub(crate) async fn run(args: &RunArgs, json: bool) -> Result<()> {
 }
 
 /// One line that shows the head; each new head as an object where machines read.
-async fn show(node: &Node, json: bool) -> Result<()> {
+async fn show(node: &Node, mut head: Head, json: bool) -> Result<()> {
     let line = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
         line.set_style(style);
     }
     line.enable_steady_tick(Duration::from_millis(250));
-    let mut head = node.head().await?;
     loop {
         line.set_message(format!("block {} {}", head.number, head.hash));
         head = node.reached(head.number.saturating_add(1)).await?;
