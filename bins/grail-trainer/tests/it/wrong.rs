@@ -46,7 +46,10 @@ fn wrong_networks_keys_and_folders_are_named() {
     // Another model than the network began with.
     let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/hf/qwen2");
     refuses(&mut as_key(&net, "trainer", &other), &["the manifest says"]);
-    refuses(as_key(&net, "trainer", &model()).args(["--device", "tpu"]), &["tpu", "expected cpu, cuda or cuda:N"]);
+    refuses(
+        as_key(&net, "trainer", &model()).args(["--device", "tpu"]),
+        &["tpu", "expected cpu, cuda or cuda:N"],
+    );
     refuses(as_key(&net, "trainer", &model()).args(["--validator", "5Gxx"]), &["5Gxx"]);
     refuses(as_key(&net, "trainer", &model()).args(["--from", "3"]), &["3 is not the first block"]);
     refuses(
