@@ -18,6 +18,9 @@ const WINDOWS: u64 = 4;
 const KILLS: u64 = 10;
 
 /// Learns a lot from little, so that states differ from window to window, and publishes with every window.
+///
+/// Whoever takes longer publishes for more windows of the running clock, and every group here was answered by the first model:
+/// by their age in checkpoints groups would leave the memory of one trainer and not of the other.
 const SETTINGS: &str = "
 [learner.schedule]
 rate = 1e-3
@@ -28,6 +31,8 @@ steps = 2
 every = 0
 [publish]
 full_every = 2
+[replay]
+most_stale = 1000
 ";
 
 fn copy(from: &Path, to: &Path) {
