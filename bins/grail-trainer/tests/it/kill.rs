@@ -48,14 +48,15 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn newest(states: &Path) -> PathBuf {
-    let names = fs::read_dir(states).unwrap().map(|entry| entry.unwrap().path());
-    names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("state-")).max().unwrap()
+/// `None` before the first state: the folder is made a moment earlier.
+fn newest(states: &Path) -> Option<PathBuf> {
+    let names = fs::read_dir(states).ok()?.map(|entry| entry.unwrap().path());
+    names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("state-")).max()
 }
 
 /// Weights and moments, byte for byte, and the journal.
 fn state(root: &Path) -> (Vec<u8>, Value) {
-    let folder = newest(&root.join("states"));
+    let folder = newest(&root.join("states")).unwrap();
     let text = fs::read_to_string(folder.join("state.json")).unwrap();
     let state: Value = serde_json::from_str(&text).unwrap();
     (fs::read(folder.join("optimizer.safetensors")).unwrap(), state)
@@ -123,7 +124,7 @@ async fn ten_kills_cost_nothing() {
         std::thread::sleep(Duration::from_millis(20 + 8 * u64::from(delay)));
         child.kill().unwrap();
         child.wait().unwrap();
-        if disturbed.join("states").is_dir() {
+        if newest(&disturbed.join("states")).is_some() {
             let journal = state(&disturbed).1["journal"]["journal"]["trained"].as_u64();
             let windows = journal.map_or(0, |window| window / DEV_FAST.window_length + 1);
             assert!(windows >= trained, "progress is never lost: {windows} after {trained}");
