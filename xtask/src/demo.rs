@@ -94,13 +94,13 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// Builds every program: as part of the whole workspace, since cargo would give packages named one by one other features, and
-/// compile their dependencies once more for the tests.
+/// Builds every program, with the examples of the whole workspace: so cargo gives dependencies the features that the tests ask
+/// for too, and compiles them once for both.
 fn build(config: &Config, library: &Path) -> Result<()> {
     let workspace = Workspace::load(config)?;
     report::step(&format!("building {}", programs(&workspace).join(", ")));
     let mut build = cargo::command(config, Some(library))?;
-    build.args(["build", "--locked", "--workspace", "--bins"]);
+    build.args(["build", "--locked", "--workspace", "--bins", "--examples"]);
     cargo::run(&mut build)
 }
 

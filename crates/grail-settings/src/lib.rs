@@ -10,4 +10,5 @@ pub mod checkpoint_shelf;
 pub mod config;
 pub mod logging;
 pub mod network;
+pub mod signer;
 pub mod subnet;

@@ -2,12 +2,9 @@
 
 use crate::{
     args::Told,
-    config::{
-        Config,
-        networks::NetworkChoice,
-        table::{self, WALLET_PASSWORD_FILE},
-    },
+    config::{Config, networks::NetworkChoice, table},
     network::{Joined, environments},
+    signer::signer,
 };
 use anyhow::{Context as _, bail, ensure};
 use grail_artifact::{
@@ -34,19 +31,13 @@ use grail_roles::{
     disk::read_bounded,
 };
 use grail_store::{Bucket, CommittedCheckpoints, CommittedDirectory, Transfer};
-use grail_wallet::{
-    Wallet,
-    signer::{Signer, SocketSigner},
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
 };
-use std::{path::Path, sync::Arc, time::Duration};
-use zeroize::Zeroizing;
 
-/// A password is one line.
-const PASSWORD_BYTES: u64 = 4_096;
 /// A beacon chain's description has a few hundred bytes.
 const BEACON_BYTES: u64 = 16 << 10;
-/// Longest time of one signature by another process.
-const SIGNER_DEADLINE: Duration = Duration::from_secs(10);
 /// Where the trainer stands when nobody names it, as on the Python network.
 const TRAINER_UID: u16 = 0;
 
@@ -55,8 +46,9 @@ const TRAINER_UID: u16 = 0;
 /// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
 pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
     let config = &told.config;
-    let (choice, subnet) = connect(config).await?;
-    let signer: Arc<dyn Sign> = Arc::new(signer(config)?);
+    let (choice, settings) = chain_settings(config)?;
+    let subnet = Subnet::connect(settings).await?;
+    let signer: Arc<dyn Sign> = Arc::new(signer(config, None)?);
     let hotkey = signer.hotkey();
     let metagraph = subnet.metagraph().await?;
     let trainer = trainer(config, &metagraph)?;
@@ -101,22 +93,25 @@ pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
     })
 }
 
-/// A subnet without a key, to look at.
+/// How the subnet of the settings is reached, with the journal of weights where `grail chain intents` looks for it.
 ///
-/// Errors: no netuid; no node answers.
-pub async fn connect(config: &Config) -> anyhow::Result<(NetworkChoice, Subnet)> {
+/// Errors: no netuid.
+pub fn chain_settings(config: &Config) -> anyhow::Result<(NetworkChoice, grail_chain::Settings)> {
     let choice = config.network();
     let netuid = choice
         .netuid
         .with_context(|| format!("which subnet of {}? give --netuid N (or NETUID)", choice.name))?;
-    let journal = config.cache_dir().join("intents").join(&config.wallet().hot);
     let settings = grail_chain::Settings {
         block_time_ms: choice.params.block_time_ms,
-        journal: Some(journal),
+        journal: Some(journal(config)),
         ..grail_chain::Settings::new(choice.endpoints.clone(), netuid)
     };
-    let subnet = Subnet::connect(settings).await?;
-    Ok((choice, subnet))
+    Ok((choice, settings))
+}
+
+/// Folder of the journals of weights, a file each hotkey and subnet.
+pub fn journal(config: &Config) -> PathBuf {
+    config.cache_dir().join("intents")
 }
 
 /// The subnet's name: that of a known network and its number; for any other, the chain's first block tells it apart from
@@ -190,30 +185,6 @@ fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
         format!("nobody has uid {TRAINER_UID} on this subnet; name its trainer with --trainer SS58")
     })?;
     Ok(first.hotkey)
-}
-
-/// Who signs: another process where a socket is named, else the hotkey, opened once. The coldkey is never read.
-fn signer(config: &Config) -> anyhow::Result<Signer> {
-    if let Some(socket) = config.path(&table::SIGNER) {
-        return Ok(Signer::Socket(SocketSigner::connect(&socket, SIGNER_DEADLINE)?));
-    }
-    let choice = config.wallet();
-    let wallet = Wallet::new(&choice.root, &choice.cold, &choice.hot)?;
-    let file = config.path(&WALLET_PASSWORD_FILE);
-    let mut ask = || match &file {
-        Some(path) => password(path),
-        None => rpassword::prompt_password(format!("Password of hotkey {}/{}: ", choice.cold, choice.hot))
-            .map(Zeroizing::new),
-    };
-    Ok(Signer::Pair(wallet.unlock(&mut ask)?))
-}
-
-/// The first line of a file.
-fn password(path: &Path) -> std::io::Result<Zeroizing<String>> {
-    use std::io::Read as _;
-    let mut text = Zeroizing::new(String::new());
-    std::fs::File::open(path)?.take(PASSWORD_BYTES).read_to_string(&mut text)?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 /// The manifest of the model that the network starts with, which lies in the model's folder: one that the trainer signed, or

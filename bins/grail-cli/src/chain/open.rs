@@ -1,19 +1,17 @@
 //! The chain of the settings: a subnet behind nodes, or a network on this machine.
 
-use anyhow::{Context as _, bail};
-use grail_chain::{Settings, Subnet};
+use anyhow::Context as _;
+use grail_chain::Subnet;
 use grail_devnet::Devnet;
-use grail_ports::{
-    chain::{ChainView, ChainWrite, Metagraph, Neuron},
-    sign::Sign,
-};
+use grail_ports::chain::{ChainView, ChainWrite, Metagraph, Neuron};
 use grail_protocol::words::Hotkey;
 use grail_roles::clock::SystemClock;
-use grail_settings::config::{Config, flags::ConfigFlags, table};
-use grail_wallet::{
-    Wallet,
-    signer::{Signer, SocketSigner},
+use grail_settings::{
+    config::{Config, flags::ConfigFlags, table},
+    signer::signer,
+    subnet,
 };
+use grail_wallet::Wallet;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     future::Future,
@@ -23,9 +21,6 @@ use std::{
 };
 
 use super::Who;
-
-/// A signer in another process answers in milliseconds.
-const SIGNER_TIME: Duration = Duration::from_secs(10);
 
 /// The chain, opened for reading.
 pub(crate) enum Open {
@@ -40,7 +35,7 @@ pub(crate) fn config(flags: &ConfigFlags) -> anyhow::Result<Config> {
 
 /// Folder of the journals of intents.
 pub(crate) fn journal(given: Option<&Path>, config: &Config) -> PathBuf {
-    given.map_or_else(|| config.cache_dir().join("intents"), Path::to_owned)
+    given.map_or_else(|| subnet::journal(config), Path::to_owned)
 }
 
 /// Opens the chain; a person sees that it takes a while.
@@ -48,12 +43,7 @@ pub(crate) async fn open(config: &Config, journal: Option<PathBuf>, quiet: bool)
     if let Some(dir) = config.path(&table::DEVNET) {
         return Ok(Open::Devnet(Box::new(grail_devnet::open(&dir)?)));
     }
-    let network = config.network();
-    let Some(netuid) = network.netuid else {
-        bail!("the network {} has no subnet of its own number; give --netuid", network.name);
-    };
-    let mut settings = Settings::new(network.endpoints, netuid);
-    settings.block_time_ms = network.params.block_time_ms;
+    let (_, mut settings) = subnet::chain_settings(config)?;
     settings.journal = journal;
     let subnet = waiting("connecting", quiet, Subnet::connect(settings)).await?;
     Ok(Open::Subnet(subnet))
@@ -75,7 +65,7 @@ impl Open {
         socket: Option<&Path>,
     ) -> anyhow::Result<Arc<dyn ChainWrite>> {
         Ok(match self {
-            Self::Subnet(subnet) => Arc::new(subnet.writer(signer(config, socket)?)?),
+            Self::Subnet(subnet) => Arc::new(subnet.writer(Arc::new(signer(config, socket)?))?),
             Self::Devnet(net) => {
                 Arc::new(net.chain(Arc::new(SystemClock))?.as_hotkey(devnet_hotkey(net, config)?))
             }
@@ -116,19 +106,6 @@ impl Open {
 fn devnet_hotkey(net: &Devnet, config: &Config) -> anyhow::Result<Hotkey> {
     let name = config.text(&table::KEY).context("--key names a key of the network on this machine")?;
     Ok(net.key(name)?.hotkey())
-}
-
-/// Who signs: the process at a socket, or the wallet's hotkey, whose password is asked for where it has one.
-fn signer(config: &Config, socket: Option<&Path>) -> anyhow::Result<Arc<dyn Sign>> {
-    if let Some(socket) = socket {
-        return Ok(Arc::new(Signer::Socket(SocketSigner::connect(socket, SIGNER_TIME)?)));
-    }
-    let choice = config.wallet();
-    let wallet = Wallet::new(&choice.root, &choice.cold, &choice.hot)?;
-    let file = config.path(&table::WALLET_PASSWORD_FILE);
-    let prompt = format!("Password of hotkey {}/{}: ", wallet.cold(), wallet.hot());
-    let pair = wallet.unlock(&mut || crate::keys::args::password(file.as_deref(), &prompt))?;
-    Ok(Arc::new(Signer::Pair(pair)))
 }
 
 /// Waits with a sign of life on a terminal.

@@ -1,10 +1,13 @@
 //! The chain: whether it lives, who we are on it, and what we published there.
 
 use super::check::Finding;
-use grail_chain::{Settings, Subnet};
+use grail_chain::Subnet;
 use grail_ports::{Door, Fault, Retry, chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
-use grail_settings::config::{Config, Role, StoreChoice, networks::NetworkChoice, table};
+use grail_settings::{
+    config::{Config, Role, StoreChoice, networks::NetworkChoice, table},
+    subnet,
+};
 use grail_store::ReadCredentials;
 use std::{sync::Arc, time::Duration};
 
@@ -24,14 +27,9 @@ pub(crate) async fn open(
         let chain = net.chain(clock).map_err(|error| Fault::new(Door::Chain, Retry::Never, doing, error))?;
         return Ok(Arc::new(chain));
     }
-    let network = config.network();
-    let Some(netuid) = network.netuid else {
-        let told = format!("the network {} has no subnet of its own number; set NETUID", network.name);
-        return Err(Fault::plain(Door::Chain, Retry::Never, told));
-    };
-    let mut settings = Settings::new(network.endpoints, netuid);
+    let (_, mut settings) = subnet::chain_settings(config)
+        .map_err(|error| Fault::plain(Door::Chain, Retry::Never, error.to_string()))?;
     settings.call_deadline = patience;
-    settings.block_time_ms = network.params.block_time_ms;
     Ok(Arc::new(Subnet::connect(settings).await?))
 }
 

@@ -3,26 +3,20 @@
 use anyhow::Context as _;
 use clap::Args;
 use grail_protocol::sign::HotkeyPair;
-use grail_settings::config::{
-    Config,
-    flags::ConfigFlags,
-    table::{self, Setting},
+use grail_settings::{
+    config::{
+        Config,
+        flags::ConfigFlags,
+        table::{self, Setting},
+    },
+    signer::{SIGNER_TIME, password},
 };
 use grail_wallet::{
     Wallet,
     signer::{Signer, SocketSigner},
 };
-use std::{
-    io::{self, Read as _},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
-
-/// A password is one line.
-const PASSWORD_BYTES: u64 = 4_096;
-/// A signer answers in milliseconds; one that does not within this is in trouble.
-const SIGNER_TIME: Duration = Duration::from_secs(10);
 
 /// Where wallets lie. Unset flags follow the variables, `.env` and `grail.toml`, as everywhere.
 #[derive(Debug, Clone, Args)]
@@ -121,22 +115,4 @@ pub(crate) fn signer(
         Some(socket) => Ok(Signer::Socket(SocketSigner::connect(socket, SIGNER_TIME)?)),
         None => Ok(Signer::Pair(password.unlock(&wallet.wallet()?)?)),
     }
-}
-
-/// The first line of a file, or what a person types unseen.
-pub(crate) fn password(file: Option<&Path>, prompt: &str) -> io::Result<Zeroizing<String>> {
-    let Some(path) = file else {
-        return rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| {
-            let told = format!("there is no terminal to ask at ({error}); name a file with --password-file");
-            io::Error::new(error.kind(), told)
-        });
-    };
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    let mut text = Zeroizing::new(String::with_capacity(PASSWORD_BYTES as usize));
-    std::fs::File::open(path)
-        .map_err(named)?
-        .take(PASSWORD_BYTES)
-        .read_to_string(&mut text)
-        .map_err(named)?;
-    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
 }
