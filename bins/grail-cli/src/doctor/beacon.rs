@@ -1,14 +1,17 @@
 //! The beacon's relays: who serves, who lags, who lies.
 
 use super::check::Finding;
-use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayTrouble, Standing as Relay, Timing};
+use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayTrouble, Standing as Relay, Timing};
 use grail_ports::{beacon::BeaconSource as _, clock::Clock};
-use grail_protocol::beacon::{BeaconChain, quicknet};
+use grail_protocol::{
+    beacon::{BeaconChain, quicknet},
+    words::UnixMillis,
+};
 use grail_settings::config::{Config, table};
 use std::sync::Arc;
 
-/// Rounds to go back, so that a round is out at every relay in order.
-const ROUNDS_BACK: u64 = 3;
+/// Milliseconds given to a relay here: more than a role gives, so that a slow one is told from one that hangs.
+const PATIENCE_MS: u64 = 8_000;
 
 /// Asks every relay for a recent round.
 pub(crate) async fn look(config: &Config, clock: Arc<dyn Clock>) -> Vec<Finding> {
@@ -44,13 +47,17 @@ async fn local(dir: &std::path::Path, clock: Arc<dyn Clock>) -> Finding {
     }
 }
 
+/// The newest round so old that a relay without it lags, whatever the moment of asking.
 fn recent(chain: &BeaconChain, clock: &dyn Clock) -> u64 {
-    chain.round_after(clock.now()).saturating_sub(1 + ROUNDS_BACK).max(1)
+    let late = UnixMillis(clock.now().0.saturating_sub(Timing::default().late_ms));
+    // The round after that moment, less two: one whose time came before it.
+    chain.round_after(late).saturating_sub(2).max(1)
 }
 
 async fn survey(chain: BeaconChain, relays: &[String], clock: Arc<dyn Clock>) -> Vec<Finding> {
     let round = recent(&chain, clock.as_ref());
-    let client = match DrandClient::new(chain, relays, clock, Timing::default()) {
+    let timing = Timing { deadline_ms: PATIENCE_MS, ..Timing::default() };
+    let client = match DrandClient::new(chain, relays, clock, timing) {
         Ok(client) => client,
         Err(error) => {
             return vec![Finding::bad(
@@ -64,23 +71,11 @@ async fn survey(chain: BeaconChain, relays: &[String], clock: Arc<dyn Clock>) ->
     let (mut serving, mut lines) = (0usize, Vec::new());
     let mut fastest = u64::MAX;
     for report in client.survey(round).await {
-        match report.standing {
-            Ok(Relay::Serves) => {
-                serving += 1;
-                fastest = fastest.min(report.took_ms);
-            }
-            Ok(Relay::NotYet) => lines.push(Finding::warning(
-                "beacon-relay",
-                "relay-lags",
-                format!("{} does not have round {round} yet", report.relay),
-                "compare this machine's clock with another; if it is right, name another relay",
-            )),
-            Err(trouble) => {
-                let (code, remedy) = class(&trouble);
-                let told = format!("{} {}", report.relay, super::store::chain(&trouble));
-                lines.push(Finding::warning("beacon-relay", code, told, remedy));
-            }
+        if matches!(report.standing, Ok(Relay::Serves)) {
+            serving += 1;
+            fastest = fastest.min(report.took_ms);
         }
+        lines.extend(warning(&report, round));
     }
     let total = relays.len();
     let found = if serving == 0 {
@@ -104,6 +99,29 @@ async fn survey(chain: BeaconChain, relays: &[String], clock: Arc<dyn Clock>) ->
     lines
 }
 
+/// What there is to say about one relay; nothing of one in good order.
+fn warning(report: &RelayReport, round: u64) -> Option<Finding> {
+    let patience_of_roles = Timing::default().deadline_ms;
+    let (code, told, remedy) = match &report.standing {
+        Ok(Relay::Serves) if report.took_ms <= patience_of_roles => return None,
+        Ok(Relay::Serves) => (
+            "relay-slow",
+            format!("{} took {} ms; a role waits {patience_of_roles}", report.relay, report.took_ms),
+            "one relay is enough; if all are slow, look at this machine's network",
+        ),
+        Ok(Relay::NotYet) => (
+            "relay-lags",
+            format!("{} does not have round {round} yet", report.relay),
+            "compare this machine's clock with another; if it is right, name another relay",
+        ),
+        Err(trouble) => {
+            let (code, remedy) = class(trouble);
+            (code, format!("{} {}", report.relay, super::store::chain(trouble)), remedy)
+        }
+    };
+    Some(Finding::warning("beacon-relay", code, told, remedy))
+}
+
 /// The word for machines, and what to do.
 fn class(trouble: &RelayTrouble) -> (&'static str, &'static str) {
     match trouble {
@@ -121,5 +139,36 @@ fn class(trouble: &RelayTrouble) -> (&'static str, &'static str) {
         RelayTrouble::Status { .. } | RelayTrouble::TooLong { .. } | RelayTrouble::Unreadable(_) => {
             ("relay-odd", "check its address; it may be no drand relay")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grail_testkit::doors::ManualClock;
+
+    #[test]
+    fn a_relay_without_the_round_asked_for_lags_at_any_moment() {
+        let chain = quicknet();
+        let late = Timing::default().late_ms;
+        for millisecond in 0..2 * chain.period_ms {
+            let now = chain.time_of(1_000).plus(millisecond);
+            let overdue = now.since(chain.time_of(recent(&chain, &ManualClock::at(now))));
+            assert!(overdue > late && overdue <= late + 2 * chain.period_ms, "{overdue} at {millisecond}");
+        }
+    }
+
+    #[test]
+    fn a_relay_slower_than_a_role_waits_is_named() {
+        let told = |took_ms| {
+            let report = RelayReport {
+                relay: "https://relay.example".to_owned(),
+                standing: Ok(Relay::Serves),
+                took_ms,
+            };
+            warning(&report, 7).map(|finding| finding.told)
+        };
+        assert_eq!(told(2_000), None);
+        assert_eq!(told(2_001).as_deref(), Some("https://relay.example took 2001 ms; a role waits 2000"));
     }
 }
