@@ -16,7 +16,7 @@ use grail_settings::{args::Told, network::Joined};
 pub(crate) async fn run(args: &RunArgs) -> bool {
     let read = || {
         let told = args.role.read()?;
-        let settings = run::settings(&told)?;
+        let settings = run::settings(&told.config)?;
         anyhow::Ok((told, settings))
     };
     let (told, settings) = match read() {

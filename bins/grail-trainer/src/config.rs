@@ -79,8 +79,14 @@ const MEANINGS: &[(&str, &str)] = &[
     ("course.seed", "what draws of groups come from"),
     ("course.states", "saved states kept"),
     ("publish.full_every", "one checkpoint in so many is whole, the others are deltas"),
-    ("publish.keep", "checkpoints kept on the shelf beside milestones"),
-    ("publish.milestone_every", "one window in so many is kept for ever; 0 none"),
+    (
+        "publish.keep",
+        "checkpoints kept on the shelf beside milestones; GRAIL_CHECKPOINT_RETENTION_LIMIT goes before it",
+    ),
+    (
+        "publish.milestone_every",
+        "one window in so many is kept for ever, 0 none; GRAIL_CHECKPOINT_MILESTONE_INTERVAL goes before it",
+    ),
     ("publish.workers", "threads for hashing and deltas"),
     ("evaluation.every", "examine every so many checkpoints; 0 never"),
     ("evaluation.problems", "held-out problems of each environment"),

@@ -15,7 +15,7 @@ use grail_roles::{
 };
 use grail_settings::{
     args::{RoleArgs, Told},
-    config::table,
+    config::{Config, table},
     network::{self, DATASET_BYTES, Joined},
 };
 use grail_store::checkpoint::LocalCheckpoint;
@@ -71,9 +71,17 @@ pub(crate) fn state(told: &Told) -> anyhow::Result<PathBuf> {
     told.path(&table::TRAINER_STATE)
 }
 
-/// How to train: a file, or the defaults.
-pub(crate) fn settings(told: &Told) -> anyhow::Result<TrainerSettings> {
-    TrainerSettings::read(told.config.path(&table::TRAINER_SETTINGS).as_deref())
+/// How to train: a file, or the defaults; how long checkpoints are kept may be said beside it.
+pub(crate) fn settings(config: &Config) -> anyhow::Result<TrainerSettings> {
+    let mut settings = TrainerSettings::read(config.path(&table::TRAINER_SETTINGS).as_deref())?;
+    if let Some(keep) = config.number(&table::CHECKPOINT_RETENTION_LIMIT) {
+        settings.publish.keep =
+            usize::try_from(keep).context("GRAIL_CHECKPOINT_RETENTION_LIMIT is too large")?;
+    }
+    if let Some(every) = config.number(&table::CHECKPOINT_MILESTONE_INTERVAL) {
+        settings.publish.milestone_every = every;
+    }
+    Ok(settings)
 }
 
 /// Two trainers over one state would overwrite each other; the lock goes with the process, however it ends.
@@ -132,7 +140,7 @@ pub(crate) fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result
 }
 
 fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
-    let (settings, state) = (settings(told)?, state(told)?);
+    let (settings, state) = (settings(&told.config)?, state(told)?);
     checkpoint::check(&told.model.model, &joined.manifest, &mut |_| {})?;
     let tokenizer = Tokenizer::open(&told.model.model)
         .with_context(|| format!("load the tokenizer in {}", told.model.model.display()))?;
@@ -207,4 +215,26 @@ pub(crate) fn held_out(args: &RunArgs, joined: &Joined) -> anyhow::Result<Vec<Ar
         }
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grail_settings::config::Sources;
+
+    #[test]
+    fn what_is_said_beside_the_file_goes_before_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "[publish]\nkeep = 4\nmilestone_every = 7\n").unwrap();
+        let kept = |variables: &[(&str, &str)]| {
+            let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), file.path().into())];
+            environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+            let config = Config::read(&Sources { environment, ..Sources::default() }).unwrap();
+            let publish = settings(&config).unwrap().publish;
+            (publish.keep, publish.milestone_every)
+        };
+        assert_eq!(kept(&[]), (4, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_RETENTION_LIMIT", "3")]), (3, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_MILESTONE_INTERVAL", "0")]), (4, 0));
+    }
 }

@@ -14,7 +14,7 @@ use grail_infer::TorchOracle;
 use grail_ports::shelf::Fetch;
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
-    bundle::{BundleFolder, Circumstances, Matter},
+    bundle::{BundleFolder, Circumstances, Matter, signed},
     disk::{read_bounded, write_atomic},
     model::Checkpoints as _,
     reports::{Outcome, ReportFolder},
@@ -178,7 +178,8 @@ pub(crate) async fn bundle(args: &BundleArgs) -> anyhow::Result<()> {
     };
     let circumstances = Circumstances { context, manifest, first, last, challenge, model };
     let matter = Matter { report: judged, sampling, file: Some(file), body };
-    let bundle = circumstances.bundle(&joined.sources, &matter, joined.signer.as_ref())?;
+    let bundle = circumstances.bundle(&joined.sources, &matter, joined.signer.hotkey())?;
+    let bundle = signed(bundle, joined.signer.as_ref())?;
     let bytes = bundle.to_bytes()?;
     let folder = args.out.is_dir();
     let path = if folder { BundleFolder::new(&args.out).path(window, &miner) } else { args.out.clone() };

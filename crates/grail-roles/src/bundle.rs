@@ -55,10 +55,10 @@ pub struct Matter<'a> {
 }
 
 impl Circumstances {
-    /// The bundle of one miner, signed.
+    /// The bundle of one miner as this validator would sign it; see [`signed`].
     ///
-    /// Errors: those of the signer; a report that cannot be encoded, which none of ours is.
-    pub fn bundle(&self, sources: &Sources, matter: &Matter<'_>, signer: &dyn Sign) -> Result<Bundle, Fault> {
+    /// Errors: a report that cannot be encoded, which none of ours is.
+    pub fn bundle(&self, sources: &Sources, matter: &Matter<'_>, validator: Hotkey) -> Result<Bundle, Fault> {
         let context = &self.context;
         let head = Head {
             network: context.network.clone(),
@@ -66,7 +66,7 @@ impl Circumstances {
             params_digest: RootHex(context.params.digest()),
             window: context.window,
             miner: matter.report.hotkey,
-            validator: signer.hotkey(),
+            validator,
             first_block: fact(self.first),
             last_block: fact(self.last),
             beacon: sources.beacon_chain().cloned(),
@@ -78,22 +78,30 @@ impl Circumstances {
         };
         let verdict = serde_json::to_vec(matter.report)
             .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode a report", error))?;
-        let encode = |error| Fault::new(Door::Inside, Retry::Never, "encode a bundle", error);
         let manifest = self
             .manifest
             .to_json()
             .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode a manifest", error))?;
-        let mut bundle = Bundle {
+        Ok(Bundle {
             head,
             manifest,
             profile: profile_text(context.numeric),
             verdict,
             file: matter.body.to_vec(),
             signature: None,
-        };
-        bundle.signature = Some(signer.sign(&bundle.statement().map_err(encode)?)?);
-        Ok(bundle)
+        })
     }
+}
+
+/// The bundle with its validator's signature. A signer may be slow: loops call this beside themselves.
+///
+/// Errors: those of the signer.
+pub fn signed(mut bundle: Bundle, signer: &dyn Sign) -> Result<Bundle, Fault> {
+    let statement = bundle
+        .statement()
+        .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode a bundle", error))?;
+    bundle.signature = Some(signer.sign(&statement)?);
+    Ok(bundle)
 }
 
 /// Bundles that a validator keeps while it judges.

@@ -38,6 +38,9 @@ impl RoleArgs {
     /// Errors: everything that is wrong with them; no model is named.
     pub fn read(&self) -> anyhow::Result<Told> {
         let config = self.config.config()?;
+        if let Some(warning) = config.unserved() {
+            tracing::warn!(target: "grail::settings", "{warning}");
+        }
         let model = config.path(&table::MODEL).context(
             "which model? name its folder with --model or GRAIL_MODEL; `grail checkpoint get` fetches the trainer's newest",
         )?;

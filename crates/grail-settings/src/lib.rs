@@ -10,5 +10,6 @@ pub mod checkpoint_shelf;
 pub mod config;
 pub mod logging;
 pub mod network;
+pub mod places;
 pub mod signer;
 pub mod subnet;

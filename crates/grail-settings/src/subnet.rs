@@ -2,7 +2,7 @@
 
 use crate::{
     args::Told,
-    config::{Config, networks::NetworkChoice, table},
+    config::{Config, StoreChoice, networks::NetworkChoice, table},
     network::{Joined, environments},
     signer::signer,
 };
@@ -29,6 +29,7 @@ use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
     disk::read_bounded,
+    environments::Environments,
 };
 use grail_store::{Bucket, CommittedCheckpoints, CommittedDirectory, Transfer};
 use std::{
@@ -41,21 +42,58 @@ const BEACON_BYTES: u64 = 16 << 10;
 /// Where the trainer stands when nobody names it, as on the Python network.
 const TRAINER_UID: u16 = 0;
 
+/// What is read, and may be wrong, before anything is asked of the network.
+struct Own {
+    choice: NetworkChoice,
+    settings: grail_chain::Settings,
+    trainer: Option<Hotkey>,
+    randomness: Randomness,
+    first: FirstManifest,
+    environments: Environments,
+    store: Option<StoreChoice>,
+    commitment: Option<Vec<u8>>,
+    signer: Arc<dyn Sign>,
+}
+
+impl Own {
+    fn read(told: &Told, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let config = &told.config;
+        let (choice, settings) = chain_settings(config)?;
+        let store = config.names_a_store().then(|| config.store()).transpose()?;
+        let commitment = match &store {
+            Some(store) => Some(store.read.commitment(&store.write)?.to_vec()),
+            None => None,
+        };
+        Ok(Self {
+            trainer: named_trainer(config)?,
+            randomness: randomness(told, &choice, clock)?,
+            first: FirstManifest::read(&told.model.model, &choice.params)?,
+            environments: environments(&config.cache_dir())?,
+            // Last, since a person may have to type a password.
+            signer: Arc::new(signer(config, None)?),
+            choice,
+            settings,
+            store,
+            commitment,
+        })
+    }
+}
+
 /// Opens everything that a role on a subnet needs but the model.
 ///
 /// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
 pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
     let config = &told.config;
-    let (choice, settings) = chain_settings(config)?;
-    let subnet = Subnet::connect(settings).await?;
-    let signer: Arc<dyn Sign> = Arc::new(signer(config, None)?);
-    let hotkey = signer.hotkey();
-    let metagraph = subnet.metagraph().await?;
-    let trainer = trainer(config, &metagraph)?;
     let clock = Arc::new(SystemClock);
+    let Own { choice, settings, trainer: named, randomness, first, environments, store, commitment, signer } =
+        Own::read(told, clock.clone())?;
+    let hotkey = signer.hotkey();
+    let subnet = Subnet::connect(settings).await?;
     let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
-
-    let store = config.names_a_store().then(|| config.store()).transpose()?;
+    let trainer = match named {
+        Some(named) => named,
+        None => first_neuron(&subnet.metagraph().await?)?,
+    };
     let directory = Arc::new(directory(config, chain.clone()));
     let own = match &store {
         Some(store) => {
@@ -70,23 +108,18 @@ pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
         }
         (_, false) => Arc::new(CommittedCheckpoints::new(CommittedDirectory::clone(&directory), trainer)),
     };
-    let commitment = match &store {
-        Some(store) => Some(store.read.commitment(&store.write)?.to_vec()),
-        None => None,
-    };
-    let writer = subnet.writer(Arc::clone(&signer))?;
-    let door: Arc<dyn Clock> = clock.clone();
+    let network = Network { id: network_id(&choice, &subnet)?, params: choice.params };
     Ok(Joined {
-        sources: sources(told, &choice, &subnet, door)?,
+        sources: Sources::new(network, Arc::clone(&chain), randomness)?,
         chain,
-        writer: Arc::new(writer),
+        writer: Arc::new(subnet.writer(Arc::clone(&signer))?),
         shelf: own.map(|bucket| Arc::new(bucket) as Arc<dyn WindowShelf>),
         directory,
         checkpoints,
         trainer: Some(trainer),
         clock,
-        manifest: first_manifest(&told.model.model, &choice.params, &trainer)?,
-        environments: environments(&config.cache_dir())?,
+        manifest: first.trusted(&choice.params, &trainer)?,
+        environments,
         how_to_register: how_to_register(config, &choice),
         commitment,
         signer,
@@ -129,22 +162,15 @@ fn network_id(choice: &NetworkChoice, subnet: &Subnet) -> anyhow::Result<Network
     Ok(NetworkId::new(text)?)
 }
 
-fn sources(
-    told: &Told,
-    choice: &NetworkChoice,
-    subnet: &Subnet,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<Sources> {
-    let randomness = if told.no_drand {
-        Randomness::BlockHashOnly
-    } else {
-        let relays = told.config.relays();
-        let relays = relays.unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
-        let chain = beacon_chain(&told.config, choice)?;
-        Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?))
-    };
-    let network = Network { id: network_id(choice, subnet)?, params: choice.params };
-    Ok(Sources::new(network, Arc::new(subnet.clone()), randomness)?)
+/// What seeds windows: block hashes alone, or the relays of the settings. Nothing is sent to them yet.
+fn randomness(told: &Told, choice: &NetworkChoice, clock: Arc<dyn Clock>) -> anyhow::Result<Randomness> {
+    if told.no_drand {
+        return Ok(Randomness::BlockHashOnly);
+    }
+    let relays = told.config.relays();
+    let relays = relays.unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
+    let chain = beacon_chain(&told.config, choice)?;
+    Ok(Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?)))
 }
 
 /// quicknet, or what a file says where the network has no name here.
@@ -165,7 +191,7 @@ fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<Beaco
 }
 
 /// Whose windows lie where: at R2 under each account, or all at the service that this participant's bucket is at.
-fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
+pub(crate) fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
     match config.text(&table::R2_ENDPOINT_URL) {
         None => CommittedDirectory::r2(chain, Transfer::default()),
         Some(url) => {
@@ -176,10 +202,18 @@ fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
     }
 }
 
-fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
-    if let Some(named) = config.text(&table::TRAINER) {
-        return named.parse().with_context(|| format!("{} is {named:?}", table::TRAINER.variable));
-    }
+/// Whose checkpoints are followed: the one that the settings name, else the one with the trainer's place.
+pub(crate) fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    named_trainer(config)?.map_or_else(|| first_neuron(metagraph), Ok)
+}
+
+fn named_trainer(config: &Config) -> anyhow::Result<Option<Hotkey>> {
+    let Some(named) = config.text(&table::TRAINER) else { return Ok(None) };
+    let hotkey = named.parse().with_context(|| format!("{} is {named:?}", table::TRAINER.variable))?;
+    Ok(Some(hotkey))
+}
+
+fn first_neuron(metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
     let first = metagraph.neurons.iter().find(|neuron| neuron.uid == TRAINER_UID);
     let first = first.with_context(|| {
         format!("nobody has uid {TRAINER_UID} on this subnet; name its trainer with --trainer SS58")
@@ -189,18 +223,32 @@ fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
 
 /// The manifest of the model that the network starts with, which lies in the model's folder: one that the trainer signed, or
 /// the unsigned one that every participant makes alike.
-fn first_manifest(model: &Path, params: &Params, trainer: &Hotkey) -> anyhow::Result<Manifest> {
-    let path = model.join(MANIFEST_FILE);
-    let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
-        format!(
-            "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint describe` \
-             makes that of a network's first model",
-            path.display()
-        )
-    })?;
-    let unsigned = Manifest::from_json(&bytes, params).is_ok_and(|manifest| manifest.publication.is_none());
-    let trust = if unsigned { Trust::Genesis } else { Trust::Trainer(trainer) };
-    verify_manifest(&bytes, params, trust, None).with_context(|| format!("read {}", path.display()))
+struct FirstManifest {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    is_signed: bool,
+}
+
+impl FirstManifest {
+    fn read(model: &Path, params: &Params) -> anyhow::Result<Self> {
+        let path = model.join(MANIFEST_FILE);
+        let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+            format!(
+                "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
+                 describe` makes that of a network's first model",
+                path.display()
+            )
+        })?;
+        let manifest =
+            Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))?;
+        Ok(Self { is_signed: manifest.publication.is_some(), path, bytes })
+    }
+
+    fn trusted(&self, params: &Params, trainer: &Hotkey) -> anyhow::Result<Manifest> {
+        let trust = if self.is_signed { Trust::Trainer(trainer) } else { Trust::Genesis };
+        verify_manifest(&self.bytes, params, trust, None)
+            .with_context(|| format!("read {}", self.path.display()))
+    }
 }
 
 fn how_to_register(config: &Config, choice: &NetworkChoice) -> String {
@@ -216,3 +264,6 @@ fn how_to_register(config: &Config, choice: &NetworkChoice) -> String {
         wallet.hot
     )
 }
+
+#[cfg(test)]
+mod tests;

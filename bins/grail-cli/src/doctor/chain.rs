@@ -1,6 +1,6 @@
 //! The chain: whether it lives, who we are on it, and what we published there.
 
-use super::check::Finding;
+use super::{check::Finding, published};
 use grail_chain::Subnet;
 use grail_ports::{Door, Fault, Retry, chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
@@ -50,14 +50,16 @@ pub(crate) async fn look(config: &Config, clock: Arc<dyn Clock>, ourselves: Ours
                 "check BT_NETWORK, NETUID and BT_CHAIN_ENDPOINT, and that this machine reaches the node";
             let found = Finding::bad("chain", "chain-unreachable", fault.chain(), remedy);
             let later = |check| Finding::skipped(check, "not known without the chain");
-            return vec![found, later("registration"), later("commitment")];
+            return vec![found, later("registration"), later("commitment"), later("checkpoint")];
         }
     };
-    vec![
+    let mut found = vec![
         alive(chain.as_ref(), clock.as_ref(), &network).await,
         registered(config, chain.as_ref(), &network, &ourselves).await,
         committed(chain.as_ref(), &ourselves).await,
-    ]
+    ];
+    found.extend(published::look(config, &chain, &ourselves).await);
+    found
 }
 
 async fn alive(chain: &dyn ChainView, clock: &dyn Clock, network: &NetworkChoice) -> Finding {

@@ -36,7 +36,7 @@ pub(crate) fn configuration(read: &Result<Config, ConfigErrors>, files: &[PathBu
         if names.is_empty() { "no file; variables and flags alone".to_owned() } else { names.join(", ") };
     let open = files.iter().find_map(|path| Some((path, open_to_others(path)?)));
     let secret = table::ALL.iter().any(|setting| config.secret(setting).is_some());
-    match open {
+    let mut found = match open {
         Some((path, mode)) if secret => vec![Finding::warning(
             "configuration",
             "configuration-open-to-others",
@@ -44,7 +44,11 @@ pub(crate) fn configuration(read: &Result<Config, ConfigErrors>, files: &[PathBu
             format!("chmod 600 {}", path.display()),
         )],
         _ => vec![Finding::good("configuration", told)],
-    }
+    };
+    found.extend(config.unserved().map(|told| {
+        Finding::warning("configuration", "not-served", told, "set GRAIL_MONITORING_BACKEND=none")
+    }));
+    found
 }
 
 #[cfg(unix)]

@@ -7,6 +7,7 @@ mod beacon;
 pub(crate) mod chain;
 pub(crate) mod check;
 mod machine;
+mod published;
 pub(crate) mod store;
 pub(crate) mod wallet;
 

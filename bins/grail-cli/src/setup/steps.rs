@@ -256,7 +256,7 @@ pub(crate) async fn store(answers: &mut Answers, asking: &mut Asking, checks: bo
     Ok(())
 }
 
-/// Model, device, batch size, monitoring, cache.
+/// Model, device, batch size, cache.
 pub(crate) fn machine(answers: &mut Answers, asking: &mut Asking) -> anyhow::Result<()> {
     if !settled(answers, asking, &table::MODEL) {
         let now = answers.text(&table::MODEL);
@@ -268,10 +268,5 @@ pub(crate) fn machine(answers: &mut Answers, asking: &mut Asking) -> anyhow::Res
     }
     ask(answers, asking, &table::DEVICE, "Where to compute: cpu, cuda or cuda:N")?;
     ask(answers, asking, &table::GENERATION_BATCH_SIZE, "Rollouts decoded at once: 1, 2, 4, 8 or 16")?;
-    ask(answers, asking, &table::MONITORING_BACKEND, "Where to send figures: none or wandb")?;
-    if answers.text(&table::MONITORING_BACKEND).as_deref() == Some("wandb") {
-        secret(answers, asking, &table::WANDB_API_KEY, "Key at Weights & Biases")?;
-        ask(answers, asking, &table::WANDB_PROJECT, "Project at Weights & Biases")?;
-    }
     ask(answers, asking, &table::CACHE_DIR, "Folder for what can be fetched again")
 }

@@ -5,9 +5,13 @@ use super::{
     model, text, works,
 };
 use axum::{Router, http::StatusCode, routing::get};
-use grail_ports::chain::ChainWrite as _;
+use grail_artifact::keys::{WindowEncoding, WindowKey};
+use grail_ports::{
+    chain::{ChainView as _, ChainWrite as _},
+    shelf::WindowShelf as _,
+};
 use grail_roles::clock::SystemClock;
-use grail_store::{ReadCredentials, WriteCredentials};
+use grail_store::{FolderShelf, ReadCredentials, Transfer, WriteCredentials};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -215,8 +219,23 @@ fn a_development_network_is_looked_at_too_and_its_chain_tells_what_was_committed
     commit(ReadCredentials::new(ACCOUNT, "reader", "reader-secret").unwrap());
     let (found, exit) = look("miner", &variables);
     assert_eq!((codes(&found), exit), (vec![], 0), "{found:#?}");
+    let told = |check: &str, found: &[Value]| {
+        let line = found.iter().find(|line| line["check"] == check).unwrap();
+        line["told"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told("window", &found), "no file of ours in the last 8 windows");
+    let key = WindowKey {
+        hotkey: devnet.key("alice").unwrap().hotkey(),
+        window: devnet.network().params.window_of(runtime.block_on(chain.head()).unwrap().number),
+        encoding: WindowEncoding::Parquet,
+    };
+    let shelf = FolderShelf::open(devnet.shelf(), Transfer::default()).unwrap();
+    runtime.block_on(shelf.put(&key.into(), "mined".into())).unwrap();
+    let (found, _) = look("miner", &variables);
+    assert!(told("window", &found).contains(", 5 bytes, "), "{found:#?}");
     let (found, _) = look("validator", &variables);
     assert_eq!(codes(&found), [("no-permit".to_owned(), "bad".to_owned())]);
+    assert!(found.iter().all(|line| line["check"] != "window"), "a validator uploads none: {found:#?}");
 
     let newcomer = devnet.new_key("newcomer").unwrap();
     variables.push(("GRAIL_KEY", "newcomer".to_owned()));

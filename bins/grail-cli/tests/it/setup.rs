@@ -170,7 +170,6 @@ fn a_person_is_asked_corrected_and_served() {
     answer(&mut session, "Folder of the model", "");
     answer(&mut session, "Where to compute", "");
     answer(&mut session, "Rollouts decoded at once", "");
-    answer(&mut session, "Where to send figures", "");
     answer(&mut session, "Folder for what can be fetched again", "");
     session.exp_string("R2_READ_SECRET_ACCESS_KEY=***").unwrap();
     answer(&mut session, "Write both files?", "y");
@@ -202,7 +201,6 @@ fn a_person_is_asked_corrected_and_served() {
         "Folder of the model",
         "Where to compute",
         "Rollouts decoded",
-        "Where to send",
         "Folder for what can be",
     ] {
         answer(&mut session, question, "");

@@ -71,6 +71,29 @@ impl Format {
     }
 }
 
+impl Args {
+    /// The command that measures the same again.
+    fn command(&self, format: Format) -> String {
+        let mut command = "cargo xtask calibrate".to_owned();
+        match (&self.tiny, &self.smollm2) {
+            (Some(_), None) => command += " --model tiny",
+            (None, Some(_)) => command += " --model smollm2",
+            _ => (),
+        }
+        command += if format == Format::F32 { " --dtype f32" } else { " --dtype bf16" };
+        if self.tiny.is_some() {
+            command += &format!(" --rollouts {}", self.rollouts);
+        }
+        if self.smollm2.is_some() {
+            command += &format!(" --large-rollouts {} --large-cap {}", self.large_rollouts, self.large_cap);
+        }
+        if self.one_thread {
+            command += " --one-thread";
+        }
+        command
+    }
+}
+
 /// Measures; true when every threshold holds.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let key = args.key.as_deref().map(read_key).transpose()?;
@@ -104,9 +127,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
             }
         }
         let Some((first, _)) = setups.first() else { continue };
-        let command =
-            format!("cargo xtask calibrate --dtype {}", if *format == Format::F32 { "f32" } else { "bf16" });
-        let evidence = Evidence::new(first.numeric(), command, args.machine.clone(), measured);
+        let evidence = Evidence::new(first.numeric(), args.command(*format), args.machine.clone(), measured);
         holds &= evidence.fit.holds && evidence.bounds.false_refusals == 0;
         let bytes = evidence.to_json()?;
         if let Some(out) = &args.out {

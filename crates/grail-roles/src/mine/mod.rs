@@ -24,7 +24,7 @@ use grail_ports::{
     sign::Sign,
 };
 use grail_protocol::words::{Hotkey, UnixMillis, WindowStart};
-use plan::{Estimate, Next};
+use plan::{Durations, Estimate, Next, Pace};
 use std::sync::Arc;
 
 /// What a miner is made of.
@@ -59,7 +59,7 @@ pub struct Settings {
     pub max_groups: Option<u32>,
     /// Groups of the own file that are proven again before upload.
     pub self_check_groups: u32,
-    /// Time kept free for encoding and upload.
+    /// Least time kept free for encoding and upload; more where uploads were measured to take longer.
     pub upload_reserve_ms: u64,
     /// Stop after that many windows; `None` mines on.
     pub windows: Option<u32>,
@@ -91,6 +91,8 @@ pub struct Miner {
     settings: Settings,
     group_time: Estimate,
     check_time: Estimate,
+    uploads: Durations,
+    pace: Pace,
     mined: Option<WindowStart>,
 }
 
@@ -121,6 +123,8 @@ impl Miner {
             settings,
             group_time: Estimate::default(),
             check_time: Estimate::default(),
+            uploads: Durations::default(),
+            pace: Pace::default(),
             mined: None,
         }
     }
@@ -154,6 +158,7 @@ impl Miner {
     pub async fn step(&mut self) -> Result<Option<MinedWindow>, Fault> {
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
+        self.pace.learn(&params, head);
         let window = params.window_of(head.number);
         let Some(first) = self.sources.chain.block(params.first_block(window)).await? else {
             self.look_again().await;
@@ -164,7 +169,7 @@ impl Miner {
             // Whatever is wrong with the model shows now, and not when a window begins.
             self.desk.settle(moment).await?;
         }
-        match plan::next(&params, head, first, self.mined, self.clock.now(), self.needed_ms()) {
+        match plan::next(&params, head, self.pace, self.mined, self.clock.now(), self.needed_ms()) {
             Next::Wait { until } => {
                 self.desk.prefetch(params.next_window(window)).await;
                 let look_again = self.clock.now().plus(PREFETCH_BLOCKS * params.block_time_ms);
@@ -220,7 +225,13 @@ impl Miner {
             }
             (true, measured) => measured,
         };
-        check.saturating_add(self.settings.upload_reserve_ms)
+        check.saturating_add(self.upload_ms())
+    }
+
+    /// What encoding and upload will take: no shorter than 19 of 20 took, with a quarter to spare.
+    fn upload_ms(&self) -> u64 {
+        let measured = self.uploads.p95_ms();
+        measured.saturating_add(measured / 4).max(self.settings.upload_reserve_ms)
     }
 
     /// Whether another group, its check and the upload still fit.

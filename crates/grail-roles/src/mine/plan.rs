@@ -5,6 +5,7 @@ use grail_protocol::{
     params::Params,
     words::{UnixMillis, WindowStart},
 };
+use std::collections::VecDeque;
 
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub enum Next {
     Mine {
         /// The window.
         window: WindowStart,
-        /// By nominal block times; the chain may turn out slower, never the court's rule faster than its blocks.
+        /// By the newest block and the times that are expected of those to come; the chain may turn out slower.
         deadline: UnixMillis,
     },
     /// Nothing to do before that moment.
@@ -25,29 +26,91 @@ pub enum Next {
 
 /// Decides from the newest block whether to begin its window.
 ///
-/// `first` is the window's first block, `mined` the last window that was finished or given up, `needed_ms` what one
-/// group and its upload will take by the estimate.
+/// `pace` is how far apart blocks come, `mined` the last window that was finished or given up, `needed_ms` what one group
+/// and its upload will take by the estimate.
 pub fn next(
     params: &Params,
     head: Block,
-    first: Block,
+    pace: Pace,
     mined: Option<WindowStart>,
     now: UnixMillis,
     needed_ms: u64,
 ) -> Next {
     let window = params.window_of(head.number);
-    let length_ms = params.window_length.saturating_mul(params.block_time_ms);
-    let window_end = first.time.plus(length_ms);
-    // The last block of the window carries a time one block before the next window begins.
-    let deadline = params.upload_deadline(UnixMillis(window_end.0.saturating_sub(params.block_time_ms)));
+    let until_last = params.last_block(window).0.saturating_sub(head.number.0);
+    // Blocks that come late in time move the deadline when they are there, and not before: only a chain that is faster than
+    // its name is followed ahead of time.
+    let careful = pace.block_ms(params).min(params.block_time_ms);
+    let deadline = params.upload_deadline(head.time.plus(until_last.saturating_mul(careful)));
     let too_late = now.plus(needed_ms) > deadline;
     if mined.is_some_and(|mined| mined >= window) || too_late {
+        let boundary = head.time.plus(until_last.saturating_add(1).saturating_mul(pace.block_ms(params)));
         // A little after the boundary, so that the block is there when we look.
         Next::Wait {
-            until: UnixMillis(window_end.0.max(now.0.saturating_add(1))).plus(params.block_time_ms / 10),
+            until: UnixMillis(boundary.0.max(now.0.saturating_add(1))).plus(params.block_time_ms / 10),
         }
     } else {
         Next::Mine { window, deadline }
+    }
+}
+
+/// How far apart blocks come: an exponential mean over the heads that were seen, nominal before any two were.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Pace {
+    mean_ms: Option<f64>,
+    seen: Option<(u64, UnixMillis)>,
+}
+
+impl Pace {
+    /// Weight of one block among all before it: about the last twenty count.
+    const WEIGHT: f64 = 0.05;
+    /// A mean is at most so many times nominal, and nominal at most so many times it.
+    const MOST: f64 = 4.0;
+
+    /// Takes in the newest block.
+    pub fn learn(&mut self, params: &Params, head: Block) {
+        let nominal = params.block_time_ms as f64;
+        let before = self.seen.replace((head.number.0, head.time));
+        let Some((number, time)) = before else { return };
+        let blocks = head.number.0.saturating_sub(number);
+        if blocks == 0 || time > head.time {
+            // The same block, or another one in its place.
+            return;
+        }
+        let each = head.time.since(time) as f64 / blocks as f64;
+        let kept = (1.0 - Self::WEIGHT).powf(blocks as f64);
+        let mean = kept * self.mean_ms.unwrap_or(nominal) + (1.0 - kept) * each;
+        self.mean_ms = Some(mean.clamp(nominal / Self::MOST, nominal * Self::MOST));
+    }
+
+    /// Milliseconds from a block to the next.
+    pub fn block_ms(&self, params: &Params) -> u64 {
+        self.mean_ms.map_or(params.block_time_ms, |mean| mean.round() as u64)
+    }
+}
+
+/// The last durations of something, for the one that few exceed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Durations(VecDeque<u64>);
+
+impl Durations {
+    /// So many are remembered.
+    const KEPT: usize = 64;
+
+    /// Takes in a measured duration.
+    pub fn learn(&mut self, millis: u64) {
+        self.0.push_back(millis);
+        if self.0.len() > Self::KEPT {
+            self.0.pop_front();
+        }
+    }
+
+    /// The 95th percentile, nearest rank: of fewer than twenty the longest. 0 before anything was measured.
+    pub fn p95_ms(&self) -> u64 {
+        let mut sorted: Vec<u64> = self.0.iter().copied().collect();
+        sorted.sort_unstable();
+        let rank = (sorted.len() * 95).div_ceil(100);
+        rank.checked_sub(1).and_then(|place| sorted.get(place)).copied().unwrap_or(0)
     }
 }
 
@@ -86,8 +149,18 @@ mod tests {
     }
 
     fn decide(head: u64, mined: Option<u64>, now: u64, needed_ms: u64) -> Next {
-        let first = block(DEV.window_of(BlockNumber(head)).0);
-        next(&DEV, block(head), first, mined.map(WindowStart), UnixMillis(1_000_000 + now), needed_ms)
+        let now = UnixMillis(1_000_000 + now);
+        next(&DEV, block(head), Pace::default(), mined.map(WindowStart), now, needed_ms)
+    }
+
+    /// A pace learnt from blocks so far apart.
+    fn pace(each_ms: u64) -> Pace {
+        let mut pace = Pace::default();
+        for number in 0..200 {
+            let time = UnixMillis(1_000_000 + number * each_ms);
+            pace.learn(&DEV, Block { time, ..block(number) });
+        }
+        pace
     }
 
     #[test]
@@ -114,6 +187,57 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_chain_that_skips_blocks_is_waited_for_and_gives_the_time_it_lost() {
+        let slow = pace(2 * DEV.block_time_ms);
+        assert_eq!(slow.block_ms(&DEV), 2 * DEV.block_time_ms);
+        let late = Block { time: block(30).time.plus(9_000), ..block(30) };
+        let now = late.time;
+        // Nine blocks to the last one at their nominal distance, for nobody knows that more will be late.
+        let deadline = DEV.upload_deadline(late.time.plus(9 * DEV.block_time_ms));
+        assert_eq!(next(&DEV, late, slow, None, now, 0), Next::Mine { window: WindowStart(20), deadline });
+        let until = late.time.plus(10 * 2 * DEV.block_time_ms + DEV.block_time_ms / 10);
+        assert_eq!(next(&DEV, late, slow, Some(WindowStart(20)), now, 0), Next::Wait { until });
+    }
+
+    #[test]
+    fn a_chain_that_is_faster_than_its_name_has_earlier_deadlines() {
+        let fast = pace(DEV.block_time_ms / 2);
+        let now = block(30).time;
+        let deadline = DEV.upload_deadline(now.plus(9 * fast.block_ms(&DEV)));
+        assert!(fast.block_ms(&DEV) <= DEV.block_time_ms / 2 + 1);
+        assert_eq!(
+            next(&DEV, block(30), fast, None, now, 0),
+            Next::Mine { window: WindowStart(20), deadline }
+        );
+    }
+
+    #[test]
+    fn a_pace_needs_two_blocks_and_no_clock_that_jumps_spoils_it() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.block_ms(&DEV), DEV.block_time_ms);
+        pace.learn(&DEV, block(5));
+        pace.learn(&DEV, block(5));
+        pace.learn(&DEV, block(4));
+        assert_eq!(pace.block_ms(&DEV), DEV.block_time_ms);
+        let stands = Block { time: UnixMillis(u64::MAX / 2), ..block(6) };
+        pace.learn(&DEV, stands);
+        assert_eq!(pace.block_ms(&DEV), 4 * DEV.block_time_ms);
+    }
+
+    #[test]
+    fn the_95th_percentile_is_the_longest_of_few_and_forgets() {
+        let mut uploads = Durations::default();
+        assert_eq!(uploads.p95_ms(), 0);
+        uploads.learn(9_000);
+        (0..19).for_each(|_| uploads.learn(100));
+        assert_eq!(uploads.p95_ms(), 100, "19 of 20 take no longer");
+        uploads.learn(9_000);
+        assert_eq!(uploads.p95_ms(), 9_000);
+        (0..64).for_each(|_| uploads.learn(50));
+        assert_eq!(uploads.p95_ms(), 50);
     }
 
     #[test]

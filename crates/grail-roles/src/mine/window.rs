@@ -1,7 +1,7 @@
 //! One window, from its first group to the uploaded file.
 
 use super::{AFTER_FAULT_MS, Miner, answer::AnsweredGroup};
-use crate::{court::Matter, environments::short};
+use crate::{court::Matter, environments::short, work::blocking};
 use bytes::Bytes;
 use grail_artifact::{
     keys::ShelfKey,
@@ -129,24 +129,30 @@ impl Miner {
         if records.is_empty() {
             return Ok(mined);
         }
-        let file = self.seal(context, records)?;
-        mined.groups = file.groups;
-        let bytes = self.codec.encode(&file).map_err(|detail| {
-            Fault::plain(Door::Inside, Retry::Never, format!("encode the window file: {detail}"))
-        })?;
-        let body = Bytes::from(bytes);
+        let began = self.clock.now();
+        let (groups, body) = self.seal(context, records).await?;
+        mined.groups = groups;
+        let sealing_ms = self.clock.now().since(began);
         mined.self_check = self.look_at(context, environment, body.clone(), deadline).await;
         if mined.self_check.as_ref().is_some_and(|report| report.rejections().next().is_some()) {
             mined.upload = Upload::KeptBack;
             return Ok(mined);
         }
+        let began = self.clock.now();
         let meta = self.put(&self.key(context.window), body, deadline).await?;
+        self.uploads.learn(sealing_ms.saturating_add(self.clock.now().since(began)));
         let margin_ms = deadline.0 as i64 - meta.stored_at.0 as i64;
         mined.upload = Upload::Stored { meta, margin_ms };
         Ok(mined)
     }
 
-    fn seal(&self, context: &WindowContext, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault> {
+    /// The signed file, encoded, with the number of its groups. A signer may be slow, and files are large: it is done beside
+    /// the loop.
+    async fn seal(
+        &self,
+        context: &WindowContext,
+        records: Vec<RolloutRecord>,
+    ) -> Result<(u32, Bytes), Fault> {
         let header = Header {
             version: VERSION,
             network: context.network.clone(),
@@ -158,7 +164,15 @@ impl Miner {
             numeric: context.numeric,
             generator: self.settings.program.clone(),
         };
-        WindowFile::seal_with(header, records, |statement| self.signer.sign(statement))
+        let (signer, codec) = (Arc::clone(&self.signer), Arc::clone(&self.codec));
+        blocking("seal the window file", move |_| {
+            let file = WindowFile::seal_with(header, records, |statement| signer.sign(statement))?;
+            let bytes = codec.encode(&file).map_err(|detail| {
+                Fault::plain(Door::Inside, Retry::Never, format!("encode the window file: {detail}"))
+            })?;
+            Ok((file.groups, Bytes::from(bytes)))
+        })
+        .await
     }
 
     /// Stores the file, again and again while there is time: a shelf that stumbles must not cost a window of work.

@@ -7,6 +7,7 @@ use crate::{
     discover::{AT_ONCE, discover},
     environments::short,
     reports::{MinerEntry, Outcome, WindowReport},
+    work::blocking,
 };
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -148,7 +149,7 @@ impl Validator {
             };
             log_reasons(&neuron, &outcome);
             if let (Outcome::Judged(judged), Some(circumstances)) = (&outcome, &circumstances) {
-                self.keep_bundle(circumstances, judged, sampling, exhibit);
+                self.keep_bundle(circumstances, judged, sampling, exhibit).await;
             }
             report.miners.push(MinerEntry {
                 uid: neuron.uid,
@@ -186,7 +187,7 @@ impl Exhibit {
 impl Validator {
     /// Keeps a verdict with everything that it rests on, where that is wanted. A disk that stumbles costs the bundle and
     /// not the window.
-    fn keep_bundle(
+    async fn keep_bundle(
         &self,
         circumstances: &Circumstances,
         report: &MinerReport,
@@ -198,8 +199,15 @@ impl Validator {
             return;
         }
         let matter = bundle::Matter { report, sampling, file, body };
-        let bundle = circumstances.bundle(&self.sources, &matter, signer.as_ref());
-        match bundle.and_then(|bundle| folder.save(&bundle)) {
+        let kept = match circumstances.bundle(&self.sources, &matter, signer.hotkey()) {
+            Ok(bundle) => {
+                let (folder, signer) = (folder.clone(), Arc::clone(signer));
+                blocking("keep a bundle", move |_| folder.save(&bundle::signed(bundle, signer.as_ref())?))
+                    .await
+            }
+            Err(fault) => Err(fault),
+        };
+        match kept {
             Ok(path) => {
                 tracing::debug!(target: "grail::validate", miner = %report.hotkey.short(), path = %path.display(), "bundle kept");
             }

@@ -1,7 +1,10 @@
 //! Signed verdicts, published for trainers and for those who were judged.
 
 use super::Validator;
-use crate::reports::{Outcome, WindowReport};
+use crate::{
+    reports::{Outcome, WindowReport},
+    work::blocking,
+};
 use bytes::Bytes;
 use grail_artifact::{
     keys::VerdictKey,
@@ -13,7 +16,7 @@ use grail_verify::{
     MinerReport, Verdict,
     report::{GroupReport, Judgement},
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What a verdict file says of a file that was not looked at, since evidence of earlier windows keeps its miner out.
 pub(super) const EXCLUDED: &str = "excluded";
@@ -26,10 +29,13 @@ impl Validator {
         let (Some(verdicts), Some(report)) = (&self.verdicts, &self.unpublished) else { return Ok(()) };
         let window = report.window;
         let mut file = verdict_file(report)?;
-        file.sign_with(verdicts.signer.hotkey(), |statement| verdicts.signer.sign(statement))?;
-        let bytes = file
-            .to_json()
-            .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the verdicts", error))?;
+        let signer = Arc::clone(&verdicts.signer);
+        let bytes = blocking("sign the verdicts", move |_| {
+            file.sign_with(signer.hotkey(), |statement| signer.sign(statement))?;
+            file.to_json()
+                .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the verdicts", error))
+        })
+        .await?;
         let key = VerdictKey { validator: verdicts.signer.hotkey(), window }.into();
         match verdicts.shelf.put(&key, Bytes::from(bytes)).await {
             Ok(_) => {

@@ -255,11 +255,12 @@ settings! {
     CHECKPOINTS: Checkpoint."folder", "GRAIL_CHECKPOINTS", "checkpoints", Kind::Path,
         Follows("a folder in the cache"), SERVICES, "Folder for checkpoints that the trainer publishes.";
     CHECKPOINT_RETENTION_LIMIT: Checkpoint."retention_limit", "GRAIL_CHECKPOINT_RETENTION_LIMIT",
-        "checkpoint-retention-limit", Kind::Integer { least: 2, most: 1_000 }, Value("10"), &[Role::Trainer],
+        "checkpoint-retention-limit", Kind::Integer { least: 2, most: 1_000 },
+        Follows("publish.keep of the training settings, which is 10"), &[Role::Trainer],
         "Checkpoints that stay on the shelf, beside milestones.";
     CHECKPOINT_MILESTONE_INTERVAL: Checkpoint."milestone_interval", "GRAIL_CHECKPOINT_MILESTONE_INTERVAL",
-        "checkpoint-milestone-interval", Kind::Integer { least: 0, most: 1_000_000 }, Value("100"),
-        &[Role::Trainer], "One window in so many is kept for ever; 0 none.";
+        "checkpoint-milestone-interval", Kind::Integer { least: 0, most: 1_000_000 },
+        Follows("publish.milestone_every of the training settings, which is 100"), &[Role::Trainer], "One window in so many is kept for ever; 0 none.";
     TRAINER: Checkpoint."trainer", "GRAIL_TRAINER", "trainer", Kind::Hotkey,
         Follows("the one that the network names"), EVERYONE,
         "Hotkey of the trainer whose signed checkpoints count.";
@@ -292,7 +293,7 @@ settings! {
         "Chain specification of subtensor, for developers who run the real runtime on one machine.";
 
     MONITORING_BACKEND: Monitoring."backend", "GRAIL_MONITORING_BACKEND", "monitoring-backend",
-        Kind::Choice(&["none", "wandb"]), Value("none"), SERVICES, "Where figures are sent to.";
+        Kind::Choice(&["none", "wandb"]), Value("none"), SERVICES, "Where figures are sent to. Nothing is sent to wandb yet: programs take the word and warn.";
     WANDB_API_KEY: Monitoring."wandb_api_key", "WANDB_API_KEY", "wandb-api-key-file", Kind::Secret, Unset,
         SERVICES, "Key at Weights & Biases.";
     WANDB_PROJECT: Monitoring."wandb_project", "WANDB_PROJECT", "wandb-project", Kind::Text, Value("grail"),

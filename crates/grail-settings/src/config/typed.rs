@@ -4,10 +4,10 @@ use super::{
     layers::Config,
     networks::{self, NetworkChoice},
     table::{
-        BEACON_RELAYS, CACHE_DIR, CHAIN_ENDPOINT, NETUID, NETWORK, PROFILE, R2_ACCOUNT_ID, R2_ALLOW_HTTP,
-        R2_BUCKET_ID, R2_ENDPOINT_URL, R2_FORCE_PATH_STYLE, R2_READ_ACCESS_KEY_ID, R2_READ_SECRET_ACCESS_KEY,
-        R2_REGION, R2_WRITE_ACCESS_KEY_ID, R2_WRITE_SECRET_ACCESS_KEY, Setting, WALLET_COLD, WALLET_HOT,
-        WALLET_PATH,
+        BEACON_RELAYS, CACHE_DIR, CHAIN_ENDPOINT, MONITORING_BACKEND, NETUID, NETWORK, PROFILE,
+        R2_ACCOUNT_ID, R2_ALLOW_HTTP, R2_BUCKET_ID, R2_ENDPOINT_URL, R2_FORCE_PATH_STYLE,
+        R2_READ_ACCESS_KEY_ID, R2_READ_SECRET_ACCESS_KEY, R2_REGION, R2_WRITE_ACCESS_KEY_ID,
+        R2_WRITE_SECRET_ACCESS_KEY, Setting, WALLET_COLD, WALLET_HOT, WALLET_PATH,
     },
 };
 use grail_protocol::params::{self, Params};
@@ -72,6 +72,13 @@ pub enum StoreProblem {
 }
 
 impl Config {
+    /// What was asked for and nobody does, in words.
+    pub fn unserved(&self) -> Option<&'static str> {
+        (self.text(&MONITORING_BACKEND) == Some("wandb")).then_some(
+            "GRAIL_MONITORING_BACKEND is wandb, and nothing is sent there yet: figures are in the log and in reports alone",
+        )
+    }
+
     /// The network.
     pub fn network(&self) -> NetworkChoice {
         let name = self.text(&NETWORK).unwrap_or("finney");
