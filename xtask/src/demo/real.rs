@@ -1,8 +1,10 @@
 //! `cargo xtask demo --chain real`: the walk of a window over the genuine runtime of the chain, an S3 server and a drand relay.
 //!
-//! A development node runs the runtime that `GRAIL_SUBTENSOR_SPEC` names. A network and hotkeys are registered on it; miner
-//! and validator then start as operators start them, with wallets, a node's address, bucket keys and relays, and nothing of a
-//! development network: they commit their read credentials, mine, upload, judge and set weights, which are read back at the end.
+//! A development node runs the runtime that `GRAIL_SUBTENSOR_SPEC` names. A network and hotkeys are registered on it; miner,
+//! validator and trainer then start as operators start them, with wallets, a node's address, bucket keys and relays, and
+//! nothing of a development network: they commit their read credentials, mine, upload, judge, set weights, learn and publish
+//! checkpoints. The validator is killed after its first window and started again. At the end weights, commitments, reports
+//! and the doctor say whether all went well.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -22,8 +24,12 @@ use crate::{cargo, libtorch, report, tiny};
 
 /// Names the chain spec.
 const SPEC: &str = "GRAIL_SUBTENSOR_SPEC";
-/// Windows that miner and validator work through.
-const WINDOWS: u32 = 3;
+/// Windows that the miner answers.
+const MINED: &str = "6";
+/// Windows that the validator judges after it was killed.
+const JUDGED_AGAIN: &str = "4";
+/// Windows that the trainer learns from; each gives a checkpoint.
+const LEARNT: &str = "2";
 /// Longest time of the whole walk.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Milliseconds between blocks and between beacon rounds.
@@ -31,8 +37,11 @@ const BEAT_MS: u64 = 1_000;
 /// More rounds than the walk takes.
 const ROUNDS: u64 = 1_200;
 /// Accounts at the S3 server, which are also the buckets' names.
-const ACCOUNTS: [(&str, &str); 2] =
-    [("miner", "11111111111111111111111111111111"), ("validator", "22222222222222222222222222222222")];
+const ACCOUNTS: [(&str, &str); 3] = [
+    ("miner", "11111111111111111111111111111111"),
+    ("validator", "22222222222222222222222222222222"),
+    ("trainer", "33333333333333333333333333333333"),
+];
 
 /// A process that ends with the walk.
 struct Guest(Child);
@@ -95,12 +104,12 @@ impl Stage {
 }
 
 /// The settings of one participant, as the variables of an operator.
-struct Participant<'a> {
-    name: &'a str,
-    account: &'a str,
+struct Participant {
+    name: &'static str,
+    account: &'static str,
 }
 
-impl Participant<'_> {
+impl Participant {
     fn dress(&self, program: &mut Command, common: &[(&'static str, String)]) {
         let digits = self.account.get(..30).unwrap_or(self.account);
         let key = |kind: &str| format!("{digits}-{kind}");
@@ -179,9 +188,14 @@ fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
         let made: Value = serde_json::from_str(&stage.output(keys)?)?;
         hotkeys.push(made["hotkey"].as_str().context("a new key without an address")?.to_owned());
     }
-    let [miner_key, validator_key] = &hotkeys[..] else { bail!("two keys were to be made") };
+    let [miner_key, validator_key, trainer_key] = &hotkeys[..] else { bail!("three keys were to be made") };
     let mut register = stage.program("examples/stage");
-    register.arg(&url).args([format!("{miner_key}:1:no"), format!("{validator_key}:1000:yes")]);
+    register.arg(&url);
+    register.args([
+        format!("{miner_key}:1:no"),
+        format!("{validator_key}:1000:yes"),
+        format!("{trainer_key}:1:no"),
+    ]);
     let netuid = stage.output(register)?;
 
     let mut describe = stage.program("grail");
@@ -200,49 +214,61 @@ fn walk(stage: &Stage, spec: &Path, model: &Path) -> Result<ExitCode> {
         ("R2_ALLOW_HTTP", "true".into()),
         ("GRAIL_MODEL", model.display().to_string()),
         ("GRAIL_THREADS", "1".into()),
-        // Nobody trains in this walk; the validator's shelf is looked at for checkpoints and has none.
-        ("GRAIL_TRAINER", validator_key.clone()),
+        ("GRAIL_TRAINER", trainer_key.clone()),
         ("GRAIL_REPORTS", stage.out.join("reports").display().to_string()),
+        ("GRAIL_TRAINER_STATE", stage.out.join("trainer").display().to_string()),
     ];
     let participants = ACCOUNTS.map(|(name, account)| Participant { name, account });
-    let windows = WINDOWS.to_string();
+    let [miner, validator, trainer] = &participants;
+    let start = |who: &Participant, arguments: &[&str], log: &str| {
+        let mut role = stage.program(format!("grail-{}", who.name));
+        role.arg("run").args(arguments);
+        who.dress(&mut role, &common);
+        role.env("GRAIL_CHECKPOINTS", stage.out.join("checkpoints").join(who.name));
+        Ok::<_, anyhow::Error>((who.name, stage.role(role, log)?))
+    };
     let mut roles = Vec::new();
-    for participant in participants.iter().rev() {
-        let mut role = stage.program(format!("grail-{}", participant.name));
-        role.args(["run", "--windows", &windows]);
-        if participant.name == "miner" {
-            role.args(["--max-groups", "2"]);
-        }
-        participant.dress(&mut role, &common);
-        role.env("GRAIL_CHECKPOINTS", stage.out.join("checkpoints").join(participant.name));
-        roles.push((participant.name, stage.role(role, participant.name)?));
-    }
-    wait(&mut roles, &began)?;
+    let first_life = start(validator, &[], "validator")?;
+    roles.push(start(trainer, &["--windows", LEARNT], "trainer")?);
+    roles.push(start(miner, &["--windows", MINED, "--max-groups", "2"], "miner")?);
+    wait(&mut roles, &began, || Ok(!reports(stage)?.is_empty()))?;
+    drop(first_life);
+    report::step("the validator was killed; it goes on from its reports and journal");
+    roles.push(start(validator, &["--windows", JUDGED_AGAIN], "validator-again")?);
+    wait(&mut roles, &began, || Ok(false))?;
 
-    let mut weights = stage.program("grail");
-    weights.args(["--json", "chain", "weights", "get", validator_key]);
-    participants[1].dress(&mut weights, &common);
-    let found: Value = serde_json::from_str(&stage.output(weights)?).context("read the weights back")?;
-    let mut commitment = stage.program("grail");
-    commitment.args(["--json", "chain", "commitment", "get", miner_key]);
-    participants[0].dress(&mut commitment, &common);
-    let committed: Value =
-        serde_json::from_str(&stage.output(commitment)?).context("read the commitment back")?;
-    judge(&found, &committed, &began)
+    let ask = |who: &Participant, arguments: &[&str]| {
+        let mut grail = stage.program("grail");
+        grail.arg("--json").args(arguments);
+        who.dress(&mut grail, &common);
+        serde_json::from_str::<Value>(&stage.output(grail)?).with_context(|| format!("read {arguments:?}"))
+    };
+    weights_are_the_miners(&ask(validator, &["chain", "weights", "get", validator_key])?)?;
+    for (who, key) in participants.iter().zip(&hotkeys) {
+        let text = ask(who, &["chain", "commitment", "get", key])?["text"].clone();
+        let text = text.as_str().unwrap_or_default();
+        ensure!(text.len() == 128 && text.starts_with(who.account), "{}'s commitment is {text:?}", who.name);
+    }
+    let sent = every_row_was_sent_once(&ask(validator, &["chain", "intents"])?)?;
+    let judged = reports(stage)?;
+    checkpoints_were_followed(&judged)?;
+    all_is_well(&ask(miner, &["doctor", "--only", "store,wallet,chain"])?)?;
+    finish(judged.len(), sent, &began);
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Waits until every role has ended by itself.
-fn wait(roles: &mut [(&str, Guest)], began: &Stopwatch) -> Result<()> {
+/// Waits until every role has ended by itself, or there is what is waited for.
+fn wait(roles: &mut [(&str, Guest)], began: &Stopwatch, there: impl Fn() -> Result<bool>) -> Result<()> {
     loop {
         let mut running = 0;
         for (name, Guest(child)) in roles.iter_mut() {
             match child.try_wait().with_context(|| format!("look after the {name}"))? {
                 None => running += 1,
                 Some(status) if status.success() => {}
-                Some(status) => bail!("the {name} failed ({status}); its log is target/demo-real/{name}.log"),
+                Some(status) => bail!("the {name} failed ({status}); its log is in target/demo-real"),
             }
         }
-        if running == 0 {
+        if running == 0 || there()? {
             return Ok(());
         }
         ensure!(
@@ -253,24 +279,83 @@ fn wait(roles: &mut [(&str, Guest)], began: &Stopwatch) -> Result<()> {
     }
 }
 
-/// The chain must say that the miner has all the weight, and where its windows lie.
-#[expect(clippy::print_stdout, reason = "the result of the command")]
-fn judge(weights: &Value, commitment: &Value, began: &Stopwatch) -> Result<ExitCode> {
+/// The validator's reports, the oldest window first.
+fn reports(stage: &Stage) -> Result<Vec<Value>> {
+    let folder = stage.out.join("reports");
+    let mut found = Vec::new();
+    let entries = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries.with_context(|| format!("cannot list {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("window-") && name.ends_with(".json") {
+            let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            found.push(serde_json::from_slice::<Value>(&bytes).with_context(|| format!("read {name}"))?);
+        }
+    }
+    found.sort_by_key(|report| report["window"].as_u64());
+    Ok(found)
+}
+
+/// The network's owner is 0, the miner was registered first.
+fn weights_are_the_miners(weights: &Value) -> Result<()> {
     let row: Vec<(u64, u64)> = weights["weights"]
         .as_array()
         .context("the validator set no weights")?
         .iter()
         .filter_map(|entry| Some((entry[0].as_u64()?, entry[1].as_u64()?)))
         .collect();
-    let text = commitment["text"].as_str().unwrap_or_default();
-    ensure!(text.len() == 128 && text.starts_with(ACCOUNTS[0].1), "the miner's commitment is {text:?}");
-    // The network's owner is 0, the miner was registered first.
     ensure!(row == [(1, 65_535)], "all the weight belongs to the miner, uid 1; the chain has {row:?}");
+    Ok(())
+}
+
+/// How many rows were sent over both lives of the validator.
+fn every_row_was_sent_once(journals: &Value) -> Result<usize> {
+    let journals = journals["journals"].as_array().context("no journals")?;
+    let intents: Vec<&Value> =
+        journals.iter().filter_map(|journal| journal["intents"].as_array()).flatten().collect();
+    let rows: Vec<&&Value> = intents.iter().filter(|intent| intent["wish"]["weights"].is_array()).collect();
+    ensure!(!rows.is_empty(), "the validator's journal plans no weights: {journals:?}");
+    // A transaction that was sent again would be a second one of its intent.
+    for row in &rows {
+        ensure!(row["transactions"].as_u64().is_some_and(|sent| sent <= 1), "a row was sent twice: {row}");
+    }
+    Ok(rows.len())
+}
+
+/// The first window was answered by the first model, and the last one by what the trainer published.
+fn checkpoints_were_followed(reports: &[Value]) -> Result<()> {
+    let (Some(first), Some(last)) = (reports.first(), reports.last()) else { bail!("no window was judged") };
+    ensure!(
+        first["checkpoint"] != last["checkpoint"],
+        "window {} was still answered by the first model",
+        last["window"]
+    );
+    Ok(())
+}
+
+/// Nothing is wrong, and what the trainer and the miner published was found.
+fn all_is_well(doctor: &Value) -> Result<()> {
+    let checks = doctor["checks"].as_array().context("the doctor said nothing")?;
+    let standing = |name: &str| {
+        let line = checks.iter().find(|check| check["check"] == name);
+        line.and_then(|check| check["standing"].as_str()).unwrap_or("absent").to_owned()
+    };
+    for check in ["chain", "registration", "commitment", "checkpoint", "window", "store-write"] {
+        ensure!(standing(check) == "good", "the doctor finds {check} {}: {doctor}", standing(check));
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the result of the command")]
+fn finish(judged: usize, sent: usize, began: &Stopwatch) {
     println!(
-        "register, commit, mine, upload, judge, set weights: done on the real runtime in {:.0} s; weights {row:?}",
+        "register, commit, mine, upload, judge, set weights, be killed and go on, learn, follow: done on the real runtime in \
+         {:.0} s; {judged} windows judged, {sent} rows of weights, all of them for the miner",
         began.elapsed().as_secs_f64()
     );
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Copies a folder of plain files.
