@@ -36,6 +36,7 @@
 
 pub mod audit;
 mod corridor;
+mod digits;
 pub mod rejection;
 pub mod report;
 mod sampling;
@@ -47,6 +48,7 @@ pub use corridor::{
     Arrived, Decoded, Progress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize,
     prompt_of,
 };
+pub use digits::{Digits, Over};
 pub use rejection::{ALL_CODES, Rejection};
 pub use report::MinerReport;
 pub use sampling::Sampling;

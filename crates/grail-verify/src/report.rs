@@ -2,7 +2,7 @@
 
 mod contradiction;
 
-use crate::{Doubt, DrawStatistics, Rejection, Verdict};
+use crate::{Digits, Doubt, DrawStatistics, Rejection, Verdict};
 use grail_artifact::window::RootHex;
 use grail_protocol::{
     seed::WindowContext,
@@ -96,6 +96,9 @@ pub struct Measured {
     pub lost_draws: u32,
     /// Largest error of a claimed log-probability, in nats.
     pub logprob_worst: f32,
+    /// Changed digits of claimed log-probabilities; absent in reports of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digits: Option<Digits>,
     /// Statistics of all draws; absent in reports of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draws: Option<DrawStatistics>,

@@ -130,7 +130,7 @@ fn poisson_tail(k: u64, mean: f64) -> f64 {
 }
 
 /// `−(y·ln(y/M) − y + M)`; 0 where the bound says nothing.
-fn chernoff(sum: f64, mean: f64) -> f64 {
+pub(crate) fn chernoff(sum: f64, mean: f64) -> f64 {
     if sum <= mean || sum <= 0.0 {
         return 0.0;
     }
@@ -146,7 +146,7 @@ const IMPOSSIBLE: f64 = -1e9;
 const MOST_TERMS: f64 = 100_000.0;
 
 /// Rounded so that few digits of JSON carry the value exactly.
-fn rounded(value: f64, steps: f64) -> f64 {
+pub(crate) fn rounded(value: f64, steps: f64) -> f64 {
     // Adding zero turns a negative zero into the other one.
     (value * steps).round() / steps + 0.0
 }

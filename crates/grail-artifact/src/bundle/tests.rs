@@ -144,7 +144,7 @@ fn sizes_are_bounded_before_they_matter() {
 fn the_profile_says_each_tolerance_and_tells_profiles_apart() {
     let text = profile_text(NumericProfile::StrictF32);
     assert!(
-        text.starts_with("profile strict-f32\nmargin-hard 1e-2\n") && text.lines().count() == 13,
+        text.starts_with("profile strict-f32\nmargin-hard 1e-2\n") && text.lines().count() == 16,
         "{text}"
     );
     assert_ne!(text, profile_text(NumericProfile::StrictBf16));

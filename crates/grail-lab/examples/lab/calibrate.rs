@@ -179,6 +179,7 @@ fn shown(evidence: &Evidence) -> String {
         "sketch",
         "rms",
         "log-prob",
+        "digits",
     ];
     let row = |first: [String; 5], m: &Measures| {
         let [model, computing, batch, padding, threads] = first;
@@ -195,6 +196,7 @@ fn shown(evidence: &Evidence) -> String {
             format!("{:.3}", m.sketch_largest()),
             format!("{:.4}", m.sketch_rms.largest),
             format!("{:.1e}", m.logprob.largest),
+            m.digits.changed.to_string(),
         ]
     };
     let mut rows = vec![head.map(str::to_owned)];
@@ -223,7 +225,8 @@ fn shown(evidence: &Evidence) -> String {
          sketch, one      {:<8}  {:.3}\n\
          sketch, rms      {:<8}  {:.4}\n\
          log-probability  {:<8.5}  {:.2e}\n\
-         lost per gini    {:<8.2e}  {:.2e} (bound)\n{}\n",
+         lost per gini    {:<8.2e}  {:.2e} (bound)\n\
+         changed digits   {:<8.3}  {:.2e} (bound)\n{}\n",
         evidence.profile,
         table::columns(rows),
         bounds.false_refusals,
@@ -243,6 +246,8 @@ fn shown(evidence: &Evidence) -> String {
         fit.logprob,
         limits.lost_per_gini,
         fit.lost_per_gini,
+        limits.changed_digits,
+        fit.changed_digits,
         if fit.holds { "Every threshold holds." } else { "NOT EVERY THRESHOLD HOLDS." },
     )
 }

@@ -56,13 +56,14 @@ impl WeightsLie {
 
     pub(super) const fn card(self) -> Card {
         match self {
-            // It draws the same tokens nearly everywhere, and its sketches round to the same bytes.
+            // It draws the same tokens nearly everywhere, its sketches round to the same bytes, and where a model is sure of
+            // itself its log-probabilities too.
             Self::PreviousCheckpoint => Card::open(
                 "previous-checkpoint",
                 "weights of one step before: one in a hundred lies one step of a brain float away",
             ),
-            // So close that nearly all tokens and most sketch bytes are the true ones.
-            Self::NoiseTenthPercent => Card::open("weights-0.1-percent", "weights with 0.1 % noise"),
+            // So close that nearly all tokens and most sketch bytes are the true ones; digits tell.
+            Self::NoiseTenthPercent => Card::within(768, "weights-0.1-percent", "weights with 0.1 % noise"),
             Self::NoiseOnePercent => Card::within(200, "weights-1-percent", "weights with 1 % noise"),
             Self::NoiseFivePercent => Card::within(128, "weights-5-percent", "weights with 5 % noise"),
             Self::NoiseTenPercent => Card::within(128, "weights-10-percent", "weights with 10 % noise"),

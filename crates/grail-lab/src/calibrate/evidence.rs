@@ -4,10 +4,11 @@ use super::{Cell, Measures};
 use crate::{LabError, stand::Setup, statistics::upper_bound};
 use grail_protocol::{
     hash::digest,
-    profile::{NumericProfile, Thresholds},
+    profile::{Drift, NumericProfile, Thresholds},
     sign::{HotkeyPair, Signature, verify},
     words::Hotkey,
 };
+use grail_verify::Digits;
 use serde::{Deserialize, Serialize};
 
 /// How many times above the largest honest value that was measured a threshold must stand.
@@ -67,14 +68,25 @@ pub struct InUse {
     pub logprob: f32,
     /// κ: see `grail_protocol::profile::Drift::lost_per_gini`.
     pub lost_per_gini: f64,
+    /// See `grail_protocol::profile::Drift::changed_digits`.
+    pub changed_digits: f64,
 }
 
 impl InUse {
     fn of(profile: NumericProfile) -> Self {
         let Thresholds { margin_hard, margin_soft, nucleus_slack, sketch_hard, sketch_rms, logprob } =
             profile.thresholds();
-        let lost_per_gini = profile.drift().lost_per_gini;
-        Self { margin_hard, margin_soft, nucleus_slack, sketch_hard, sketch_rms, logprob, lost_per_gini }
+        let Drift { lost_per_gini, changed_digits, .. } = profile.drift();
+        Self {
+            margin_hard,
+            margin_soft,
+            nucleus_slack,
+            sketch_hard,
+            sketch_rms,
+            logprob,
+            lost_per_gini,
+            changed_digits,
+        }
     }
 }
 
@@ -93,6 +105,8 @@ pub struct Fit {
     pub logprob: f64,
     /// Upper bound on κ at 95 % confidence: lost draws to impurity.
     pub lost_per_gini: f64,
+    /// Upper bound at 95 % confidence on [`InUse::changed_digits`], the floor taken off: changed digits to `Σ (1 − p)`.
+    pub changed_digits: f64,
     /// Whether every threshold in use stands at least as high.
     pub holds: bool,
 }
@@ -128,6 +142,7 @@ pub fn fitted(profile: NumericProfile, total: &Measures) -> Fit {
         sketch_rms: fit(total.sketch_rms.largest),
         logprob: fit(total.logprob.largest),
         lost_per_gini: if total.gini_sum > 0.0 { lost_at_most / total.gini_sum } else { f64::INFINITY },
+        changed_digits: changed_digits(profile, total),
         holds: false,
     };
     let holds = f64::from(limits.margin_soft) >= fit.margin
@@ -135,8 +150,18 @@ pub fn fitted(profile: NumericProfile, total: &Measures) -> Fit {
         && f64::from(limits.sketch_rms) >= fit.sketch_rms
         && f64::from(limits.logprob) >= fit.logprob
         && limits.lost_per_gini >= fit.lost_per_gini
+        && (!profile.drift().calibrated || limits.changed_digits >= fit.changed_digits)
         && total.outside == 0;
     Fit { holds, ..fit }
+}
+
+fn changed_digits(profile: NumericProfile, total: &Measures) -> f64 {
+    let Digits { of, changed, open } = total.digits;
+    if open <= 0.0 {
+        return 0.0;
+    }
+    let at_most = upper_bound(changed, of) * of as f64;
+    ((at_most - profile.drift().changed_digits_floor * of as f64) / open).max(0.0)
 }
 
 impl Evidence {
@@ -223,19 +248,23 @@ impl Seal {
 mod tests {
     use super::*;
 
-    fn measures(margin: f64, lost: u64) -> Measures {
+    fn measures(margin: f64, lost: u64, changed: u64) -> Measures {
         let mut measures =
             Measures { rollouts: 1_000, tokens: 20_000, gini_sum: 40_000.0, lost, ..Measures::default() };
+        measures.digits = Digits { of: 20_000, changed, open: 10_000.0 };
         measures.margin.add(margin);
         measures
     }
 
     #[test]
     fn a_threshold_holds_while_it_stands_three_times_above_the_largest_value() {
-        assert!(fitted(NumericProfile::StrictF32, &measures(0.000_9, 0)).holds);
-        assert!(!fitted(NumericProfile::StrictF32, &measures(0.001_1, 0)).holds);
+        assert!(fitted(NumericProfile::StrictF32, &measures(0.000_9, 0, 0)).holds);
+        assert!(!fitted(NumericProfile::StrictF32, &measures(0.001_1, 0, 0)).holds);
         // Forty lost draws at an impurity of 40,000 are 0.001 and not 0.0006.
-        assert!(!fitted(NumericProfile::StrictF32, &measures(0.000_1, 40)).holds);
+        assert!(!fitted(NumericProfile::StrictF32, &measures(0.000_1, 40, 0)).holds);
+        // Half of each distribution is open: 1,150 of 20,000 digits may be one in eight of that, 1,350 are more.
+        assert!(fitted(NumericProfile::StrictF32, &measures(0.000_1, 0, 1_150)).holds);
+        assert!(!fitted(NumericProfile::StrictF32, &measures(0.000_1, 0, 1_350)).holds);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use grail_ports::model::{GroupProbe, Oracle as _, Readout};
 use grail_protocol::{
     logprob::dequantise,
     params::ROLLOUTS_PER_PROBLEM,
-    profile::Thresholds,
+    profile::NumericProfile,
     sketch::{UNITS_PER_SPREAD, distance},
     words::TokenId,
 };
+use grail_verify::Digits;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -93,6 +94,8 @@ pub struct Measures {
     pub margin: Histogram,
     /// Errors of claimed log-probabilities, in nats; half a step of 1/1024 is rounding.
     pub logprob: Histogram,
+    /// Log-probabilities in another step of 1/1024 nat.
+    pub digits: Digits,
     /// Gini impurities of the draws, `1 − Σ p²`.
     pub gini: Histogram,
     /// Sketch errors e_t, in steps of 1/32 spread.
@@ -113,7 +116,9 @@ pub struct Measures {
 
 impl Measures {
     /// Takes in one rollout.
-    fn add(&mut self, record: &RolloutRecord, readout: &Readout, limits: &Thresholds) {
+    fn add(&mut self, record: &RolloutRecord, readout: &Readout, profile: NumericProfile) -> Digits {
+        let (limits, digits) = (profile.thresholds(), Digits::of(record, readout));
+        self.digits = Digits::sum([self.digits, digits].into_iter());
         self.rollouts += 1;
         self.tokens += record.tokens.len() as u64;
         let mut soft = 0u32;
@@ -147,11 +152,13 @@ impl Measures {
             ("draw-margins", soft > 1),
             ("inconclusive", soft == 1),
             ("logprob-error", logprob > limits.logprob),
+            ("logprob-digits", digits.is_too_many(&profile.drift())),
         ] {
             if is_beyond {
                 *self.beyond.entry(name).or_default() += 1;
             }
         }
+        digits
     }
 
     /// Takes in what others measured.
@@ -160,6 +167,7 @@ impl Measures {
         self.tokens += other.tokens;
         self.margin.merge(&other.margin);
         self.logprob.merge(&other.logprob);
+        self.digits = Digits::sum([self.digits, other.digits].into_iter());
         self.gini.merge(&other.gini);
         self.sketch_rms.merge(&other.sketch_rms);
         for (steps, count) in &other.sketch_steps {
@@ -211,15 +219,18 @@ pub fn measure(
     }
     let validator = Stand::open(Setup { threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
     let mut oracle = TorchOracle::new(validator.model.clone());
-    let limits = validator.setup.numeric().thresholds();
+    let profile = validator.setup.numeric();
     let mut measures = Measures::default();
     for (scene, records) in &mined {
         let groups = records.chunks(usize::from(ROLLOUTS_PER_PROBLEM));
         for (asked, records) in scene.groups.iter().zip(groups) {
             let texts: Vec<Vec<TokenId>> = records.iter().map(|record| record.tokens.clone()).collect();
             let readouts = oracle.read(&validator.probe(asked, &texts))?;
-            for (record, readout) in records.iter().zip(&readouts) {
-                measures.add(record, readout, &limits);
+            let group = Digits::sum(
+                records.iter().zip(&readouts).map(|(record, readout)| measures.add(record, readout, profile)),
+            );
+            if group.is_too_many(&profile.drift()) {
+                *measures.beyond.entry("logprob-digits of a group").or_default() += records.len() as u64;
             }
         }
     }

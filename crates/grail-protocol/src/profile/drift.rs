@@ -7,6 +7,10 @@
 //! at most 10⁻⁴·g. The bound in use is that of σ = 0.001, the drift for which the profile's margins were set, and lies
 //! above what was measured by a factor of five and more. Of 491,893 honest draws of a tiny model, decoded in batches and
 //! read by prefill on one CPU, none was lost (`cargo xtask adversaries`, the control).
+//! Digits: where logits drift by σ, the log-probability of a token with chance p drifts by at most √2·σ·(1 − p), and lies
+//! in another step of 1/1024 nat with a chance of about `1024·√2·σ·(1 − p)`. The bound in use, one in eight, is that of
+//! σ = 8.6·10⁻⁵, the largest drift that was measured between decode and prefill; the floor stands for the rounding of the
+//! sum under the logarithm, which is there for certain tokens too.
 //! `strict-bf16` has been measured on no device: its numbers follow from its margins in the same way, and decide nothing.
 
 use super::NumericProfile;
@@ -20,6 +24,13 @@ pub struct Drift {
     pub clip: f32,
     /// A lost draw's cut margin on average, at most, as a share of `clip`.
     pub clipped_share: f64,
+    /// A claimed log-probability of a token with chance p lies in another step of 1/1024 nat than the recomputed one with a
+    /// chance of at most this times `1 − p`, and
+    pub changed_digits: f64,
+    /// this beside.
+    pub changed_digits_floor: f64,
+    /// Chance under honest drift below which so many changed digits, in a rollout or in a group, reject it.
+    pub changed_digits_chance: f64,
     /// Chance under honest drift below which a rollout's statistics are noted.
     pub noted: f64,
     /// Chance under honest drift below which a rollout is left undecided.
@@ -47,6 +58,9 @@ impl NumericProfile {
                 lost_per_gini: 0.001 * PER_SPREAD,
                 clip: 0.003,
                 clipped_share: 0.3,
+                changed_digits: 1.0 / 8.0,
+                changed_digits_floor: 1.0 / 2_048.0,
+                changed_digits_chance: 1e-9,
                 noted: 1e-3,
                 withheld: 1e-6,
                 calibrated: true,
@@ -55,6 +69,9 @@ impl NumericProfile {
                 lost_per_gini: 0.06 * PER_SPREAD,
                 clip: 0.3,
                 clipped_share: 0.3,
+                changed_digits: 1_024.0 * 0.06,
+                changed_digits_floor: 1.0,
+                changed_digits_chance: 1e-9,
                 noted: 1e-3,
                 withheld: 1e-6,
                 calibrated: false,

@@ -45,10 +45,22 @@ const fn mostly(
 
 const SKETCHES: &[&str] = &["sketch-position"];
 /// What a wrong computation shows first in a rollout so short that its sketch hardly speaks.
-const COMPUTATION: &[&str] =
-    &["sketch-position", "draw-outside-nucleus", "draw-margin", "draw-margins", "logprob-error"];
-const EDITED: &[&str] =
-    &["sketch-position", "draw-outside-nucleus", "draw-margin", "logprob-error", "unfinished-completion"];
+const COMPUTATION: &[&str] = &[
+    "sketch-position",
+    "draw-outside-nucleus",
+    "draw-margin",
+    "draw-margins",
+    "logprob-error",
+    "logprob-digits",
+];
+const EDITED: &[&str] = &[
+    "sketch-position",
+    "draw-outside-nucleus",
+    "draw-margin",
+    "logprob-error",
+    "logprob-digits",
+    "unfinished-completion",
+];
 const DRAWS: &[&str] = &["draw-outside-nucleus", "draw-margins", "draw-margin"];
 
 /// Every lie about the computation, the text or the reward: the file is in order, rollouts are rejected.
@@ -130,7 +142,13 @@ pub const ROLLOUT_LIES: &[Lie] = &[
     plain("shifted-log-probabilities", "logprob-error", |w, n| {
         change(w, n, |r| r.logprobs.iter_mut().for_each(|units| *units = units.saturating_sub(200)))
     }),
-    mostly("certain-of-everything", "logprob-error", &[], 0.97, |w, n| change(w, n, |r| r.logprobs.fill(0))),
+    // Each stays within the tolerance of one value; all together are no honest arithmetic.
+    plain("nudged-log-probabilities", "logprob-digits", |w, n| {
+        change(w, n, |r| r.logprobs.iter_mut().for_each(|units| *units = units.saturating_sub(2)))
+    }),
+    mostly("certain-of-everything", "logprob-error", &["logprob-digits"], 0.97, |w, n| {
+        change(w, n, |r| r.logprobs.fill(0))
+    }),
     plain("full-reward-claimed", "reward-mismatch", |w, n| change(w, n, |r| r.reward = 0.815)),
     plain("reward-off-by-one-bit", "reward-mismatch", |w, n| {
         change(w, n, |r| r.reward = f32::from_bits(r.reward.to_bits() ^ 1))

@@ -1,6 +1,6 @@
 //! One rollout's claims against what the model says: sketch, draws, log-probabilities.
 
-use crate::{Doubt, DrawStatistics, Rejection, Verdict, report::Measured, verdict::inside};
+use crate::{Digits, Doubt, DrawStatistics, Over, Rejection, Verdict, report::Measured, verdict::inside};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{Fault, model::Readout};
 use grail_protocol::{
@@ -16,7 +16,7 @@ const SOFT_MARGINS_ALLOWED: u32 = 1;
 /// Measures a rollout and says what follows.
 ///
 /// Order: sketch (root mean square, then single positions), tokens outside the top-p set, hard margins, the number of
-/// soft margins, log-probabilities, and last what leaves the rollout undecided: one soft margin, or statistics that
+/// soft margins, log-probabilities (one, then the digits of all), and last what leaves the rollout undecided: one soft margin, or statistics that
 /// honest drift does not explain, where the profile is calibrated. What is reported of several violations of one kind
 /// is the worst.
 ///
@@ -46,6 +46,7 @@ pub(super) fn examine(
     };
     let draws = Draws::of(record, readout, limits);
     let worst_logprob = worst_logprob(record, readout);
+    let digits = Digits::of(record, readout);
     let statistics = DrawStatistics::of(&readout.draws, limits, &drift);
     let measured = Measured {
         sketch_rms: distance.rms,
@@ -54,6 +55,7 @@ pub(super) fn examine(
         soft_margins: draws.soft_count,
         lost_draws: draws.lost,
         logprob_worst: worst_logprob.map_or(0.0, |claim| claim.error),
+        digits: Some(digits),
         draws: Some(statistics),
     };
 
@@ -80,6 +82,8 @@ pub(super) fn examine(
             measured: claim.error,
             allowed: limits.logprob,
         })
+    } else if digits.is_too_many(&drift) {
+        Verdict::Rejected(digits.rejection(Over::Rollout, &drift))
     } else if let Some(claim) = draws.worst.filter(|claim| claim.reading.margin > limits.margin_soft) {
         Verdict::Undecided(Doubt::Inconclusive {
             position: claim.position,

@@ -3,13 +3,14 @@ use super::{
     replay::{Replayed, ReplayedGroup, Setting},
     seal::Terms,
 };
-use crate::{Doubt, Rejection, Verdict, report::Measured, verdict::inside};
+use crate::{Digits, Doubt, Over, Rejection, Verdict, report::Measured, verdict::inside};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{
     Fault,
     model::{GroupProbe, ModelCard, Oracle, ProbeRollout, Readout, RolloutKeys},
 };
 use grail_protocol::{
+    profile::Drift,
     seed::ProblemSeed,
     words::{GroupIndex, TokenId},
 };
@@ -74,7 +75,13 @@ impl Replayed {
             }
             proven
         };
-        let groups = (1u32..).zip(self.groups).map(&mut prove_group).collect();
+        let mut groups: Vec<ProvenGroup> = (1u32..).zip(self.groups).map(&mut prove_group).collect();
+        let drift = self.terms.context.numeric.drift();
+        examine_together(
+            groups.iter_mut().flat_map(|group| &mut group.rollouts).collect(),
+            Over::File,
+            &drift,
+        );
         Proven { terms: self.terms, claimed: self.claimed, groups }
     }
 
@@ -152,8 +159,24 @@ impl ReplayedGroup {
             };
             ProvenRollout { record, verdict, measured }
         };
-        let rollouts = self.rollouts.into_iter().zip(self.findings).map(prove).collect();
+        let mut rollouts: Vec<ProvenRollout> =
+            self.rollouts.into_iter().zip(self.findings).map(prove).collect();
+        examine_together(rollouts.iter_mut().collect(), Over::Group, &profile.drift());
         ProvenGroup { index: self.index, setting: self.setting, rollouts }
+    }
+}
+
+/// What no rollout shows by itself, and all of a group or a file together do: digits of log-probabilities that another model
+/// gives. They speak against every rollout that was read.
+fn examine_together(rollouts: Vec<&mut ProvenRollout>, over: Over, drift: &Drift) {
+    let digits = Digits::sum(rollouts.iter().filter_map(|rollout| rollout.measured?.digits));
+    if !digits.is_too_many(drift) {
+        return;
+    }
+    for rollout in rollouts {
+        if rollout.measured.is_some() && rollout.verdict.rejection().is_none() {
+            rollout.verdict = Verdict::Rejected(digits.rejection(over, drift));
+        }
     }
 }
 

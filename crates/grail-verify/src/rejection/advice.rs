@@ -49,6 +49,9 @@ impl Rejection {
             Self::LogprobError { .. } => {
                 "write the log-probability under the policy's temperature over the whole vocabulary"
             }
+            Self::LogprobDigits { .. } => {
+                "answer with the window's checkpoint in the profile's arithmetic: no rounded weights, no rounded cache"
+            }
             Self::RewardMismatch { .. } => "claim the reward that this project's environment computes",
         }
     }

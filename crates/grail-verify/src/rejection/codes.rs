@@ -37,6 +37,7 @@ pub const ALL_CODES: &[&str] = &[
     "draw-margin",
     "draw-margins",
     "logprob-error",
+    "logprob-digits",
     "reward-mismatch",
 ];
 
@@ -79,6 +80,7 @@ impl Rejection {
             Self::DrawMargin { .. } => "draw-margin",
             Self::DrawMargins { .. } => "draw-margins",
             Self::LogprobError { .. } => "logprob-error",
+            Self::LogprobDigits { .. } => "logprob-digits",
             Self::RewardMismatch { .. } => "reward-mismatch",
         }
     }

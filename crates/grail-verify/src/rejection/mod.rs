@@ -5,6 +5,8 @@ mod codes;
 
 pub use codes::ALL_CODES;
 
+use crate::Over;
+
 use grail_artifact::window::{DecodeError, RootHex};
 use grail_protocol::{
     profile::NumericProfile,
@@ -371,6 +373,25 @@ pub enum Rejection {
         measured: f32,
         /// The threshold.
         allowed: f32,
+    },
+    /// The last digits of the claimed log-probabilities are those of another model.
+    #[error(
+        "{changed} of {of} log-probabilities of the {} are another step of 1/1024 nat than the recomputed ones, where honest drift explains {expected:.1}: a chance of 10^{log10} at most, 10^{limit_log10} is let pass",
+        over.name()
+    )]
+    LogprobDigits {
+        /// What was counted together, where no less shows it.
+        over: Over,
+        /// Log-probabilities in another step.
+        changed: u64,
+        /// All of them.
+        of: u64,
+        /// Most that honest drift explains on average.
+        expected: f64,
+        /// Decimal logarithm of the chance, at most.
+        log10: f64,
+        /// The threshold.
+        limit_log10: f64,
     },
     /// The claimed reward is not the recomputed one, bit for bit.
     #[error("the reward is claimed as {claimed} and recomputed as {recomputed}; they must be the same f32")]

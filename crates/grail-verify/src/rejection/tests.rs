@@ -58,6 +58,14 @@ fn examples() -> Vec<Rejection> {
             measured: 0.5,
             allowed: 0.004,
         },
+        Rejection::LogprobDigits {
+            changed: 200,
+            of: 384,
+            expected: 12.5,
+            over: Over::Group,
+            log10: -70.5,
+            limit_log10: -9.0,
+        },
         Rejection::RewardMismatch { claimed: 0.815, recomputed: 0.0 },
     ]
 }

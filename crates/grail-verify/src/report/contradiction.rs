@@ -1,5 +1,5 @@
 use super::{GroupReport, MinerReport, RolloutReport, Tally};
-use crate::Verdict;
+use crate::{Digits, Verdict};
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, profile::NumericProfile, words::RolloutIndex};
 
 impl MinerReport {
@@ -44,9 +44,27 @@ impl MinerReport {
                 return Some(format!("group {} rollout {rollout} is accepted although {why}", group.group));
             }
         }
+        let together = |groups: &[GroupReport]| has_too_many_digits(groups, numeric);
+        if let Some(group) = self.groups.iter().find(|group| together(std::slice::from_ref(group))) {
+            return Some(format!(
+                "group {} is accepted although its digits are of another model",
+                group.group
+            ));
+        }
+        if together(&self.groups) {
+            return Some("rollouts are accepted although the file's digits are of another model".into());
+        }
         (Tally::of(self.tally.groups_claimed, &self.groups) != self.tally)
             .then(|| "the counts do not follow from the groups".into())
     }
+}
+
+/// Whether rollouts among these are accepted although they have too many changed digits together.
+fn has_too_many_digits(groups: &[GroupReport], numeric: NumericProfile) -> bool {
+    let rollouts = || groups.iter().flat_map(|group| &group.rollouts);
+    rollouts().any(|rollout| rollout.verdict == Verdict::Accepted)
+        && Digits::sum(rollouts().filter_map(|rollout| rollout.measured.as_ref()?.digits))
+            .is_too_many(&numeric.drift())
 }
 
 /// Why an accepted rollout should not have been.
@@ -70,6 +88,9 @@ fn excess(rollout: &RolloutReport, numeric: NumericProfile) -> Option<String> {
     let beyond = numbers.into_iter().find(|(_, got, most)| got > most || got.is_nan());
     if let Some((what, got, most)) = beyond {
         return Some(format!("its {what} is {got}, at most {most} is allowed"));
+    }
+    if let Some(digits) = measured.digits.filter(|digits| digits.is_too_many(&drift)) {
+        return Some(format!("{} of its {} digits changed", digits.changed, digits.of));
     }
     let unlikely = measured.draws.filter(|draws| drift.calibrated && draws.is_rarer_than(drift.withheld));
     unlikely.map(|draws| format!("{} draws were lost where {} are explained", draws.lost, draws.expected))
