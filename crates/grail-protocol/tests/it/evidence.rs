@@ -1,0 +1,111 @@
+//! The thresholds of each numeric profile against the file that measured them: changing either by hand fails here.
+//!
+//! New files are made by `cargo xtask calibrate --key FILE`. The key that signs them is thrown away, so a new file comes
+//! with a new signer, and the line below changes in the same commit as the file and the thresholds.
+
+use grail_protocol::{
+    hash::digest,
+    profile::NumericProfile,
+    sign::{Signature, verify},
+    words::Hotkey,
+};
+use serde_json::Value;
+
+/// Who signed the profile files.
+const SIGNER: &str = "5FsDkSe8uZ313evpJQVFnKdTZYWbZKyxaog5TscDtVc2sQGP";
+
+fn file(profile: NumericProfile) -> (&'static [u8], &'static [u8]) {
+    match profile {
+        NumericProfile::StrictF32 => (
+            include_bytes!("../../../../fixtures/profiles/strict-f32.json"),
+            include_bytes!("../../../../fixtures/profiles/strict-f32.seal.json"),
+        ),
+        NumericProfile::StrictBf16 => (
+            include_bytes!("../../../../fixtures/profiles/strict-bf16.json"),
+            include_bytes!("../../../../fixtures/profiles/strict-bf16.seal.json"),
+        ),
+    }
+}
+
+const PROFILES: [NumericProfile; 2] = [NumericProfile::StrictF32, NumericProfile::StrictBf16];
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+#[test]
+fn profile_files_are_as_they_were_signed() {
+    for profile in PROFILES {
+        let (bytes, seal) = file(profile);
+        let seal: Value = serde_json::from_slice(seal).unwrap();
+        let signer: Hotkey = SIGNER.parse().unwrap();
+        assert_eq!(serde_json::from_value::<Hotkey>(seal["hotkey"].clone()).unwrap(), signer);
+        let signature: Signature = serde_json::from_value(seal["signature"].clone()).unwrap();
+        let message = digest("grail/1 profile evidence", &[bytes]);
+        assert!(verify(&signer, &message, &signature), "{} was changed by hand", profile.name());
+    }
+}
+
+#[test]
+fn thresholds_are_those_that_the_files_are_evidence_for() {
+    for profile in PROFILES {
+        let evidence: Value = serde_json::from_slice(file(profile).0).unwrap();
+        assert_eq!(evidence["profile"], profile.name());
+        let (limits, found) = (profile.thresholds(), &evidence["thresholds"]);
+        for (name, value) in [
+            ("margin_hard", f64::from(limits.margin_hard)),
+            ("margin_soft", f64::from(limits.margin_soft)),
+            ("nucleus_slack", limits.nucleus_slack),
+            ("sketch_hard", f64::from(limits.sketch_hard)),
+            ("sketch_rms", f64::from(limits.sketch_rms)),
+            ("logprob", f64::from(limits.logprob)),
+            ("lost_per_gini", profile.drift().lost_per_gini),
+            ("changed_digits", profile.drift().changed_digits),
+        ] {
+            // Numbers of 32 bits are written with as few digits as read back to them.
+            let same = (number(&found[name]) - value).abs() <= 1e-7 * value.abs();
+            assert!(same, "{}: {name} is {value} in use and {} in its file", profile.name(), found[name]);
+        }
+    }
+}
+
+#[test]
+fn what_was_measured_lies_well_below_the_thresholds() {
+    for profile in PROFILES {
+        let evidence: Value = serde_json::from_slice(file(profile).0).unwrap();
+        let (limits, fit, total) = (profile.thresholds(), &evidence["fit"], &evidence["total"]);
+        assert_eq!(fit["holds"], true, "{}", profile.name());
+        assert_eq!(evidence["bounds"]["false_refusals"], 0);
+        let headroom = number(&fit["headroom"]);
+        assert!(headroom >= 3.0);
+        // Not taken from what the file says of itself, but from its histograms.
+        let margin = number(&total["margin"]["largest"]);
+        assert!(f64::from(limits.margin_soft) >= headroom * margin, "{}", profile.name());
+        assert!(f64::from(limits.margin_hard) > f64::from(limits.margin_soft));
+        let logprob = number(&total["logprob"]["largest"]);
+        assert!(f64::from(limits.logprob) >= headroom * logprob, "{}", profile.name());
+        let steps = total["sketch_steps"].as_object().unwrap().keys();
+        let largest = steps.map(|steps| steps.parse::<u32>().unwrap()).max().unwrap();
+        assert!(f64::from(limits.sketch_hard) >= headroom * f64::from(largest) / 32.0, "{}", profile.name());
+        let digit = |name: &str| number(&total["digits"][name]);
+        let (changed, digits) = (digit("changed"), digit("of"));
+        let drift = profile.drift();
+        let explained = drift.changed_digits * digit("open") + drift.changed_digits_floor * digits;
+        assert!(
+            explained >= headroom * changed,
+            "{}: {changed} digits changed, {explained} are explained",
+            profile.name()
+        );
+        // Counts agree with themselves, and claim no more than the rule of three.
+        let (rollouts, tokens) = (number(&evidence["bounds"]["rollouts"]), number(&total["tokens"]));
+        let counted: f64 = evidence["cells"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cell| number(&cell["measures"]["rollouts"]))
+            .sum();
+        assert_eq!((rollouts, number(&total["margin"]["count"]), digits), (counted, tokens, tokens));
+        let claimed = number(&evidence["bounds"]["false_refusal_rate_at_most"]);
+        assert!(claimed * rollouts > 2.99, "{claimed} claims more than {rollouts} rollouts support");
+    }
+}
