@@ -3,8 +3,12 @@
 //! A log-probability is claimed in steps of 1/1024 nat. Where two machines' logits drift apart by δ nats, that of a token
 //! with chance p drifts by about δ·(1 − p), and lies in another step with a chance of about 1024·δ·(1 − p). Rounded weights
 //! move most of these digits, honest arithmetic few of them: each by itself stays far within its threshold, and it is their
-//! number that tells. With `M = Σ κ·(1 − p_t) + f`, most that honest drift explains on average, the chance of k changed
-//! digits or more is at most `exp(−(k·ln(k/M) − k + M))`, by Chernoff. κ and f are the numeric profile's, with its evidence.
+//! number that tells. With `M = Σ κ_d·(1 − p_t) + f`, most that honest drift explains on average, the chance of k changed
+//! digits or more is at most `exp(−(k·ln(k/M) − k + M))`, by Chernoff. κ_d and f are the numeric profile's, with its
+//! evidence.
+//!
+//! What this supposes: that where a value lies within its step has nothing to do with how it drifts. No public noise makes
+//! it so, unlike the draws; what speaks for it is that honest machines stay far below M.
 
 use crate::{
     Rejection,
@@ -132,7 +136,7 @@ mod tests {
 
     #[test]
     fn drift_of_the_assumed_size_stays_within_its_expectation() {
-        // Logits of 50 tokens, drifting by 4·10⁻⁵ each, which is what κ stands for.
+        // Logits of 50 tokens, drifting with the spread that κ_d stands for.
         let mut stream = grail_protocol::stream::Stream::new(&[9; 32], 0);
         let mut bell = || (0..12).map(|_| stream.word() as f32 / 4_294_967_296.0).sum::<f32>() - 6.0;
         let logprob = |logits: &[f64], at: usize| {
@@ -142,14 +146,14 @@ mod tests {
         let mut digits = Digits::default();
         for step in 0..20_000 {
             let honest: Vec<f64> = (0..50).map(|_| f64::from(2.0 * bell())).collect();
-            let other: Vec<f64> = honest.iter().map(|z| z + 4e-5 * f64::from(bell())).collect();
+            let other: Vec<f64> = honest.iter().map(|z| z + 8.6e-5 * f64::from(bell())).collect();
             let (one, two) = (logprob(&honest, step % 50), logprob(&other, step % 50));
             digits.of += 1;
             digits.changed += u64::from(quantise(one as f32) != quantise(two as f32));
             digits.open += 1.0 - two.exp();
         }
         assert!(digits.changed as f64 <= digits.expected(&DRIFT), "{digits:?}");
-        assert!(digits.changed as f64 >= 0.1 * digits.expected(&DRIFT), "{digits:?}");
+        assert!(digits.changed as f64 >= 0.4 * digits.expected(&DRIFT), "{digits:?}");
         assert!(!digits.is_too_many(&DRIFT));
     }
 }

@@ -7,11 +7,13 @@
 //! at most 10⁻⁴·g. The bound in use is that of σ = 0.001, the drift for which the profile's margins were set, and lies
 //! above what was measured by a factor of five and more. Of 491,893 honest draws of a tiny model, decoded in batches and
 //! read by prefill on one CPU, none was lost (`cargo xtask adversaries`, the control).
-//! Digits: where logits drift by σ, the log-probability of a token with chance p drifts by at most √2·σ·(1 − p), and lies
-//! in another step of 1/1024 nat with a chance of about `1024·√2·σ·(1 − p)`. The bound in use, one in eight, is that of
-//! σ = 8.6·10⁻⁵, the largest drift that was measured between decode and prefill; the floor stands for the rounding of the
-//! sum under the logarithm, which is there for certain tokens too.
-//! `strict-bf16` has been measured on no device: its numbers follow from its margins in the same way, and decide nothing.
+//! Digits: where logits drift with a spread of σ, the log-probability of a token with chance p drifts with one of at most
+//! √2·σ·(1 − p), and lies in another step of 1/1024 nat with a chance of about `1024·√2·σ·(1 − p)` at most. The bound in
+//! use, one in eight, is that of σ = 8.6·10⁻⁵, at the upper end of the 10⁻⁵ to 10⁻⁴ that were measured; the floor stands
+//! for the rounding of the sum under the logarithm, which is there for certain tokens too. Of 184,842 honest digits of the
+//! tiny model 3 changed where this explains 905 (`fixtures/profiles/strict-f32.json`).
+//! `strict-bf16` has been measured on one CPU with the tiny model, and on no device: its numbers follow from its margins in
+//! the same way, and decide nothing.
 
 use super::NumericProfile;
 
@@ -24,12 +26,12 @@ pub struct Drift {
     pub clip: f32,
     /// A lost draw's cut margin on average, at most, as a share of `clip`.
     pub clipped_share: f64,
-    /// A claimed log-probability of a token with chance p lies in another step of 1/1024 nat than the recomputed one with a
-    /// chance of at most this times `1 − p`, and
+    /// κ_d: a claimed log-probability of a token with chance p lies in another step of 1/1024 nat than the recomputed one
+    /// with a chance of at most `κ_d·(1 − p) + f`.
     pub changed_digits: f64,
-    /// this beside.
+    /// f: the part of that chance that certain tokens have too.
     pub changed_digits_floor: f64,
-    /// Chance under honest drift below which so many changed digits, in a rollout or in a group, reject it.
+    /// Chance under honest drift below which so many changed digits, in a rollout, a group or a file, reject it.
     pub changed_digits_chance: f64,
     /// Chance under honest drift below which a rollout's statistics are noted.
     pub noted: f64,

@@ -16,9 +16,9 @@ const SOFT_MARGINS_ALLOWED: u32 = 1;
 /// Measures a rollout and says what follows.
 ///
 /// Order: sketch (root mean square, then single positions), tokens outside the top-p set, hard margins, the number of
-/// soft margins, log-probabilities (one, then the digits of all), and last what leaves the rollout undecided: one soft margin, or statistics that
-/// honest drift does not explain, where the profile is calibrated. What is reported of several violations of one kind
-/// is the worst.
+/// soft margins, log-probabilities (one by one, then the digits of all), and last what leaves the rollout undecided: one
+/// soft margin, or statistics that honest drift does not explain, where the profile is calibrated. What is reported of
+/// several violations of one kind is the worst.
 ///
 /// Errors: the readout does not belong to the rollout or holds values that are no numbers; the model's trouble.
 pub(super) fn examine(

@@ -3,5 +3,6 @@
 mod audit;
 mod bytes;
 mod corridor;
+mod digits;
 mod lies;
 mod samples;
