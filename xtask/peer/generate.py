@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from common import arguments, load, prompt, report
+from common import arguments, load, prompt, report, wait
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     model = load(args)
     # Sampling as the measured policy has it: no top-k, no end token.
     model.generation_config.update(eos_token_id=None, pad_token_id=0)
-    ids = torch.tensor([prompt(args.prompt)] * args.rows)
+    ids = torch.tensor([prompt(args.prompt)] * args.rows, device=args.device)
     speeds = []
     for run in range(args.runs):
         torch.manual_seed(run)
@@ -31,6 +31,7 @@ def main() -> None:
                 max_new_tokens=args.new,
                 min_new_tokens=args.new,
             )
+        wait(args)
         seconds = time.perf_counter() - start
         tokens = (out.shape[1] - ids.shape[1]) * args.rows
         assert tokens == args.new * args.rows, tokens

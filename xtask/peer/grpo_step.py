@@ -1,7 +1,9 @@
 """Seconds of one GRPO step in plain PyTorch and transformers: forward, loss, backward, clip, AdamW.
 
 The same step as `cargo run --release -p grail-train --example speed`: one group, dapo at the sequence level, an entropy
-bonus, 32-bit floats. Logits are kept for the completions only, as a careful user would. Prints one JSON object.
+bonus. Logits are kept for the completions only, as a careful user would. Weights are 32-bit floats; with
+`--dtype bfloat16` products are brain floats by autocast, which is how plain PyTorch keeps 32-bit masters.
+Prints one JSON object.
 Needs torch 2.11.0 and transformers 4.57.6.
 """
 
@@ -10,7 +12,7 @@ import time
 
 import torch
 
-from common import arguments, load, prompt, report
+from common import arguments, load, prompt, report, wait
 
 
 def log_probs(model, ids: torch.Tensor, new: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,22 +24,26 @@ def log_probs(model, ids: torch.Tensor, new: int) -> tuple[torch.Tensor, torch.T
 
 def main() -> None:
     args = arguments()
+    mixed_precision = args.dtype == "bfloat16"
+    mixed = torch.autocast(args.device, torch.bfloat16, enabled=mixed_precision)
+    args.dtype = "float32"
     model = load(args)
     generator = torch.Generator().manual_seed(0)
     start = torch.tensor([prompt(args.prompt)] * args.rows)
     completions = torch.randint(0, model.config.vocab_size, (args.rows, args.new), generator=generator)
-    ids = torch.cat([start, completions], dim=1)
-    with torch.inference_mode():
+    ids = torch.cat([start, completions], dim=1).to(args.device)
+    with torch.inference_mode(), mixed:
         behaviour = log_probs(model, ids, args.new)[0]
     behaviour = behaviour.clone()
-    advantages = torch.tensor([0.5, -0.5] * args.rows)[: args.rows]
+    advantages = torch.tensor([0.5, -0.5] * args.rows, device=args.device)[: args.rows]
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1e-6, betas=(0.9, 0.95), weight_decay=0.1, fused=True
     )
     seconds, cpu, losses = [], [], []
     for _ in range(args.runs):
         clock, processor = time.perf_counter(), time.process_time()
-        current, entropy = log_probs(model, ids, args.new)
+        with mixed:
+            current, entropy = log_probs(model, ids, args.new)
         log_ratio = (current - behaviour).mean(1).clamp(-5, 5)
         ratio = log_ratio.exp().clamp(max=10)
         terms = -torch.minimum(ratio * advantages, ratio.clamp(0.8, 1.28) * advantages)
@@ -47,10 +53,12 @@ def main() -> None:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
+        wait(args)
         seconds.append(time.perf_counter() - clock)
         cpu.append(time.process_time() - processor)
     report(
         args,
+        mixed_precision=mixed_precision,
         seconds=seconds,
         cpu_seconds=cpu,
         tokens_per_second=[args.rows * (args.prompt + args.new) / s for s in seconds],

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from common import arguments, load, prompt, report
+from common import arguments, load, prompt, report, wait
 
 
 def main() -> None:
@@ -16,12 +16,13 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     start = torch.tensor([prompt(args.prompt)] * args.rows)
     completions = torch.randint(0, model.config.vocab_size, (args.rows, args.new), generator=generator)
-    ids = torch.cat([start, completions], dim=1)
+    ids = torch.cat([start, completions], dim=1).to(args.device)
     seconds = []
     for _ in range(args.runs):
         clock = time.perf_counter()
         with torch.inference_mode():
             model(input_ids=ids, use_cache=False, logits_to_keep=args.new + 1)
+        wait(args)
         seconds.append(time.perf_counter() - clock)
     report(args, seconds=seconds, new_tokens_per_second=[args.rows * args.new / s for s in seconds])
 

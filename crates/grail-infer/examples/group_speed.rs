@@ -1,4 +1,5 @@
-//! Measures generation and verification of one group: `group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs]`.
+//! Measures generation and verification of one group:
+//! `group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]`.
 //!
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), and no token ends a completion: every row runs to the cap.
@@ -8,7 +9,7 @@
     reason = "a program that measures time and prints it"
 )]
 
-use grail_infer::{Model, Options, TorchGenerator, TorchOracle};
+use grail_infer::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
 use grail_ports::model::{
     GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout, RolloutKeys,
 };
@@ -25,9 +26,18 @@ use std::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let folder =
-        arguments.first().ok_or("usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs]")?;
+    let (flags, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let usage = "usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]";
+    let (mut place, mut dtype) = (Place::Cpu, Dtype::F32);
+    for flag in &flags {
+        match flag.as_str() {
+            "--cuda" => place = Place::Cuda(0),
+            "--bf16" => dtype = Dtype::Bf16,
+            _ => return Err(usage.into()),
+        }
+    }
+    let folder = arguments.first().ok_or(usage)?;
     let number = |index: usize, default: usize| match arguments.get(index) {
         Some(text) => text.parse::<usize>(),
         None => Ok(default),
@@ -36,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (threads, runs) = (number(4, 2)?, number(5, 3)?);
 
     let started = Instant::now();
-    let options = Options { threads: Some(threads), ..Options::default() };
+    let options = Options { place, dtype, threads: Some(threads) };
     let unending = unending(Path::new(folder))?;
     let model = Model::load(&unending, &options, CheckpointId::from_bytes([0; 32]))?;
     let load_seconds = started.elapsed().as_secs_f64();
@@ -72,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .map(|(keys, answer)| ProbeRollout { completion: answer.tokens.clone(), keys })
                 .collect(),
             policy: rule.policy,
-            nucleus_slack: 1e-4,
+            nucleus_slack: if dtype == Dtype::F32 { 1e-4 } else { 5e-3 },
         };
         let (clock, verify_cpu) = (Instant::now(), cpu_seconds());
         let readouts = oracle.read(&probe)?;
@@ -99,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }));
     }
     let report = serde_json::json!({
-        "model": folder, "rows": rows, "prompt_tokens": prompt.len(), "new_tokens": new, "threads": threads,
+        "model": folder, "computing": format!("{dtype:?} on {place:?}"), "rows": rows, "prompt_tokens": prompt.len(), "new_tokens": new, "threads": threads,
         "load_seconds": load_seconds,
         "rss_after_load_mb": rss_loaded, "peak_rss_mb": memory("VmHWM:"), "runs": measures,
     });

@@ -51,6 +51,8 @@ pub struct Setup {
     pub max_new_tokens: u32,
     /// Number format of weights and arithmetic; decides the numeric profile.
     pub dtype: Dtype,
+    /// Where the model computes.
+    pub place: Place,
     /// Threads of the model.
     pub threads: usize,
     /// Rows decoded at once: a power of two.
@@ -68,7 +70,7 @@ impl Setup {
 
     /// How the model is loaded.
     pub const fn options(&self) -> Options {
-        Options { place: Place::Cpu, dtype: self.dtype, threads: Some(self.threads) }
+        Options { place: self.place, dtype: self.dtype, threads: Some(self.threads) }
     }
 }
 

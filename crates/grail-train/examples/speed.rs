@@ -1,5 +1,6 @@
 //! Measures GRPO steps over one group:
-//! `speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] [--save FOLDER]`.
+//! `speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] [--save FOLDER] [--cuda]
+//! [--bf16]`.
 //!
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), completions are random tokens that the model itself gave their log-probabilities.
@@ -8,10 +9,11 @@
 //! `xtask/peer/grpo_step.py` measures the same step in plain PyTorch.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
+use grail_infer::Place;
 use grail_protocol::stream::Stream;
 use grail_train::{
-    Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout, Schedule,
-    Stored, write_tensors,
+    Compute, Group, Layout, Learner, LearnerSettings, Model, Prompted, Recompute, Reference, Rollout,
+    Schedule, Stored, write_tensors,
 };
 use std::{
     error::Error,
@@ -19,12 +21,18 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
-use tch::{Device, Kind};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] \
-                 [--save FOLDER]";
+                 [--save FOLDER] [--cuda] [--bf16]";
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut flag = |name: &str| {
+        let before = arguments.len();
+        arguments.retain(|argument| argument != name);
+        arguments.len() < before
+    };
+    let place = if flag("--cuda") { Place::Cuda(0) } else { Place::Cpu };
+    let bf16 = flag("--bf16");
     let save: Option<PathBuf> = match arguments.iter().position(|argument| argument == "--save") {
         Some(at) => {
             let folder = arguments.get(at + 1).ok_or(usage)?.into();
@@ -45,9 +53,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("layers") => Recompute::Layers,
         Some(_) => return Err(usage.into()),
     };
-    tch::set_num_threads(threads as i32);
-
-    let model = Model::load(Path::new(folder), (Kind::Float, Device::Cpu), None)?;
+    let place = Compute { place, bf16, threads }.open()?;
+    let model = Model::load(Path::new(folder), place, None)?;
     let vocabulary = u32::try_from(model.shape().vocabulary)?;
     let mut stream = Stream::new(&[0; 32], 0);
     let completions: Vec<Vec<u32>> =
@@ -88,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     write("after.safetensors", &learner)?;
     let report = serde_json::json!({
-        "model": folder, "rows": rows, "prompt_tokens": prompt, "new_tokens": new, "threads": threads,
+        "model": folder, "computing": format!("{place:?}"), "rows": rows, "prompt_tokens": prompt, "new_tokens": new, "threads": threads,
         "recompute": recompute, "head_chunk": settings.head_chunk, "peak_rss_mb": peak_megabytes(), "runs": measures,
     });
     println!("{}", serde_json::to_string_pretty(&report)?);

@@ -1,11 +1,11 @@
 //! `lab adversaries`.
 
-use crate::{Model, bar, table};
+use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, bail};
-use grail_infer::Dtype;
 use grail_lab::{
     Court, Outcome,
     attack::Attack,
+    calibrate::Device,
     stand::Stand,
     suite::{Ground, Plan, run as tell_lie},
 };
@@ -40,6 +40,12 @@ pub(crate) struct Args {
     /// Completion cap in tokens; the model's usual one when absent
     #[arg(long)]
     cap: Option<u32>,
+    /// Number format, which names the numeric profile
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: Format,
+    /// Where both sides compute: cpu, cuda
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Threads of the model
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -68,7 +74,12 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         None => BTreeMap::new(),
         Some(path) => read_toploc(path)?,
     };
-    let setup = args.model.setup(args.folder.clone(), Dtype::F32, args.threads, args.cap)?;
+    let setup = args.model.setup(
+        args.folder.clone(),
+        (args.dtype.dtype(), args.device.place()),
+        args.threads,
+        args.cap,
+    )?;
     let stand = Stand::open(setup)?;
     let honest = args.honest.unwrap_or(args.rollouts);
     let plan = Plan { rollouts: args.rollouts, honest, groups: args.groups, old: !args.no_v5 };

@@ -1,16 +1,12 @@
 //! `lab calibrate`.
 
-use crate::{Model, bar, table};
+use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, ensure};
-use grail_infer::Dtype;
-use grail_lab::{
-    calibrate::{Cell, Evidence, Measures, measure, seal_of},
-    stand::Setup,
-};
-use grail_protocol::sign::HotkeyPair;
+use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of};
+use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -35,9 +31,18 @@ pub(crate) struct Args {
     /// Completion cap for SmolLM2
     #[arg(long, default_value_t = 64)]
     large_cap: u32,
+    /// Where the miner computes: cpu, cuda
+    #[arg(long, default_value = "cpu")]
+    miner: Device,
+    /// Where the validator computes: cpu, cuda
+    #[arg(long, default_value = "cpu")]
+    validator: Device,
     /// Only cells in which the miner has one thread
     #[arg(long)]
     one_thread: bool,
+    /// Profile file of another run, of another machine perhaps, to be counted in: its measurements, not its conclusions
+    #[arg(long, value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// What measured, in words, for the file
     #[arg(long, default_value = "not said")]
     machine: String,
@@ -52,25 +57,6 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Windows between the first ones of two cells.
-const APART: usize = 100_000;
-
-/// A number format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    F32,
-    Bf16,
-}
-
-impl Format {
-    const fn dtype(self) -> Dtype {
-        match self {
-            Self::F32 => Dtype::F32,
-            Self::Bf16 => Dtype::Bf16,
-        }
-    }
-}
-
 impl Args {
     /// The command that measures the same again.
     fn command(&self, format: Format) -> String {
@@ -80,72 +66,121 @@ impl Args {
             (None, Some(_)) => command += " --model smollm2",
             _ => (),
         }
-        command += if format == Format::F32 { " --dtype f32" } else { " --dtype bf16" };
+        command += &format!(" --dtype {}", format.name());
         if self.tiny.is_some() {
             command += &format!(" --rollouts {}", self.rollouts);
         }
         if self.smollm2.is_some() {
             command += &format!(" --large-rollouts {} --large-cap {}", self.large_rollouts, self.large_cap);
         }
+        for (flag, device) in [("--miner", self.miner), ("--validator", self.validator)] {
+            if device != Device::Cpu {
+                command += &format!(" {flag} {}", device.name());
+            }
+        }
         if self.one_thread {
             command += " --one-thread";
         }
         command
+    }
+
+    /// The cells that are asked for.
+    fn cells(&self) -> Vec<Cell> {
+        let wanted = |cell: &Cell| {
+            (cell.miner, cell.validator) == (self.miner, self.validator)
+                && !(self.one_thread && cell.threads > 1)
+        };
+        Cell::all().into_iter().filter(wanted).collect()
     }
 }
 
 /// Measures; true when every threshold holds.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let key = args.key.as_deref().map(read_key).transpose()?;
-    let models = [
-        (Model::Tiny, &args.tiny, args.rollouts, None),
-        (Model::Smollm2, &args.smollm2, args.large_rollouts, Some(args.large_cap)),
-    ];
+    let mut runs = before(&args.with)?;
+    if args.tiny.is_some() || args.smollm2.is_some() {
+        for format in &args.dtype {
+            let (profile, run) = measured(args, *format)?;
+            runs.push((profile, run));
+        }
+    }
     ensure!(
-        models.iter().any(|model| model.1.is_some()),
-        "no model to measure: give --tiny, --smollm2 or both"
+        !runs.is_empty(),
+        "nothing to measure: give --tiny, --smollm2 or both, or --with a file of before"
     );
-    let cells = if args.one_thread { Cell::one_thread() } else { Cell::all() };
     let mut holds = true;
-    for format in &args.dtype {
-        let mut setups: Vec<(Setup, u32)> = Vec::new();
-        for (model, folder, rollouts, cap) in &models {
-            if let Some(folder) = folder {
-                setups.push((model.setup(folder.clone(), format.dtype(), 1, *cap)?, *rollouts));
-            }
+    for profile in [NumericProfile::StrictF32, NumericProfile::StrictBf16] {
+        let of_it =
+            runs.iter().filter(|(of, _)| *of == profile).map(|(_, run)| run.clone()).collect::<Vec<_>>();
+        if of_it.is_empty() {
+            continue;
         }
-        let mut measured: Vec<(&Setup, Cell, Measures)> = Vec::new();
-        for (setup, rollouts) in &setups {
-            for (first, cell) in (0u32..).step_by(APART).zip(&cells) {
-                let name = format!("{} {:?} {} {:?}", setup.name, cell.computing, cell.batch, cell.padding);
-                let bar = bar(&name)?;
-                bar.set_length(u64::from(*rollouts));
-                let measures = measure(setup, *cell, *rollouts, first, &mut |done| bar.set_position(done))
-                    .with_context(|| format!("could not measure {name}"))?;
-                bar.finish_and_clear();
-                measured.push((setup, *cell, measures));
-            }
-        }
-        let Some((first, _)) = setups.first() else { continue };
-        let evidence = Evidence::new(first.numeric(), args.command(*format), args.machine.clone(), measured);
+        let evidence = Evidence::new(profile, of_it)?;
         holds &= evidence.fit.holds && evidence.bounds.false_refusals == 0;
-        let bytes = evidence.to_json()?;
         if let Some(out) = &args.out {
-            write(&out.join(format!("{}.json", evidence.profile)), &bytes)?;
-            if let Some(pair) = &key {
-                let mut entropy = [0; 32];
-                entropy.copy_from_slice(&grail_protocol::hash::digest("grail lab entropy", &[&bytes]));
-                let seal = serde_json::to_vec_pretty(&seal_of(&bytes, pair, entropy))?;
-                write(
-                    &out.join(format!("{}.seal.json", evidence.profile)),
-                    &[seal, b"\n".to_vec()].concat(),
-                )?;
-            }
+            publish(out, &evidence, key.as_ref())?;
         }
         let text = if args.json { serde_json::to_string(&evidence)? + "\n" } else { shown(&evidence) };
         io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output")?;
     }
     Ok(holds)
+}
+
+/// Most bytes of a profile file that is read.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// What other runs measured.
+fn before(files: &[PathBuf]) -> Result<Vec<(NumericProfile, Run)>> {
+    let mut all = Vec::new();
+    for path in files {
+        let read = || -> Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            File::open(path)?.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+            ensure!(bytes.len() as u64 <= MOST_BYTES, "it has more than {MOST_BYTES} bytes");
+            Ok(bytes)
+        };
+        let bytes = read().with_context(|| format!("cannot read {}", path.display()))?;
+        let (profile, runs) =
+            Evidence::measured(&bytes).with_context(|| format!("cannot count in {}", path.display()))?;
+        all.extend(runs.into_iter().map(|run| (profile, run)));
+    }
+    Ok(all)
+}
+
+/// Measures the cells that are asked for in one number format.
+fn measured(args: &Args, format: Format) -> Result<(NumericProfile, Run)> {
+    let models = [
+        (Model::Tiny, &args.tiny, args.rollouts, None),
+        (Model::Smollm2, &args.smollm2, args.large_rollouts, Some(args.large_cap)),
+    ];
+    let mut cells = Vec::new();
+    let mut profile = NumericProfile::StrictF32;
+    for (model, folder, rollouts, cap) in models {
+        let Some(folder) = folder else { continue };
+        let setup = model.setup(folder.clone(), (format.dtype(), args.miner.place()), 1, cap)?;
+        profile = setup.numeric();
+        for cell in args.cells() {
+            let name = format!("{} {:?} {} {:?}", setup.name, cell.computing, cell.batch, cell.padding);
+            let bar = bar(&name)?;
+            bar.set_length(u64::from(rollouts));
+            let measures = measure(&setup, cell, rollouts, &mut |done| bar.set_position(done))
+                .with_context(|| format!("could not measure {name}"))?;
+            bar.finish_and_clear();
+            cells.push(CellEvidence { model: setup.name.clone(), cell, measures });
+        }
+    }
+    Ok((profile, Run { command: args.command(format), machine: args.machine.clone(), cells }))
+}
+
+/// Writes the profile file, and its signature beside it where there is a key.
+fn publish(out: &Path, evidence: &Evidence, key: Option<&HotkeyPair>) -> Result<()> {
+    let bytes = evidence.to_json()?;
+    write(&out.join(format!("{}.json", evidence.profile)), &bytes)?;
+    let Some(pair) = key else { return Ok(()) };
+    let mut entropy = [0; 32];
+    entropy.copy_from_slice(&grail_protocol::hash::digest("grail lab entropy", &[&bytes]));
+    let seal = serde_json::to_vec_pretty(&seal_of(&bytes, pair, entropy))?;
+    write(&out.join(format!("{}.seal.json", evidence.profile)), &[seal, b"\n".to_vec()].concat())
 }
 
 /// Whole or not at all.
@@ -168,6 +203,8 @@ fn read_key(path: &Path) -> Result<HotkeyPair> {
 fn shown(evidence: &Evidence) -> String {
     let head = [
         "model",
+        "miner",
+        "validator",
         "computing",
         "batch",
         "padding",
@@ -181,10 +218,12 @@ fn shown(evidence: &Evidence) -> String {
         "log-prob",
         "digits",
     ];
-    let row = |first: [String; 5], m: &Measures| {
-        let [model, computing, batch, padding, threads] = first;
+    let row = |first: [String; 7], m: &Measures| {
+        let [model, miner, validator, computing, batch, padding, threads] = first;
         [
             model,
+            miner,
+            validator,
             computing,
             batch,
             padding,
@@ -200,10 +239,12 @@ fn shown(evidence: &Evidence) -> String {
         ]
     };
     let mut rows = vec![head.map(str::to_owned)];
-    for one in &evidence.cells {
+    for one in evidence.runs.iter().flat_map(|run| &run.cells) {
         let (cell, lower) = (one.cell, |text: String| text.to_lowercase());
         let first = [
             one.model.clone(),
+            cell.miner.name().to_owned(),
+            cell.validator.name().to_owned(),
             lower(format!("{:?}", cell.computing)),
             cell.batch.to_string(),
             lower(format!("{:?}", cell.padding)),
@@ -211,10 +252,7 @@ fn shown(evidence: &Evidence) -> String {
         ];
         rows.push(row(first, &one.measures));
     }
-    rows.push(row(
-        ["all".into(), String::new(), String::new(), String::new(), String::new()],
-        &evidence.total,
-    ));
+    rows.push(row(["all", "", "", "", "", "", ""].map(str::to_owned), &evidence.total));
     let (bounds, fit, limits) = (evidence.bounds, evidence.fit, evidence.thresholds);
     format!(
         "{}: largest honest values\n{}\n\

@@ -10,7 +10,7 @@ mod table;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use grail_env::{Environment, arith::Arith};
-use grail_infer::Dtype;
+use grail_infer::{Dtype, Place};
 use grail_lab::stand::Setup;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::PathBuf, process::ExitCode};
@@ -43,7 +43,13 @@ enum Model {
 }
 
 impl Model {
-    fn setup(self, folder: PathBuf, dtype: Dtype, threads: usize, cap: Option<u32>) -> Result<Setup> {
+    fn setup(
+        self,
+        folder: PathBuf,
+        computing: (Dtype, Place),
+        threads: usize,
+        cap: Option<u32>,
+    ) -> Result<Setup> {
         let (name, environment, max_new_tokens) = match self {
             Self::Tiny => ("tiny", Environment::Arith(Arith::new(1)?), 48),
             Self::Smollm2 => ("smollm2", Environment::Sat, 128),
@@ -54,13 +60,37 @@ impl Model {
             folder,
             environment,
             max_new_tokens,
-            dtype,
+            dtype: computing.0,
+            place: computing.1,
             threads,
             batch_rows: match self {
                 Self::Tiny => 64,
                 Self::Smollm2 => 16,
             },
         })
+    }
+}
+
+/// A number format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    F32,
+    Bf16,
+}
+
+impl Format {
+    const fn dtype(self) -> Dtype {
+        match self {
+            Self::F32 => Dtype::F32,
+            Self::Bf16 => Dtype::Bf16,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
     }
 }
 

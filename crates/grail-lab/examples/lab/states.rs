@@ -2,7 +2,7 @@
 
 use crate::{Model, bar};
 use anyhow::{Context as _, Result, bail};
-use grail_infer::Dtype;
+use grail_infer::{Dtype, Place};
 use grail_lab::{
     attack::{Attack, Liar},
     stand::Stand,
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 /// Writes `{attack}.bin`: `rollouts u32, width u32`, then for each rollout `tokens u32`, the miner's states and the
 /// validator's, as little-endian 32-bit floats.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let setup = args.model.setup(args.folder.clone(), Dtype::F32, args.threads, args.cap)?;
+    let setup = args.model.setup(args.folder.clone(), (Dtype::F32, Place::Cpu), args.threads, args.cap)?;
     let stand = Stand::open(setup)?;
     let plan = Plan { rollouts: args.rollouts, honest: args.rollouts, groups: args.groups, old: false };
     let ground = Ground::lay(&stand, &plan, &mut |_, _| ())?;

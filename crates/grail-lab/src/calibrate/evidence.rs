@@ -1,7 +1,7 @@
 //! The profile file: what was measured, what it supports, and who says so.
 
 use super::{Cell, Measures};
-use crate::{LabError, stand::Setup, statistics::upper_bound};
+use crate::{LabError, statistics::upper_bound};
 use grail_protocol::{
     hash::digest,
     profile::{Drift, NumericProfile, Thresholds},
@@ -23,10 +23,6 @@ pub struct Evidence {
     pub version: u32,
     /// Name of the profile.
     pub profile: &'static str,
-    /// The command that measured.
-    pub command: String,
-    /// What processor and library measured, in words.
-    pub machine: String,
     /// The thresholds in use, which the file is evidence for.
     pub thresholds: InUse,
     /// What they would be by the rule of the laboratory: three times the largest honest value.
@@ -35,17 +31,28 @@ pub struct Evidence {
     pub bounds: Bounds,
     /// All cells together.
     pub total: Measures,
+    /// Where all that comes from.
+    pub runs: Vec<Run>,
+}
+
+/// What one command measured on one machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// The command.
+    pub command: String,
+    /// Processor, device and library, in words.
+    pub machine: String,
     /// Each cell by itself.
     pub cells: Vec<CellEvidence>,
 }
 
 /// One cell with what it measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CellEvidence {
     /// The model.
     pub model: String,
     /// The cell.
-    #[serde(flatten)]
     pub cell: Cell,
     /// What it measured.
     pub measures: Measures,
@@ -164,16 +171,34 @@ fn changed_digits(profile: NumericProfile, total: &Measures) -> f64 {
     ((at_most - profile.drift().changed_digits_floor * of as f64) / open).max(0.0)
 }
 
+/// The part of a profile file that was measured.
+#[derive(Deserialize)]
+struct Measured {
+    version: u32,
+    profile: String,
+    runs: Vec<Run>,
+}
+
+/// Form of the file.
+const VERSION: u32 = 2;
+/// Most runs in a file.
+const MOST_RUNS: usize = 64;
+
 impl Evidence {
-    /// Puts cells of one profile together.
-    pub fn new(
-        profile: NumericProfile,
-        command: String,
-        machine: String,
-        measured: Vec<(&Setup, Cell, Measures)>,
-    ) -> Self {
+    /// Puts what was measured under one profile together.
+    ///
+    /// Errors: two runs measured the same cell of the same model, in the same windows therefore.
+    pub fn new(profile: NumericProfile, runs: Vec<Run>) -> Result<Self, LabError> {
         let mut total = Measures::default();
-        measured.iter().for_each(|(_, _, measures)| total.merge(measures));
+        let mut seen: Vec<(&str, Cell)> = Vec::new();
+        for one in runs.iter().flat_map(|run| &run.cells) {
+            if seen.contains(&(one.model.as_str(), one.cell)) {
+                let problem = format!("{:?} of {} is there twice", one.cell, one.model);
+                return Err(LabError::Evidence(problem));
+            }
+            seen.push((&one.model, one.cell));
+            total.merge(&one.measures);
+        }
         let soft = f64::from(profile.thresholds().margin_soft);
         let beyond =
             total.margin.classes.iter().filter(|(class, _)| 10f64.powf(f64::from(**class + 1) / 10.0) > soft);
@@ -181,7 +206,7 @@ impl Evidence {
         let false_refusals = total
             .beyond
             .iter()
-            .filter(|(name, _)| **name != "inconclusive")
+            .filter(|(name, _)| name.as_str() != "inconclusive")
             .map(|(_, count)| *count)
             .max()
             .unwrap_or(0);
@@ -193,22 +218,29 @@ impl Evidence {
             soft_margins,
             soft_margin_rate_at_most: upper_bound(soft_margins, total.tokens),
         };
-        let cells = measured.into_iter().map(|(setup, cell, measures)| CellEvidence {
-            model: setup.name.clone(),
-            cell,
-            measures,
-        });
-        Self {
-            version: 1,
-            profile: profile.name(),
-            command,
-            machine,
-            thresholds: InUse::of(profile),
-            fit: fitted(profile, &total),
-            bounds,
-            cells: cells.collect(),
-            total,
+        let (thresholds, fit) = (InUse::of(profile), fitted(profile, &total));
+        Ok(Self { version: VERSION, profile: profile.name(), thresholds, fit, bounds, total, runs })
+    }
+
+    /// What the bytes of a profile file say was measured, and under which profile. What it concludes is not read: that is
+    /// concluded anew.
+    ///
+    /// Errors: the bytes are none.
+    pub fn measured(bytes: &[u8]) -> Result<(NumericProfile, Vec<Run>), LabError> {
+        let file: Measured =
+            serde_json::from_slice(bytes).map_err(|error| LabError::Evidence(error.to_string()))?;
+        if file.version != VERSION {
+            return Err(LabError::Evidence(format!("it has form {}, {VERSION} is known", file.version)));
         }
+        if file.runs.len() > MOST_RUNS {
+            return Err(LabError::Evidence(format!(
+                "it has {} runs, {MOST_RUNS} at most are read",
+                file.runs.len()
+            )));
+        }
+        let profile = NumericProfile::by_name(&file.profile)
+            .ok_or_else(|| LabError::Evidence(format!("there is no profile {:?}", file.profile)))?;
+        Ok((profile, file.runs))
     }
 
     /// The file's bytes.
@@ -265,6 +297,31 @@ mod tests {
         // Half of each distribution is open: 1,150 of 20,000 digits may be one in eight of that, 1,350 are more.
         assert!(fitted(NumericProfile::StrictF32, &measures(0.000_1, 0, 1_150)).holds);
         assert!(!fitted(NumericProfile::StrictF32, &measures(0.000_1, 0, 1_350)).holds);
+    }
+
+    #[test]
+    fn a_file_is_read_back_and_a_cell_is_counted_once() {
+        let cell = *Cell::all().first().expect("a cell");
+        let run = |model: &str| Run {
+            command: "one".into(),
+            machine: "a machine".into(),
+            cells: vec![CellEvidence { model: model.into(), cell, measures: measures(0.000_1, 0, 3) }],
+        };
+        let profile = NumericProfile::StrictF32;
+        let evidence = Evidence::new(profile, vec![run("a"), run("b")]).expect("two models");
+        assert_eq!((evidence.total.rollouts, evidence.bounds.rollouts), (2_000, 2_000));
+        let bytes = evidence.to_json().expect("numbers");
+        assert_eq!(Evidence::measured(&bytes).expect("our own file"), (profile, evidence.runs));
+        let twice = Evidence::new(profile, vec![run("a"), run("a")]).expect_err("the same windows");
+        assert!(twice.to_string().contains("twice"), "{twice}");
+        for (wrong, why) in [
+            (r#"{"version": 1, "profile": "strict-f32", "runs": []}"#, "form 1"),
+            (r#"{"version": 2, "profile": "lax", "runs": []}"#, "lax"),
+            (r#"{"version": 2, "profile": "strict-f32"}"#, "runs"),
+        ] {
+            let error = Evidence::measured(wrong.as_bytes()).expect_err("a wrong file").to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

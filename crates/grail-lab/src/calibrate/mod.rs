@@ -1,13 +1,15 @@
 //! Calibration: honest miners against honest validators, over everything in which honest machines differ.
 //!
 //! A cell of the matrix is a miner (decoding in batches, or computing its proof by prefill in packs), and a validator with
-//! another number of threads. Each gives histograms of margins, sketch errors and errors of log-probabilities; the profile
+//! another number of threads, each on a processor or on a CUDA device. Each gives histograms of margins, sketch errors and errors of log-probabilities; the profile
 //! file says what they support.
 
+mod device;
 mod evidence;
 mod histogram;
 
-pub use evidence::{Bounds, Evidence, Fit, Seal, fitted, seal_of};
+pub use device::Device;
+pub use evidence::{Bounds, CellEvidence, Evidence, Fit, Run, Seal, fitted, seal_of};
 pub use histogram::Histogram;
 
 use crate::{
@@ -25,11 +27,11 @@ use grail_protocol::{
     words::TokenId,
 };
 use grail_verify::Digits;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How the miner computes what it claims.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Computing {
     /// Token by token, the proof captured in each step.
@@ -39,7 +41,7 @@ pub enum Computing {
 }
 
 /// Whether rows of a batch are equally long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Padding {
     /// One group at a time.
@@ -49,7 +51,7 @@ pub enum Padding {
 }
 
 /// One cell of the matrix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// How the miner computes.
     pub computing: Computing,
@@ -59,17 +61,26 @@ pub struct Cell {
     pub padding: Padding,
     /// The miner's threads; the validator has one where it has two, and two where it has one.
     pub threads: usize,
+    /// Where the miner computes.
+    pub miner: Device,
+    /// Where the validator computes.
+    pub validator: Device,
 }
 
+/// Windows between the first ones of two cells: those that are counted together ask none twice.
+const APART: u32 = 100_000;
+
 impl Cell {
-    /// The whole matrix.
+    /// The whole matrix, of every pair of devices.
     pub fn all() -> Vec<Self> {
         let mut cells = Vec::new();
-        for computing in [Computing::Decode, Computing::Prefill] {
-            for batch in [1, 8, 16] {
-                for padding in [Padding::Aligned, Padding::Ragged] {
-                    for threads in [1, 2] {
-                        cells.push(Self { computing, batch, padding, threads });
+        for (miner, validator) in Device::PAIRS {
+            for computing in [Computing::Decode, Computing::Prefill] {
+                for batch in [1, 8, 16] {
+                    for padding in [Padding::Aligned, Padding::Ragged] {
+                        for threads in [1, 2] {
+                            cells.push(Self { computing, batch, padding, threads, miner, validator });
+                        }
                     }
                 }
             }
@@ -77,14 +88,15 @@ impl Cell {
         cells
     }
 
-    /// The part of it that needs no second thread: for machines that have none to spare.
-    pub fn one_thread() -> Vec<Self> {
-        Self::all().into_iter().filter(|cell| cell.threads == 1).collect()
+    /// The first window that the cell asks.
+    pub fn first_window(&self) -> u32 {
+        (0u32..).zip(Self::all()).find(|(_, cell)| cell == self).map_or(0, |(number, _)| number * APART)
     }
 }
 
 /// What one cell, or all together, measured.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Measures {
     /// Rollouts.
     pub rollouts: u64,
@@ -111,7 +123,7 @@ pub struct Measures {
     /// Most margins above the soft threshold in one rollout.
     pub most_soft_margins: u32,
     /// Rollouts that the court would refuse, by threshold.
-    pub beyond: BTreeMap<&'static str, u64>,
+    pub beyond: BTreeMap<String, u64>,
 }
 
 impl Measures {
@@ -155,7 +167,7 @@ impl Measures {
             ("logprob-digits", digits.is_too_many(&profile.drift())),
         ] {
             if is_beyond {
-                *self.beyond.entry(name).or_default() += 1;
+                *self.beyond.entry(name.to_owned()).or_default() += 1;
             }
         }
         digits
@@ -174,7 +186,7 @@ impl Measures {
             *self.sketch_steps.entry(*steps).or_default() += count;
         }
         for (name, count) in &other.beyond {
-            *self.beyond.entry(name).or_default() += count;
+            *self.beyond.entry(name.clone()).or_default() += count;
         }
         self.outside += other.outside;
         self.lost += other.lost;
@@ -191,25 +203,30 @@ impl Measures {
 /// Groups of a window while calibrating.
 const GROUPS: u32 = 4;
 
-/// Measures one cell over at least so many rollouts, from the window `first` on: cells that are counted together must not
-/// ask the same windows. `tell` is called with rollouts done.
+/// Measures one cell over at least so many rollouts, in windows that no other cell asks. `tell` is called with rollouts
+/// done.
 ///
-/// Errors: the model's trouble.
+/// Errors: the model's trouble, a device that is not there among it.
 pub fn measure(
     setup: &Setup,
     cell: Cell,
     rollouts: u32,
-    first: u32,
     tell: &mut dyn FnMut(u64),
 ) -> Result<Measures, LabError> {
     let windows = rollouts.div_ceil(GROUPS * u32::from(ROLLOUTS_PER_PROBLEM)).max(1);
+    // libtorch decides once a process whether CUDA is there, so it is opened before anything is loaded.
+    for device in [cell.miner, cell.validator] {
+        device.place().open()?;
+    }
+    let first = cell.first_window();
     // Threads are one number for the whole process: who computes is loaded anew.
     let batch_rows = match cell.computing {
         Computing::Decode => cell.batch,
         // Whose proof is computed afterwards may draw as he likes; what counts is how he packs the proof.
         Computing::Prefill => usize::from(ROLLOUTS_PER_PROBLEM),
     };
-    let miner = Stand::open(Setup { threads: cell.threads, batch_rows, ..setup.clone() })?;
+    let miner =
+        Stand::open(Setup { place: cell.miner.place(), threads: cell.threads, batch_rows, ..setup.clone() })?;
     let mut mined = Vec::new();
     for window in 0..windows {
         let scene = miner.scene(miner.context(first + window)?, 1, GROUPS)?;
@@ -217,7 +234,8 @@ pub fn measure(
         mined.push((scene, records));
         tell(u64::from(window + 1) * u64::from(GROUPS) * u64::from(ROLLOUTS_PER_PROBLEM));
     }
-    let validator = Stand::open(Setup { threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
+    let place = cell.validator.place();
+    let validator = Stand::open(Setup { place, threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
     let mut oracle = TorchOracle::new(validator.model.clone());
     let profile = validator.setup.numeric();
     let mut measures = Measures::default();
@@ -230,7 +248,8 @@ pub fn measure(
                 records.iter().zip(&readouts).map(|(record, readout)| measures.add(record, readout, profile)),
             );
             if group.is_too_many(&profile.drift()) {
-                *measures.beyond.entry("logprob-digits of a group").or_default() += records.len() as u64;
+                *measures.beyond.entry("logprob-digits of a group".to_owned()).or_default() +=
+                    records.len() as u64;
             }
         }
     }
@@ -281,10 +300,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_matrix_has_every_cell_once() {
+    fn the_matrix_has_every_cell_once_and_no_two_ask_the_same_windows() {
         let cells = Cell::all();
-        assert_eq!(cells.len(), 24);
+        assert_eq!(cells.len(), 4 * 24);
         assert!(cells.iter().all(|cell| cells.iter().filter(|other| *other == cell).count() == 1));
-        assert_eq!(Cell::one_thread().len(), 12);
+        let mut windows: Vec<u32> = cells.iter().map(Cell::first_window).collect();
+        windows.dedup_by(|next, last| *next - *last < APART);
+        assert_eq!(windows.len(), cells.len());
     }
 }

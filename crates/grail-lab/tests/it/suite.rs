@@ -1,5 +1,5 @@
 use grail_env::{Environment, arith::Arith};
-use grail_infer::Dtype;
+use grail_infer::{Dtype, Place};
 use grail_lab::{
     Court, Outcome,
     attack::{Attack, ClaimLie, Expectation, Kind},
@@ -21,6 +21,7 @@ fn stand() -> Stand {
         environment: Environment::Arith(Arith::new(1).unwrap()),
         max_new_tokens: 48,
         dtype: Dtype::F32,
+        place: Place::Cpu,
         threads: 1,
         batch_rows: 32,
     };

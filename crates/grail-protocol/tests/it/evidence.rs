@@ -98,10 +98,9 @@ fn what_was_measured_lies_well_below_the_thresholds() {
         );
         // Counts agree with themselves, and claim no more than the rule of three.
         let (rollouts, tokens) = (number(&evidence["bounds"]["rollouts"]), number(&total["tokens"]));
-        let counted: f64 = evidence["cells"]
-            .as_array()
-            .unwrap()
-            .iter()
+        let runs = evidence["runs"].as_array().unwrap().iter();
+        let counted: f64 = runs
+            .flat_map(|run| run["cells"].as_array().unwrap())
             .map(|cell| number(&cell["measures"]["rollouts"]))
             .sum();
         assert_eq!((rollouts, number(&total["margin"]["count"]), digits), (counted, tokens, tokens));
