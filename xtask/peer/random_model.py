@@ -35,7 +35,7 @@ def main() -> None:
         values = torch.empty(size, dtype=torch.bfloat16, device=args.device)
         return values.normal_(0, deviation, generator=generator).cpu()
 
-    args.folder.mkdir(parents=True)
+    args.folder.mkdir(parents=True, exist_ok=True)
     index = {}
 
     def save(name: str, tensors: dict[str, torch.Tensor]) -> None:

@@ -166,12 +166,16 @@ fn toploc(
     Ok(Ok(results))
 }
 
-/// The processor in words, where the system says.
+/// Processor and device in words, where the system says.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let name = name.map_or("a processor that does not say its name", |(_, name)| name.trim());
-    format!("{name}, {threads} threads, libtorch 2.11.0")
+    let device = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
+    let device = device.ok().filter(|done| done.status.success());
+    let device = device.and_then(|done| Some(String::from_utf8(done.stdout).ok()?.lines().next()?.to_owned()));
+    let device = device.map_or_else(String::new, |device| format!("{device} and "));
+    format!("{device}{name}, {threads} threads, libtorch 2.11.0")
 }

@@ -1,29 +1,49 @@
-//! Measures that need a CUDA device. None is written yet; each is listed, so that nobody takes silence for a figure.
+//! Measures on a CUDA device, over random weights in the shape of a published model: speed depends on the shape alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Measure, Outcome};
+use super::model::{On, Work, figures};
+use super::train::{Speed, beside_the_peer};
+use super::{Measure, Outcome, peer};
+use crate::cache::{install, make_dir, staging};
 use crate::config::Config;
+use crate::{cargo, libtorch, report, workspace};
 
 /// A measure on a CUDA device.
 pub(super) struct OnDevice {
     name: &'static str,
     about: &'static str,
+    /// As `xtask/peer/random_model.py` calls it.
+    shape: &'static str,
+    kind: Kind,
 }
 
-/// What is to be measured there.
+enum Kind {
+    Infer,
+    Train,
+}
+
+/// What is measured there.
 pub(super) const MEASURES: [OnDevice; 2] = [
     OnDevice {
         name: "infer/cuda-7b",
-        about: "generation and verification of a Qwen2.5-7B-shaped model in bf16 on a CUDA device",
+        about: "16 rollouts x 128 tokens and their verification, Qwen2.5-7B's shape, bf16, on a CUDA device",
+        shape: "qwen2.5-7b",
+        kind: Kind::Infer,
     },
     OnDevice {
-        name: "train/cuda-7b",
-        about: "a GRPO step of a Qwen2.5-7B-shaped model in bf16 on a CUDA device",
+        name: "train/cuda-1.5b",
+        about: "a GRPO step, 16 x (100 + 128) tokens, Qwen2.5-1.5B's shape, bf16, on a CUDA device",
+        shape: "qwen2.5-1.5b",
+        kind: Kind::Train,
     },
 ];
+
+const ROWS: usize = 16;
+const NEW: usize = 128;
 
 impl Measure for OnDevice {
     fn name(&self) -> &str {
@@ -34,11 +54,53 @@ impl Measure for OnDevice {
         self.about
     }
 
-    fn run(&self, _: &Config) -> Result<Outcome> {
-        Ok(Outcome::NotMeasured(if Path::new("/dev/nvidia0").exists() {
-            "the measure for a CUDA device is not written yet".into()
-        } else {
-            "no CUDA device is at hand".into()
+    fn run(&self, config: &Config) -> Result<Outcome> {
+        if !Path::new("/dev/nvidia0").exists() {
+            return Ok(Outcome::NotMeasured("no CUDA device is at hand".into()));
+        }
+        let library = libtorch::ensure(config)?;
+        if !library.join("lib/libtorch_cuda.so").exists() {
+            let place = library.display();
+            let why = format!("{place} is libtorch's part for processors; export LIBTORCH=<one with CUDA>");
+            return Ok(Outcome::NotMeasured(why));
+        }
+        let python = match peer::python(config)? {
+            Ok(python) => python,
+            Err(why) => return Ok(Outcome::NotMeasured(why)),
+        };
+        let folder = self.model(config, &python)?;
+        Ok(Outcome::Measured(match self.kind {
+            Kind::Infer => {
+                let threads = std::thread::available_parallelism().map_or(1, usize::from);
+                let work = Work { on: On::Device, rows: ROWS, new: NEW, threads };
+                figures(self.name, &work.pairs(config, &library, &python, &folder)?)
+            }
+            Kind::Train => {
+                let speed = Speed::over(config, library, folder, On::Device)?;
+                // Memory of the process says nothing about that of the device.
+                let mut figures = beside_the_peer(self.name, &speed.pairs(config, &python)?);
+                figures.retain(|figure| figure.unit == "tokens/s");
+                figures
+            }
         }))
+    }
+}
+
+impl OnDevice {
+    /// The folder with the random weights, made when it is not there.
+    fn model(&self, config: &Config, python: &Path) -> Result<PathBuf> {
+        let place = config.cache.models().join(format!("random-{}", self.shape));
+        if place.join("generation_config.json").exists() {
+            return Ok(place);
+        }
+        let _lock = config.cache.lock()?;
+        make_dir(&config.cache.models())?;
+        let room = staging(&place)?;
+        report::step(&format!("random weights into {}", place.display()));
+        let mut script = Command::new(python);
+        script.arg(workspace::root()?.join("xtask/peer/random_model.py")).arg(&room);
+        cargo::run(script.args([self.shape, "--device", "cuda"]))?;
+        install(&room, &place)?;
+        Ok(place)
     }
 }

@@ -1,5 +1,6 @@
 //! Generation and verification of one group on SmolLM2, beside transformers.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -70,11 +71,99 @@ struct PeerForward {
 
 /// What one pair gave.
 #[derive(Debug)]
-struct Pair {
+pub(super) struct Pair {
     ours: OurRun,
     peak_rss_mb: f64,
     peer_generates: f64,
     peer_reads: f64,
+}
+
+/// Where both sides compute, and in which numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    /// A processor, in 32-bit floats.
+    Processor,
+    /// A CUDA device, in brain floats.
+    Device,
+}
+
+impl On {
+    /// Flags of our programs.
+    pub(super) const fn ours(self) -> &'static [&'static str] {
+        match self {
+            Self::Processor => &[],
+            Self::Device => &["--cuda", "--bf16"],
+        }
+    }
+
+    /// Flags of the peer's scripts.
+    pub(super) const fn peer(self) -> &'static [&'static str] {
+        match self {
+            Self::Processor => &[],
+            Self::Device => &["--device", "cuda", "--dtype", "bfloat16"],
+        }
+    }
+
+    /// Runs of a process, of which the last counts: a device's first ones pay for kernels that are chosen and loaded.
+    const fn runs(self) -> usize {
+        match self {
+            Self::Processor => 1,
+            Self::Device => 3,
+        }
+    }
+}
+
+/// What both sides do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Work {
+    pub(super) on: On,
+    pub(super) rows: usize,
+    pub(super) new: usize,
+    pub(super) threads: usize,
+}
+
+impl Work {
+    /// Ours and the peer in turn, on one model.
+    ///
+    /// # Errors
+    /// When a program does not build, fails, or prints something else.
+    pub(super) fn pairs(
+        self,
+        config: &Config,
+        library: &Path,
+        python: &Path,
+        folder: &Path,
+    ) -> Result<Vec<Pair>> {
+        let Self { on, rows, new, threads } = self;
+        let program = runs::example(config, Some(library), ("grail-infer", "group_speed"), Profile::Dev)?;
+        let sizes = [
+            ("--rows", rows),
+            ("--prompt", PROMPT),
+            ("--new", new),
+            ("--threads", threads),
+            ("--runs", on.runs()),
+        ];
+        let script = |name| -> Result<Command> {
+            let mut script = peer::script(python, name, folder, sizes)?;
+            script.args(on.peer());
+            Ok(script)
+        };
+        let last = |values: Vec<f64>| values.last().copied().context("the peer printed no run");
+        runs::in_turn(|| {
+            let mut ours = Command::new(&program);
+            ours.envs(cargo::variables(config, Some(library))).arg(folder);
+            ours.args(sizes.map(|(_, size)| size.to_string())).args(on.ours());
+            let mut ours: Ours = output(&mut ours)?;
+            let generation: PeerGeneration = output(&mut script("generate.py")?)?;
+            let forward: PeerForward = output(&mut script("prefill.py")?)?;
+            Ok(Pair {
+                ours: ours.runs.pop().context("group_speed printed no run")?,
+                peak_rss_mb: ours.peak_rss_mb,
+                peer_generates: last(generation.tokens_per_second)?,
+                peer_reads: last(forward.new_tokens_per_second)?,
+            })
+        })
+    }
 }
 
 impl Measure for Group {
@@ -93,69 +182,42 @@ impl Measure for Group {
             Ok(python) => python,
             Err(why) => return Ok(Outcome::NotMeasured(why)),
         };
-        let program = runs::example(config, Some(&library), ("grail-infer", "group_speed"), Profile::Dev)?;
-
-        let own = || -> Result<Ours> {
-            let mut program = Command::new(&program);
-            program.envs(cargo::variables(config, Some(&library))).arg(&folder);
-            program.args([self.rows, PROMPT, self.new, THREADS, 1].map(|n| n.to_string()));
-            output(&mut program)
-        };
-        let sizes = [
-            ("--rows", self.rows),
-            ("--prompt", PROMPT),
-            ("--new", self.new),
-            ("--threads", THREADS),
-            ("--runs", 1),
-        ];
-        let pairs = runs::in_turn(|| {
-            let mut ours = own()?;
-            let generation: PeerGeneration =
-                output(&mut peer::script(&python, "generate.py", &folder, sizes)?)?;
-            let forward: PeerForward = output(&mut peer::script(&python, "prefill.py", &folder, sizes)?)?;
-            let first = |values: Vec<f64>| values.into_iter().next().context("the peer printed no run");
-            Ok(Pair {
-                ours: ours.runs.pop().context("group_speed printed no run")?,
-                peak_rss_mb: ours.peak_rss_mb,
-                peer_generates: first(generation.tokens_per_second)?,
-                peer_reads: first(forward.new_tokens_per_second)?,
-            })
-        })?;
-        Ok(Outcome::Measured(self.figures(&pairs)))
+        let work = Work { on: On::Processor, rows: self.rows, new: self.new, threads: THREADS };
+        let pairs = work.pairs(config, &library, &python, &folder)?;
+        Ok(Outcome::Measured(figures(self.name, &pairs)))
     }
 }
 
-impl Group {
-    fn figures(&self, pairs: &[Pair]) -> Vec<Figure> {
-        let runs = Runs { measure: self.name, all: pairs };
-        vec![
-            runs.figure(
-                "generate",
-                "tokens/s",
-                |pair| pair.ours.tokens_per_second,
-                Some(("transformers generate", |pair| pair.ours.tokens_per_second / pair.peer_generates)),
-            ),
-            runs.figure(
-                "verify",
-                "tokens/s",
-                |pair| pair.ours.verify_tokens_per_second,
-                Some(("transformers forward, prompt not shared", |pair| {
-                    pair.ours.verify_tokens_per_second / pair.peer_reads
-                })),
-            ),
-            runs.figure(
-                "verify against generate",
-                "tokens/s",
-                |pair| pair.ours.verify_tokens_per_second,
-                Some(("our own generation", |pair| {
-                    pair.ours.verify_tokens_per_second / pair.ours.tokens_per_second
-                })),
-            ),
-            runs.figure("proof share of generation", "%", |pair| 100.0 * pair.ours.share_proof, None),
-            runs.figure("drawing share of generation", "%", |pair| 100.0 * pair.ours.share_draw, None),
-            runs.figure("peak memory", "MB", |pair| pair.peak_rss_mb, None),
-        ]
-    }
+/// The figures of pairs.
+pub(super) fn figures(measure: &str, pairs: &[Pair]) -> Vec<Figure> {
+    let runs = Runs { measure, all: pairs };
+    vec![
+        runs.figure(
+            "generate",
+            "tokens/s",
+            |pair| pair.ours.tokens_per_second,
+            Some(("transformers generate", |pair| pair.ours.tokens_per_second / pair.peer_generates)),
+        ),
+        runs.figure(
+            "verify",
+            "tokens/s",
+            |pair| pair.ours.verify_tokens_per_second,
+            Some(("transformers forward, prompt not shared", |pair| {
+                pair.ours.verify_tokens_per_second / pair.peer_reads
+            })),
+        ),
+        runs.figure(
+            "verify against generate",
+            "tokens/s",
+            |pair| pair.ours.verify_tokens_per_second,
+            Some(("our own generation", |pair| {
+                pair.ours.verify_tokens_per_second / pair.ours.tokens_per_second
+            })),
+        ),
+        runs.figure("proof share of generation", "%", |pair| 100.0 * pair.ours.share_proof, None),
+        runs.figure("drawing share of generation", "%", |pair| 100.0 * pair.ours.share_draw, None),
+        runs.figure("peak memory", "MB", |pair| pair.peak_rss_mb, None),
+    ]
 }
 
 #[cfg(test)]
@@ -175,7 +237,7 @@ mod tests {
     #[test]
     fn ratios_are_taken_pair_by_pair() {
         // The machine was half as fast for the second pair; the ratio does not notice.
-        let figures = GROUPS[0].figures(&[pair(400.0, 100.0), pair(200.0, 50.0), pair(380.0, 95.0)]);
+        let figures = figures("m", &[pair(400.0, 100.0), pair(200.0, 50.0), pair(380.0, 95.0)]);
         let generate = &figures[0];
         assert_eq!((generate.value, generate.ratio), (380.0, Some(4.0)));
         assert_eq!(generate.spread, Some(100.0 / 380.0));

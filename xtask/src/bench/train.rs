@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 use serde::Deserialize;
 
+use super::model::On;
 use super::runs::{self, Profile, Runs, after_warm_up, output};
 use super::{Figure, Measure, Outcome, peer};
 use crate::config::Config;
@@ -23,6 +24,7 @@ pub(super) struct Speed {
     program: PathBuf,
     library: PathBuf,
     model: PathBuf,
+    on: On,
 }
 
 /// What passes keep, and over how many rows the head works at once: none takes the default.
@@ -47,8 +49,16 @@ impl Speed {
     pub(super) fn build(config: &Config) -> Result<Self> {
         let library = libtorch::ensure(config)?;
         let model = model::ensure_smollm2(&config.cache)?;
+        Self::over(config, library, model, On::Processor)
+    }
+
+    /// Builds the program for another model and another place.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub(super) fn over(config: &Config, library: PathBuf, model: PathBuf, on: On) -> Result<Self> {
         let program = runs::example(config, Some(&library), ("grail-train", "speed"), Profile::Dev)?;
-        Ok(Self { program, library, model })
+        Ok(Self { program, library, model, on })
     }
 
     /// A call of the program; the weights before and after the last step go to `save`.
@@ -62,11 +72,35 @@ impl Speed {
         let mut program = Command::new(&self.program);
         program.envs(cargo::variables(config, Some(&self.library))).arg(&self.model);
         program.args([ROWS, PROMPT, NEW, THREADS, steps].map(|n| n.to_string()));
-        program.arg(saving.recompute).args(saving.head_chunk.map(|n| n.to_string()));
+        program.arg(saving.recompute).args(saving.head_chunk.map(|n| n.to_string())).args(self.on.ours());
         if let Some(folder) = save {
             program.arg("--save").arg(folder);
         }
         program
+    }
+
+    /// Ours and the peer in turn.
+    ///
+    /// # Errors
+    /// When a program fails or prints something else.
+    pub(super) fn pairs(&self, config: &Config, python: &Path) -> Result<Vec<Pair>> {
+        let sizes = [
+            ("--rows", ROWS),
+            ("--prompt", PROMPT),
+            ("--new", NEW),
+            ("--threads", THREADS),
+            ("--runs", STEPS),
+        ];
+        runs::in_turn(|| {
+            let ours = self.steps(config, DEFAULT)?;
+            let mut script = peer::script(python, "grpo_step.py", &self.model, sizes)?;
+            let peer: Peer = output(script.args(self.on.peer()))?;
+            let theirs = Side {
+                tokens_per_second: after_warm_up(peer.tokens_per_second)?,
+                peak_rss_mb: peer.peak_rss_mb,
+            };
+            Ok(Pair { ours, theirs })
+        })
     }
 
     fn steps(&self, config: &Config, saving: Saving) -> Result<Side> {
@@ -106,7 +140,7 @@ struct Side {
 
 /// What one pair gave.
 #[derive(Debug, Clone, Copy)]
-struct Pair {
+pub(super) struct Pair {
     ours: Side,
     theirs: Side,
 }
@@ -139,28 +173,13 @@ impl Measure for GrpoStep {
             Ok(python) => python,
             Err(why) => return Ok(Outcome::NotMeasured(why)),
         };
-        let sizes = [
-            ("--rows", ROWS),
-            ("--prompt", PROMPT),
-            ("--new", NEW),
-            ("--threads", THREADS),
-            ("--runs", STEPS),
-        ];
-        let pairs = runs::in_turn(|| {
-            let ours = speed.steps(config, DEFAULT)?;
-            let peer: Peer = output(&mut peer::script(&python, "grpo_step.py", &speed.model, sizes)?)?;
-            let theirs = Side {
-                tokens_per_second: after_warm_up(peer.tokens_per_second)?,
-                peak_rss_mb: peer.peak_rss_mb,
-            };
-            Ok(Pair { ours, theirs })
-        })?;
+        let pairs = speed.pairs(config, &python)?;
         Ok(Outcome::Measured(beside_the_peer(self.name(), &pairs)))
     }
 }
 
 /// Tokens are counted as a trainer without shared prompts would: every rollout with its prompt.
-fn beside_the_peer(measure: &str, pairs: &[Pair]) -> Vec<Figure> {
+pub(super) fn beside_the_peer(measure: &str, pairs: &[Pair]) -> Vec<Figure> {
     let runs = Runs { measure, all: pairs };
     let peer = "PyTorch and transformers";
     vec![

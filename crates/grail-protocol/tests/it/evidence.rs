@@ -70,14 +70,34 @@ fn thresholds_are_those_that_the_files_are_evidence_for() {
 }
 
 #[test]
+fn both_models_and_every_pair_of_devices_were_measured() {
+    for profile in PROFILES {
+        let evidence: Value = serde_json::from_slice(file(profile).0).unwrap();
+        let runs = evidence["runs"].as_array().unwrap().iter();
+        let cells: Vec<&Value> = runs.flat_map(|run| run["cells"].as_array().unwrap()).collect();
+        for model in ["tiny", "smollm2"] {
+            assert!(cells.iter().any(|cell| cell["model"] == model), "{} lacks {model}", profile.name());
+        }
+        for (miner, validator) in [("cpu", "cpu"), ("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")] {
+            let between = |cell: &&Value| cell["cell"]["miner"] == miner && cell["cell"]["validator"] == validator;
+            let rollouts: f64 =
+                cells.iter().copied().filter(between).map(|cell| number(&cell["measures"]["rollouts"])).sum();
+            assert!(rollouts >= 1_000.0, "{}: {rollouts} from {miner} to {validator}", profile.name());
+        }
+    }
+}
+
+#[test]
 fn what_was_measured_lies_well_below_the_thresholds() {
     for profile in PROFILES {
         let evidence: Value = serde_json::from_slice(file(profile).0).unwrap();
         let (limits, fit, total) = (profile.thresholds(), &evidence["fit"], &evidence["total"]);
-        assert_eq!(fit["holds"], true, "{}", profile.name());
         assert_eq!(evidence["bounds"]["false_refusals"], 0);
-        let headroom = number(&fit["headroom"]);
-        assert!(headroom >= 3.0);
+        assert!(number(&fit["headroom"]) >= 3.0);
+        // A profile whose thresholds stand closer is in use without statistics, and is called what it is.
+        let calibrated = profile.drift().calibrated;
+        assert_eq!(fit["holds"], calibrated, "{}", profile.name());
+        let headroom = if calibrated { number(&fit["headroom"]) } else { 1.0 };
         // Not taken from what the file says of itself, but from its histograms.
         let margin = number(&total["margin"]["largest"]);
         assert!(f64::from(limits.margin_soft) >= headroom * margin, "{}", profile.name());
