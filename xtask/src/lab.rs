@@ -21,7 +21,8 @@ pub(crate) struct Adversaries {
     /// Beside ours and the Python network's, ask TOPLOC's proof (PyPI `toploc`, in the peer's Python environment)
     #[arg(long)]
     toploc: bool,
-    /// Arguments for the laboratory: --rollouts N, --honest N, --only NAME, --json, --threads N, --list; see its --help
+    /// Arguments for the laboratory: --rollouts N, --honest N, --only NAME, --dtype bf16, --device cuda, --json, --threads N,
+    /// --list; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -32,7 +33,11 @@ pub(crate) struct Calibrate {
     /// Which models are asked; both when absent
     #[arg(long, value_enum)]
     model: Option<Model>,
-    /// Arguments for the laboratory: --dtype f32,bf16, --rollouts N, --one-thread, --key FILE, --out DIR, --json; see its --help
+    /// Ask no model: only count together what the files of `--with` measured. Stands before all other arguments
+    #[arg(long, conflicts_with = "model")]
+    merge: bool,
+    /// Arguments for the laboratory: --dtype f32,bf16, --rollouts N, --one-thread, --miner cuda, --validator cuda,
+    /// --with FILE, --key FILE, --out DIR, --json; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -98,11 +103,12 @@ pub(crate) fn calibrate(config: &Config, args: &Calibrate) -> Result<ExitCode> {
     let mut lab = Command::new(&program);
     lab.envs(cargo::variables(config, Some(&library))).arg("calibrate");
     for model in [Model::Tiny, Model::Smollm2] {
-        if args.model.is_none_or(|only| only == model) {
+        if !args.merge && args.model.is_none_or(|only| only == model) {
             lab.arg(format!("--{}", model.name())).arg(model.folder(config)?);
         }
     }
-    lab.args(["--machine", &machine()]);
+    let on_device = args.rest.iter().any(|argument| argument.to_string_lossy().ends_with("cuda"));
+    lab.args(["--machine", &machine(on_device)]);
     lab.args(&args.rest);
     handed_over(&mut lab)
 }
@@ -166,16 +172,17 @@ fn toploc(
     Ok(Ok(results))
 }
 
-/// Processor and device in words, where the system says.
-fn machine() -> String {
+/// Processor, and device where one is used, in words, where the system says.
+fn machine(on_device: bool) -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name =
         info.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(": "));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let name = name.map_or("a processor that does not say its name", |(_, name)| name.trim());
     let device = Command::new("nvidia-smi").args(["--query-gpu=name", "--format=csv,noheader"]).output();
-    let device = device.ok().filter(|done| done.status.success());
-    let device = device.and_then(|done| Some(String::from_utf8(done.stdout).ok()?.lines().next()?.to_owned()));
+    let device = device.ok().filter(|done| on_device && done.status.success());
+    let device =
+        device.and_then(|done| Some(String::from_utf8(done.stdout).ok()?.lines().next()?.to_owned()));
     let device = device.map_or_else(String::new, |device| format!("{device} and "));
     format!("{device}{name}, {threads} threads, libtorch 2.11.0")
 }

@@ -104,6 +104,8 @@ enum Commands {
     ///
     ///   cargo xtask calibrate                                    strict-f32, both models
     ///   cargo xtask calibrate --dtype f32,bf16 --out DIR --key FILE
+    ///   cargo xtask calibrate --miner cuda --out DIR             a CUDA device against the processor; LIBTORCH names one with CUDA
+    ///   cargo xtask calibrate --merge --with A.json --with B.json --out DIR --key FILE
     ///
     /// The exit code is 0 only if every threshold in use holds.
     #[command(verbatim_doc_comment)]

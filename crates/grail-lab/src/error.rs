@@ -40,8 +40,8 @@ pub enum LabError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A profile file that is not what it should be.
-    #[error("the profile file is not what it should be: {0}")]
+    /// A profile file that is not what it should be, or that cannot be made of what was measured.
+    #[error("no profile file: {0}")]
     Evidence(String),
     /// A rule of the laboratory that did not hold.
     #[error("internal: {0}")]

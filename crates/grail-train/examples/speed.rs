@@ -5,7 +5,7 @@
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), completions are random tokens that the model itself gave their log-probabilities.
 //! With `--save`, the weights before and after the last step go to `before.safetensors` and `after.safetensors` in the
-//! folder, as bfloat16; the model and the optimizer's masters stay 32-bit floats.
+//! folder, as bfloat16; the optimizer's masters are 32-bit floats, and so is the model without `--bf16`.
 //! `xtask/peer/grpo_step.py` measures the same step in plain PyTorch.
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
@@ -21,6 +21,7 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
+use tch::Device;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let usage = "usage: speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [nothing|layers] [head_chunk] \
@@ -82,6 +83,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let (clock, cpu) = (Instant::now(), cpu_seconds());
         let report = learner.grpo(std::slice::from_ref(&group), Reference::None)?;
+        if let Device::Cuda(index) = place.1 {
+            // The last kernels of a step are under way when it returns.
+            tch::Cuda::synchronize(index as i64);
+        }
         let (seconds, cpu) = (clock.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         measures.push(serde_json::json!({
             "seconds": seconds,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::model::{On, Work, figures};
 use super::train::{Speed, beside_the_peer};
@@ -68,8 +68,11 @@ impl Measure for OnDevice {
             Ok(python) => python,
             Err(why) => return Ok(Outcome::NotMeasured(why)),
         };
+        if let Err(why) = has_room(&python)? {
+            return Ok(Outcome::NotMeasured(why));
+        }
         let folder = self.model(config, &python)?;
-        Ok(Outcome::Measured(match self.kind {
+        let mut figures = match self.kind {
             Kind::Infer => {
                 let threads = std::thread::available_parallelism().map_or(1, usize::from);
                 let work = Work { on: On::Device, rows: ROWS, new: NEW, threads };
@@ -77,23 +80,41 @@ impl Measure for OnDevice {
             }
             Kind::Train => {
                 let speed = Speed::over(config, library, folder, On::Device)?;
-                // Memory of the process says nothing about that of the device.
-                let mut figures = beside_the_peer(self.name, &speed.pairs(config, &python)?);
-                figures.retain(|figure| figure.unit == "tokens/s");
-                figures
+                beside_the_peer(self.name, &speed.pairs(config, &python)?)
             }
-        }))
+        };
+        // Memory of the process says nothing about that of the device.
+        figures.retain(|figure| figure.unit != "MB");
+        Ok(Outcome::Measured(figures))
     }
+}
+
+/// Device memory that the measures need: the peer's GRPO step takes 41 GB.
+const GIGABYTES: u64 = 48;
+
+/// Whether the peer's torch sees a device that is large enough, or why not.
+fn has_room(python: &Path) -> Result<Result<(), String>> {
+    let script = "import torch; print(torch.cuda.get_device_properties(0).total_memory)";
+    let asked = Command::new(python).args(["-c", script]).output().context("cannot start the peer")?;
+    let Some(bytes) = String::from_utf8_lossy(&asked.stdout).trim().parse::<u64>().ok() else {
+        return Ok(Err("the peer's torch sees no CUDA device".into()));
+    };
+    let (there, needed) = (bytes >> 30, GIGABYTES);
+    Ok(if there < needed { Err(format!("the device has {there} GB of {needed}")) } else { Ok(()) })
 }
 
 impl OnDevice {
     /// The folder with the random weights, made when it is not there.
     fn model(&self, config: &Config, python: &Path) -> Result<PathBuf> {
         let place = config.cache.models().join(format!("random-{}", self.shape));
-        if place.join("generation_config.json").exists() {
+        let there = || place.join("generation_config.json").exists();
+        if there() {
             return Ok(place);
         }
         let _lock = config.cache.lock()?;
+        if there() {
+            return Ok(place);
+        }
         make_dir(&config.cache.models())?;
         let room = staging(&place)?;
         report::step(&format!("random weights into {}", place.display()));

@@ -1,4 +1,4 @@
-//! Generation and verification of one group on SmolLM2, beside transformers.
+//! Generation and verification of one group beside transformers: on SmolLM2, and the work that other measures share.
 
 use std::path::Path;
 use std::process::Command;

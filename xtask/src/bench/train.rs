@@ -1,4 +1,5 @@
-//! A GRPO step on SmolLM2 in 32-bit floats on a CPU: beside plain PyTorch, and with what saves memory beside without.
+//! A GRPO step beside plain PyTorch, on SmolLM2 in 32-bit floats on a processor or on what other measures bring; and
+//! the step with what saves memory beside the one without.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -2,6 +2,7 @@
 
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, ensure};
+use grail_infer::{Dtype, Place};
 use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of};
 use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
 use std::{
@@ -40,7 +41,8 @@ pub(crate) struct Args {
     /// Only cells in which the miner has one thread
     #[arg(long)]
     one_thread: bool,
-    /// Profile file of another run, of another machine perhaps, to be counted in: its measurements, not its conclusions
+    /// Profile file of another run to be counted in: its measurements, not its conclusions. Each cell of a model counts
+    /// once: runs that are put together differ in model, devices or threads
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
     /// What measured, in words, for the file
@@ -84,6 +86,34 @@ impl Args {
         command
     }
 
+    /// The models that are asked: folder, rollouts in a cell, completion cap.
+    fn models(&self) -> impl Iterator<Item = (Model, &PathBuf, u32, Option<u32>)> {
+        let tiny = self.tiny.iter().map(|folder| (Model::Tiny, folder, self.rollouts, None));
+        let large = self.smollm2.iter();
+        let large = large.map(|folder| (Model::Smollm2, folder, self.large_rollouts, Some(self.large_cap)));
+        tiny.chain(large)
+    }
+
+    /// A run of this command on this machine, before anything was measured.
+    fn empty_run(&self, format: Format) -> Run {
+        Run { command: self.command(format), machine: self.machine.clone(), cells: Vec::new() }
+    }
+
+    /// What will be measured.
+    fn plan(&self) -> Result<Vec<CellEvidence>> {
+        let mut all = Vec::new();
+        for (model, folder, _, cap) in self.models() {
+            let name = model.setup(folder.clone(), (Dtype::F32, Place::Cpu), 1, cap)?.name;
+            let cells = self.cells().into_iter();
+            all.extend(cells.map(|cell| CellEvidence {
+                model: name.clone(),
+                cell,
+                measures: Measures::default(),
+            }));
+        }
+        Ok(all)
+    }
+
     /// The cells that are asked for.
     fn cells(&self) -> Vec<Cell> {
         let wanted = |cell: &Cell| {
@@ -94,28 +124,33 @@ impl Args {
     }
 }
 
-/// Measures; true when every threshold holds.
+/// Measures; true when every threshold holds. Each profile is published when it is measured.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let key = args.key.as_deref().map(read_key).transpose()?;
-    let mut runs = before(&args.with)?;
+    let before = before(&args.with)?;
+    let mut formats: Vec<Format> = Vec::new();
     if args.tiny.is_some() || args.smollm2.is_some() {
-        for format in &args.dtype {
-            let (profile, run) = measured(args, *format)?;
-            runs.push((profile, run));
-        }
+        formats.extend(Format::ALL.into_iter().filter(|format| args.dtype.contains(format)));
     }
     ensure!(
-        !runs.is_empty(),
-        "nothing to measure: give --tiny, --smollm2 or both, or --with a file of before"
+        !(formats.is_empty() && before.is_empty()),
+        "nothing to measure: name a model (--tiny, --smollm2), or files of before (--with)"
     );
     let mut holds = true;
     for profile in [NumericProfile::StrictF32, NumericProfile::StrictBf16] {
-        let of_it =
-            runs.iter().filter(|(of, _)| *of == profile).map(|(_, run)| run.clone()).collect::<Vec<_>>();
-        if of_it.is_empty() {
+        let mut runs: Vec<Run> =
+            before.iter().filter(|(of, _)| *of == profile).map(|(_, run)| run.clone()).collect();
+        if let Some(format) = formats.iter().find(|format| format.profile() == profile) {
+            // Asked first: that hours of measuring count for nothing should not be found out after them.
+            let planned = Run { cells: args.plan()?, ..args.empty_run(*format) };
+            Evidence::new(profile, runs.iter().cloned().chain([planned]).collect())
+                .context("choose other cells, or leave out that file")?;
+            runs.push(measured(args, *format)?);
+        }
+        if runs.is_empty() {
             continue;
         }
-        let evidence = Evidence::new(profile, of_it)?;
+        let evidence = Evidence::new(profile, runs)?;
         holds &= evidence.fit.holds && evidence.bounds.false_refusals == 0;
         if let Some(out) = &args.out {
             publish(out, &evidence, key.as_ref())?;
@@ -148,17 +183,10 @@ fn before(files: &[PathBuf]) -> Result<Vec<(NumericProfile, Run)>> {
 }
 
 /// Measures the cells that are asked for in one number format.
-fn measured(args: &Args, format: Format) -> Result<(NumericProfile, Run)> {
-    let models = [
-        (Model::Tiny, &args.tiny, args.rollouts, None),
-        (Model::Smollm2, &args.smollm2, args.large_rollouts, Some(args.large_cap)),
-    ];
+fn measured(args: &Args, format: Format) -> Result<Run> {
     let mut cells = Vec::new();
-    let mut profile = NumericProfile::StrictF32;
-    for (model, folder, rollouts, cap) in models {
-        let Some(folder) = folder else { continue };
+    for (model, folder, rollouts, cap) in args.models() {
         let setup = model.setup(folder.clone(), (format.dtype(), args.miner.place()), 1, cap)?;
-        profile = setup.numeric();
         for cell in args.cells() {
             let name = format!("{} {:?} {} {:?}", setup.name, cell.computing, cell.batch, cell.padding);
             let bar = bar(&name)?;
@@ -169,18 +197,27 @@ fn measured(args: &Args, format: Format) -> Result<(NumericProfile, Run)> {
             cells.push(CellEvidence { model: setup.name.clone(), cell, measures });
         }
     }
-    Ok((profile, Run { command: args.command(format), machine: args.machine.clone(), cells }))
+    Ok(Run { cells, ..args.empty_run(format) })
 }
 
 /// Writes the profile file, and its signature beside it where there is a key.
 fn publish(out: &Path, evidence: &Evidence, key: Option<&HotkeyPair>) -> Result<()> {
     let bytes = evidence.to_json()?;
     write(&out.join(format!("{}.json", evidence.profile)), &bytes)?;
-    let Some(pair) = key else { return Ok(()) };
+    let seal = out.join(format!("{}.seal.json", evidence.profile));
+    let Some(pair) = key else {
+        // A seal of before would be one of other bytes.
+        return match fs::remove_file(&seal) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", seal.display()))
+            }
+            _ => Ok(()),
+        };
+    };
     let mut entropy = [0; 32];
     entropy.copy_from_slice(&grail_protocol::hash::digest("grail lab entropy", &[&bytes]));
-    let seal = serde_json::to_vec_pretty(&seal_of(&bytes, pair, entropy))?;
-    write(&out.join(format!("{}.seal.json", evidence.profile)), &[seal, b"\n".to_vec()].concat())
+    let signed = serde_json::to_vec_pretty(&seal_of(&bytes, pair, entropy))?;
+    write(&seal, &[signed, b"\n".to_vec()].concat())
 }
 
 /// Whole or not at all.

@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use grail_env::{Environment, arith::Arith};
 use grail_infer::{Dtype, Place};
 use grail_lab::stand::Setup;
+use grail_protocol::profile::NumericProfile;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -79,10 +80,19 @@ enum Format {
 }
 
 impl Format {
+    const ALL: [Self; 2] = [Self::F32, Self::Bf16];
+
     const fn dtype(self) -> Dtype {
         match self {
             Self::F32 => Dtype::F32,
             Self::Bf16 => Dtype::Bf16,
+        }
+    }
+
+    const fn profile(self) -> NumericProfile {
+        match self {
+            Self::F32 => NumericProfile::StrictF32,
+            Self::Bf16 => NumericProfile::StrictBf16,
         }
     }
 

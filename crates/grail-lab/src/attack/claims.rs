@@ -157,9 +157,9 @@ impl ClaimLie {
                 "split-token",
                 "the same text in other tokens: one token in two parts, with a true sketch",
             ),
-            // Where the tokenizer writes every drawn text as it was drawn, nothing false comes of it.
+            // A tokenizer writes nearly every drawn text as it was drawn; nothing false comes of that.
             Self::Retokenised => {
-                Card::within(500, "retokenised", "text decoded and encoded again, with a true sketch")
+                Card::within(10_000, "retokenised", "text decoded and encoded again, with a true sketch")
             }
             Self::EditedText => {
                 Card::refused("edited-text", "the first token is changed, the sketch left as it was")

@@ -123,7 +123,7 @@ pub struct Fit {
 pub struct Bounds {
     /// Honest rollouts.
     pub rollouts: u64,
-    /// Those that the court would refuse.
+    /// Those that the court would refuse, at most: one that fails two checks counts twice.
     pub false_refusals: u64,
     /// The rate of false refusals is at most this; with none seen it is three divided by the rollouts. No smaller rate is
     /// claimed.
@@ -187,29 +187,34 @@ const MOST_RUNS: usize = 64;
 impl Evidence {
     /// Puts what was measured under one profile together.
     ///
-    /// Errors: two runs measured the same cell of the same model, in the same windows therefore.
+    /// Errors: two runs measured the same cell of the same model, in the same windows therefore; more than 64 runs.
     pub fn new(profile: NumericProfile, runs: Vec<Run>) -> Result<Self, LabError> {
+        if runs.len() > MOST_RUNS {
+            return Err(LabError::Evidence(format!("{} runs are more than {MOST_RUNS}", runs.len())));
+        }
         let mut total = Measures::default();
         let mut seen: Vec<(&str, Cell)> = Vec::new();
         for one in runs.iter().flat_map(|run| &run.cells) {
             if seen.contains(&(one.model.as_str(), one.cell)) {
-                let problem = format!("{:?} of {} is there twice", one.cell, one.model);
+                let problem =
+                    format!("{:?} of {} was measured twice, in the same windows", one.cell, one.model);
                 return Err(LabError::Evidence(problem));
             }
             seen.push((&one.model, one.cell));
             total.merge(&one.measures);
         }
         let soft = f64::from(profile.thresholds().margin_soft);
-        let beyond =
-            total.margin.classes.iter().filter(|(class, _)| 10f64.powf(f64::from(**class + 1) / 10.0) > soft);
-        let soft_margins = beyond.map(|(_, count)| count).sum();
+        let beyond = total
+            .margin
+            .classes
+            .iter()
+            .filter(|(class, _)| 10f64.powf((f64::from(**class) + 1.0) / 10.0) > soft);
+        let soft_margins = beyond.fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
         let false_refusals = total
             .beyond
             .iter()
             .filter(|(name, _)| name.as_str() != "inconclusive")
-            .map(|(_, count)| *count)
-            .max()
-            .unwrap_or(0);
+            .fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
         let bounds = Bounds {
             rollouts: total.rollouts,
             false_refusals,
@@ -245,8 +250,17 @@ impl Evidence {
 
     /// The file's bytes.
     ///
-    /// Errors: a number that JSON cannot spell.
+    /// Errors: a number that JSON cannot spell, which a bound without trials is.
     pub fn to_json(&self) -> Result<Vec<u8>, LabError> {
+        let Fit { margin, sketch_hard, sketch_rms, logprob, lost_per_gini, changed_digits, .. } = self.fit;
+        let fit = [margin, sketch_hard, sketch_rms, logprob, lost_per_gini, changed_digits];
+        let sums = self.runs.iter().flat_map(|run| &run.cells).flat_map(|one| {
+            let m = &one.measures;
+            [m.margin.largest, m.logprob.largest, m.gini.largest, m.sketch_rms.largest, m.gini_sum]
+        });
+        if !fit.into_iter().chain(sums).all(f64::is_finite) {
+            return Err(LabError::Evidence("a number of it is not finite".into()));
+        }
         let mut text =
             serde_json::to_vec_pretty(self).map_err(|error| LabError::Evidence(error.to_string()))?;
         text.push(b'\n');

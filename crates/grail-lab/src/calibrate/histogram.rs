@@ -34,11 +34,12 @@ impl Histogram {
 
     /// Takes in what another one holds.
     pub fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.zeros += other.zeros;
+        self.count = self.count.saturating_add(other.count);
+        self.zeros = self.zeros.saturating_add(other.zeros);
         self.largest = self.largest.max(other.largest);
         for (class, count) in &other.classes {
-            *self.classes.entry(*class).or_default() += count;
+            let sum = self.classes.entry(*class).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
 

