@@ -27,6 +27,8 @@ pub struct Outcome {
     pub expectation: Expectation,
     /// Whether it became that.
     pub holds: bool,
+    /// Nothing was refused, in fewer tokens of the miner than the expectation allows: that it holds says nothing then.
+    pub too_few_tokens: bool,
     /// Rollouts tried.
     pub rollouts: u64,
     /// Those that are lies. The others are what an honest miner would have sent too, however they came about.
@@ -120,6 +122,7 @@ impl Counting {
             numeric,
             expectation,
             holds: false,
+            too_few_tokens: false,
             rollouts: 0,
             lies: 0,
             accepted: 0,
@@ -260,6 +263,11 @@ impl Counting {
             outcome.bytes_per_token =
                 Bytes { proof: 1.0, file: self.file_bytes as f64 / self.file_tokens as f64 };
         }
+        if let Expectation::Within(allowed) = outcome.expectation {
+            let seen: u64 = self.in_order.iter().map(|(tokens, _)| tokens).sum();
+            let waits = outcome.lies > 0 && outcome.tokens_to_detect.median.is_none();
+            outcome.too_few_tokens = waits && seen < allowed;
+        }
         outcome.holds = outcome.does_hold(self.truthful);
         outcome
     }
@@ -273,7 +281,8 @@ impl Outcome {
             }
             Expectation::Refused => self.lies > 0 && self.accepted == 0,
             Expectation::Within(tokens) => {
-                self.lies == 0 || self.tokens_to_detect.median.is_some_and(|wait| wait <= tokens)
+                let seen = self.tokens_to_detect.median.is_some_and(|wait| wait <= tokens);
+                self.lies == 0 || self.too_few_tokens || seen
             }
             Expectation::Open => true,
         }
@@ -287,5 +296,31 @@ impl Outcome {
     /// The code that refuses most of them.
     pub fn first_code(&self) -> Option<&str> {
         self.refused.iter().max_by_key(|(_, count)| **count).map(|(code, _)| code.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::WeightsLie;
+
+    /// One lie among truthful rollouts of 100 tokens each, refused or not.
+    fn outcome(truthful: usize, refused: bool) -> Outcome {
+        let mut counting = Counting::new(Attack::Weights(WeightsLie::Int8Proven), "m", "strict-f32");
+        assert_eq!(counting.outcome.expectation, Expectation::Within(10_000));
+        counting.outcome.lies = 1;
+        counting.in_order = vec![(100, false); truthful];
+        counting.in_order.push((100, refused));
+        counting.finish()
+    }
+
+    #[test]
+    fn what_few_tokens_cannot_tell_is_told_apart_from_what_was_missed() {
+        let found = |outcome: Outcome| (outcome.holds, outcome.too_few_tokens);
+        assert_eq!(found(outcome(20, true)), (true, false));
+        assert_eq!(found(outcome(20, false)), (true, true));
+        assert_eq!(found(outcome(99, false)), (false, false), "10,000 tokens without a refusal");
+        assert_eq!(found(outcome(99, true)), (true, false));
+        assert_eq!(found(outcome(300, true)), (false, false), "15,000 tokens to the refusal in the median");
     }
 }

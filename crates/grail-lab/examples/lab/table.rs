@@ -77,6 +77,14 @@ pub(crate) fn outcomes(outcomes: &[Outcome]) -> String {
             );
         }
     }
+    for outcome in outcomes.iter().filter(|outcome| outcome.too_few_tokens) {
+        text += &format!(
+            "too few to tell: {} must be {}, and none of {} lies was refused in fewer tokens than that; try more rollouts\n",
+            outcome.attack,
+            expectation(outcome.expectation),
+            outcome.lies,
+        );
+    }
     for outcome in outcomes.iter().filter(|outcome| !outcome.holds) {
         text += &format!("DOES NOT HOLD: {} must be {}\n", outcome.attack, expectation(outcome.expectation));
     }

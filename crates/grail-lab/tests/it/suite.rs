@@ -43,7 +43,8 @@ fn hold(outcomes: &[Outcome]) {
         .iter()
         .filter(|outcome| match outcome.expectation {
             Expectation::Within(tokens) if tokens > SOON => false,
-            _ => !outcome.holds,
+            // What cannot be told has not been shown.
+            _ => !outcome.holds || outcome.too_few_tokens,
         })
         .map(|outcome| serde_json::to_string(outcome).unwrap())
         .collect();
