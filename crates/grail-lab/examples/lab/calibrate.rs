@@ -3,7 +3,7 @@
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, ensure};
 use grail_infer::{Dtype, Place};
-use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of};
+use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of, too_low};
 use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
 use std::{
     fs::{self, File},
@@ -329,21 +329,9 @@ fn shown(evidence: &Evidence) -> String {
 
 /// Which thresholds stand too low, and what that may mean.
 fn low(evidence: &Evidence) -> String {
-    let (fit, limits, total) = (evidence.fit, evidence.thresholds, &evidence.total);
-    let low: Vec<&str> = [
-        ("margin (soft)", f64::from(limits.margin_soft) < fit.margin),
-        ("sketch, one", f64::from(limits.sketch_hard) < fit.sketch_hard),
-        ("sketch, rms", f64::from(limits.sketch_rms) < fit.sketch_rms),
-        ("log-probability", f64::from(limits.logprob) < fit.logprob),
-        ("lost per gini", limits.lost_per_gini < fit.lost_per_gini),
-        ("changed digits", limits.changed_digits < fit.changed_digits),
-        ("the nucleus", total.outside > 0),
-    ]
-    .into_iter()
-    .filter_map(|(name, is_low)| is_low.then_some(name))
-    .collect();
-    let mut text = format!("NOT EVERY THRESHOLD HOLDS: {}.", low.join(", "));
-    if low == ["lost per gini"] && total.lost == 0 {
+    let low = too_low(&evidence.thresholds, &evidence.fit, &evidence.total);
+    let mut text = format!("NOT EVERY THRESHOLD HOLDS: {}.", low.join("; "));
+    if low == ["lost per gini"] && evidence.total.lost == 0 {
         text += " No draw was lost; so few draws support no lower bound: measure more rollouts.";
     }
     text

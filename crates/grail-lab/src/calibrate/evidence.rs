@@ -152,14 +152,21 @@ pub fn fitted(profile: NumericProfile, total: &Measures) -> Fit {
         changed_digits: changed_digits(profile, total),
         holds: false,
     };
-    let holds = f64::from(limits.margin_soft) >= fit.margin
-        && f64::from(limits.sketch_hard) >= fit.sketch_hard
-        && f64::from(limits.sketch_rms) >= fit.sketch_rms
-        && f64::from(limits.logprob) >= fit.logprob
-        && limits.lost_per_gini >= fit.lost_per_gini
-        && (!profile.drift().calibrated || limits.changed_digits >= fit.changed_digits)
-        && total.outside == 0;
-    Fit { holds, ..fit }
+    Fit { holds: too_low(&limits, &fit, total).is_empty(), ..fit }
+}
+
+/// Names of the thresholds in use that stand lower than the measurements ask.
+pub fn too_low(limits: &InUse, fit: &Fit, total: &Measures) -> Vec<&'static str> {
+    let all = [
+        ("margin (soft)", f64::from(limits.margin_soft) < fit.margin),
+        ("sketch, one", f64::from(limits.sketch_hard) < fit.sketch_hard),
+        ("sketch, rms", f64::from(limits.sketch_rms) < fit.sketch_rms),
+        ("log-probability", f64::from(limits.logprob) < fit.logprob),
+        ("lost per gini", limits.lost_per_gini < fit.lost_per_gini),
+        ("changed digits", limits.changed_digits < fit.changed_digits),
+        ("nucleus slack", total.outside > 0),
+    ];
+    all.into_iter().filter_map(|(name, is_low)| is_low.then_some(name)).collect()
 }
 
 fn changed_digits(profile: NumericProfile, total: &Measures) -> f64 {

@@ -1,15 +1,15 @@
 //! Calibration: honest miners against honest validators, over everything in which honest machines differ.
 //!
 //! A cell of the matrix is a miner (decoding in batches, or computing its proof by prefill in packs), and a validator with
-//! another number of threads, each on a processor or on a CUDA device. Each gives histograms of margins, sketch errors and errors of log-probabilities; the profile
-//! file says what they support.
+//! another number of threads, each on a processor or on a CUDA device. Each gives histograms of margins, sketch errors and
+//! errors of log-probabilities; the profile file says what they support.
 
 mod device;
 mod evidence;
 mod histogram;
 
 pub use device::Device;
-pub use evidence::{Bounds, CellEvidence, Evidence, Fit, Run, Seal, fitted, seal_of};
+pub use evidence::{Bounds, CellEvidence, Evidence, Fit, InUse, Run, Seal, fitted, seal_of, too_low};
 pub use histogram::Histogram;
 
 use crate::{
