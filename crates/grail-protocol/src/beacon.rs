@@ -3,15 +3,18 @@
 //! A round's signature is BLS over BLS12-381 with signatures in G1 (scheme `bls-unchained-g1-rfc9380`, the one of
 //! quicknet); the message is SHA-256 of the round as eight big-endian bytes, the randomness is SHA-256 of the
 //! signature. Nobody ever asks for "the latest" round: the round follows from a time.
+//!
+//! Source: drand's specification of the scheme, and RFC 9380 for hashing to the curve; the Python network's
+//! `infrastructure/drand.py` asks for the same chain and checks no signature.
 
 use crate::{hash::sha256, words::UnixMillis};
 use drand_verify::{G2PubkeyRfc, Pubkey as _};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Size of a compressed G1 signature.
+/// Bytes of a compressed G1 signature.
 pub const SIGNATURE_BYTES: usize = 48;
-/// Size of a compressed G2 public key.
+/// Bytes of a compressed G2 public key.
 pub const PUBLIC_KEY_BYTES: usize = 96;
 
 /// What identifies a beacon network and times its rounds.
@@ -23,12 +26,12 @@ pub struct BeaconChain {
     pub genesis: UnixMillis,
     /// Milliseconds between rounds.
     pub period_ms: u64,
-    /// Group public key, compressed G2.
+    /// Group public key, compressed G2; hexadecimal in JSON.
     #[serde(with = "hex_array")]
     pub public_key: [u8; PUBLIC_KEY_BYTES],
 }
 
-/// The quicknet chain of the League of Entropy.
+/// The quicknet chain of the League of Entropy: a round every three seconds since 23 August 2023.
 pub fn quicknet() -> BeaconChain {
     BeaconChain {
         hash: "52db9ba70e0cc0f6eaf7803dd07447a1f5477735fd3f661792ba94600c84e971".into(),
@@ -53,7 +56,7 @@ const QUICKNET_KEY: [u8; PUBLIC_KEY_BYTES] = [
 pub struct Beacon {
     /// Round number, from 1.
     pub round: u64,
-    /// Compressed G1 signature.
+    /// Compressed G1 signature; hexadecimal in JSON.
     #[serde(with = "hex_array")]
     pub signature: [u8; SIGNATURE_BYTES],
 }
@@ -73,19 +76,21 @@ pub enum BeaconError {
     /// The signature is not a point of G1.
     #[error("the signature of beacon round {round} is not a point on the curve")]
     Point {
-        /// The round asked about.
+        /// The round that the beacon claims to be.
         round: u64,
     },
     /// A well-formed signature by somebody else, or of another round.
     #[error("the signature of beacon round {round} is not by the chain's group key")]
     Forged {
-        /// The round asked about.
+        /// The round that the beacon claims to be.
         round: u64,
     },
 }
 
 impl BeaconChain {
-    /// The first round whose time is strictly after `moment`.
+    /// The first round whose time is strictly after `moment`, from 1.
+    ///
+    /// It does not exist yet at `moment`, so nobody who acts then can know it.
     pub const fn round_after(&self, moment: UnixMillis) -> u64 {
         let Some(elapsed) = moment.0.checked_sub(self.genesis.0) else { return 1 };
         match elapsed.checked_div(self.period_ms) {
@@ -95,12 +100,12 @@ impl BeaconChain {
         }
     }
 
-    /// When a round appears.
+    /// When a round appears: genesis + (round − 1) · period. Rounds 0 and 1 are both at genesis.
     pub const fn time_of(&self, round: u64) -> UnixMillis {
         self.genesis.plus(round.saturating_sub(1).saturating_mul(self.period_ms))
     }
 
-    /// Checks the signature by pairing and returns the round's randomness.
+    /// Checks the signature by pairing and returns the round's randomness: SHA-256 of the signature.
     ///
     /// Errors: [`BeaconError::Point`] for bytes off the curve, [`BeaconError::Forged`] for a signature that does not
     /// belong to this chain and round, [`BeaconError::PublicKey`] for a broken chain description.

@@ -8,18 +8,20 @@ use crate::{
 };
 
 impl Params {
-    /// The window that a block belongs to: `floor(block / length) · length`.
+    /// The window that a block belongs to: `floor(block / length) · length`, in blocks.
+    ///
+    /// Source: `WINDOW_LENGTH` of the Python network, which had 50 blocks on one day and has 30 in version 5.
     pub fn window_of(&self, block: BlockNumber) -> WindowStart {
         let length = self.window_length.max(1);
         WindowStart(block.0 / length * length)
     }
 
-    /// The first block of a window.
+    /// The first block of a window, which gives it its number.
     pub const fn first_block(&self, window: WindowStart) -> BlockNumber {
         BlockNumber(window.0)
     }
 
-    /// The last block of a window.
+    /// The last block of a window: its first plus length − 1. Its time sets the upload deadline.
     pub const fn last_block(&self, window: WindowStart) -> BlockNumber {
         BlockNumber(window.0.saturating_add(self.window_length.saturating_sub(1)))
     }
@@ -34,12 +36,13 @@ impl Params {
         window.0.checked_sub(self.window_length).map(WindowStart)
     }
 
-    /// Whether a number is the start of a window.
+    /// Whether a number is the start of a window: a multiple of the window length.
     pub fn is_window_start(&self, window: WindowStart) -> bool {
         self.window_of(BlockNumber(window.0)) == window
     }
 
-    /// The latest moment at which a window file may have been stored, given the time of the window's last block.
+    /// The latest moment at which a window file may have been stored: the time of the window's last block, in
+    /// milliseconds, and the grace. A file stored at this very moment is in time.
     pub const fn upload_deadline(&self, last_block_time: UnixMillis) -> UnixMillis {
         last_block_time.plus(self.upload_grace_ms)
     }

@@ -5,7 +5,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// 32 bytes of SHA-256.
+/// 32 bytes of SHA-256. Raw in hashes and files; hexadecimal in text alone.
 pub type Digest = [u8; 32];
 
 /// `H(label, fields…)`.
@@ -26,27 +26,27 @@ pub fn digest(label: &str, fields: &[&[u8]]) -> Digest {
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Starts with the label.
+    /// Starts with the label, which is the first part and says what is hashed; ours begin with `grail/1 `.
     pub fn new(label: &str) -> Self {
         let mut hasher = Self(Sha256::new());
         hasher.field(label.as_bytes());
         hasher
     }
 
-    /// Adds one field with its length.
+    /// Adds one field: its length as a little-endian `u32`, then its bytes.
     pub fn field(&mut self, bytes: &[u8]) {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.0.update(length.to_le_bytes());
         self.0.update(bytes);
     }
 
-    /// The digest of everything added.
+    /// The digest of everything added; equals [`digest`] of the same label and fields.
     pub fn finish(self) -> Digest {
         self.0.finalize().into()
     }
 }
 
-/// Plain SHA-256 of some bytes, as drand and file manifests use it.
+/// Plain SHA-256 of some bytes, without label or length: what drand, checkpoint manifests and `sha256sum` compute.
 pub fn sha256(bytes: &[u8]) -> Digest {
     Sha256::digest(bytes).into()
 }

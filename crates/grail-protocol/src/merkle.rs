@@ -5,7 +5,10 @@
 
 use crate::hash::{Digest, digest};
 
-/// Root over the digests in order. The root of no leaves is `H("grail/1 empty")`.
+/// Root over the digests in order: one per rollout of a file, by group and rollout. The root of no leaves is
+/// `H("grail/1 empty")`.
+///
+/// Source: Merkle's tree with separate labels for leaves and nodes, as RFC 6962 separates them by a byte.
 pub fn root(digests: &[Digest]) -> Digest {
     let mut level: Vec<Digest> = digests.iter().map(leaf).collect();
     if level.is_empty() {
@@ -17,7 +20,8 @@ pub fn root(digests: &[Digest]) -> Digest {
     level.first().copied().unwrap_or_default()
 }
 
-/// The siblings from a leaf to the root, bottom first. `None` when the index is outside the tree.
+/// The siblings from a leaf to the root, bottom first: at most log₂ of the number of leaves, rounded up; a level on which
+/// the node is alone has none. `None` when the index is outside the tree.
 pub fn path(digests: &[Digest], index: usize) -> Option<Vec<Digest>> {
     if index >= digests.len() {
         return None;
@@ -35,7 +39,8 @@ pub fn path(digests: &[Digest], index: usize) -> Option<Vec<Digest>> {
     Some(siblings)
 }
 
-/// Whether `path` leads from the digest at `index` of `count` leaves to `root`.
+/// Whether `path` leads from the digest at `index` of `count` leaves to `root`. False for an index outside the tree, and for
+/// a path with a sibling too few or too many.
 pub fn verify(root: &Digest, leaf_digest: &Digest, index: usize, count: usize, path: &[Digest]) -> bool {
     if index >= count {
         return false;

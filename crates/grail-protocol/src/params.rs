@@ -7,9 +7,9 @@ use crate::hash::{Digest, Hasher};
 /// Everything about GRAIL/1 that is a number and not chosen by a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Params {
-    /// Name of the profile: `main`, `dev` or `dev-fast`.
+    /// Name of the profile: `main`, `dev` or `dev-fast`. `network.json` of a development network names it.
     pub profile: &'static str,
-    /// Version of the protocol.
+    /// Version of the protocol, as window files carry it.
     pub version: u16,
     /// Blocks in a scoring window.
     pub window_length: u64,
@@ -23,17 +23,20 @@ pub struct Params {
     pub accepts_block_hash_only: bool,
     /// Rollouts in a GRPO group.
     pub rollouts_per_problem: u8,
-    /// Positions opened in spot mode.
+    /// Positions opened in spot mode, which is not there. Nothing but [`Self::digest`] reads it; it goes with the next
+    /// version of the protocol, since its removal changes every window seed.
     pub challenge_k: u32,
-    /// Modulus of the sketch, 2³¹ − 1.
+    /// Modulus of the sketch, 2³¹ − 1. Nothing but [`Self::digest`] reads it: the sketch takes [`PRIME_Q`]. It goes with
+    /// the next version of the protocol.
     pub prime_q: u32,
-    /// Most completion tokens of a rollout; a checkpoint may say less.
+    /// Most completion tokens of a rollout, its end token included; a checkpoint may say less.
     pub max_new_tokens: u32,
-    /// Exponent of unique solutions in the weight rule, in hundredths.
+    /// Exponent of unique solutions in the weight rule, in hundredths. Nothing but [`Self::digest`] reads it: a validator
+    /// weighs by `WeightRule` of the score, which has the exponent 1.5 too. It goes with the next version of the protocol.
     pub superlinear_exponent_percent: u32,
 }
 
-/// Rollouts in a group, in every profile.
+/// Rollouts in a group, in every profile: the `num_generations` of GRPO.
 pub const ROLLOUTS_PER_PROBLEM: u8 = 16;
 /// Sketch modulus, the Mersenne prime 2³¹ − 1.
 pub const PRIME_Q: u32 = 2_147_483_647;
@@ -76,12 +79,12 @@ pub const DEV_FAST: Params = Params {
 };
 
 impl Params {
-    /// The profile of that name, if there is one.
+    /// The profile of that name; `None` for any other text.
     pub fn by_name(name: &str) -> Option<Self> {
         [MAIN, DEV, DEV_FAST].into_iter().find(|params| params.profile == name)
     }
 
-    /// SHA-256 of the canonical encoding: `H("grail/1 params", …)` over each value in the order of this struct,
+    /// What enters every window seed: `H("grail/1 params", …)` over each value in the order of this struct,
     /// integers as eight little-endian bytes, the flag as one such integer, the name as UTF-8.
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new("grail/1 params");

@@ -10,7 +10,7 @@ const WEYL_0: u32 = 0x9E37_79B9;
 const WEYL_1: u32 = 0xBB67_AE85;
 const ROUNDS: usize = 10;
 
-/// Four words for one counter under one key.
+/// Four 32-bit words for one counter of 128 bits under one key of 64; ten rounds. A bijection of the counter for each key.
 #[inline]
 pub fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for round in 0..ROUNDS {

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumericProfile {
-    /// This project's engine on both sides, f32 weights and arithmetic.
+    /// This project's engine on both sides, f32 weights and arithmetic. Text form `strict-f32`.
     StrictF32,
-    /// This project's engine on both sides, bf16 weights and arithmetic, logits widened to f32.
+    /// This project's engine on both sides, bf16 weights and arithmetic, logits widened to f32. Text form `strict-bf16`.
     StrictBf16,
 }
 
@@ -33,7 +33,7 @@ pub struct Thresholds {
     pub margin_hard: f32,
     /// A margin above this, once, leaves the rollout undecided; more often, it is rejected (nats).
     pub margin_soft: f32,
-    /// How far the nucleus boundary may move (probability mass).
+    /// How far the nucleus boundary may move (probability mass, added to and taken from top-p).
     pub nucleus_slack: f64,
     /// Largest sketch error of one position (in spreads of the sketch).
     pub sketch_hard: f32,
@@ -52,12 +52,12 @@ impl NumericProfile {
         }
     }
 
-    /// The profile of that name.
+    /// The profile of that name; `None` for any other text.
     pub fn by_name(name: &str) -> Option<Self> {
         [Self::StrictF32, Self::StrictBf16].into_iter().find(|profile| profile.name() == name)
     }
 
-    /// The profile's tolerances.
+    /// The profile's tolerances. They are compiled in; `fixtures/profiles` holds the measurements that they stand on.
     pub const fn thresholds(self) -> Thresholds {
         match self {
             Self::StrictF32 => Thresholds {

@@ -6,6 +6,10 @@
 //! K_draw   = H("grail/1 draw",    S_prob, rollout u8)
 //! K_sketch = H("grail/1 sketch",  S_prob, rollout u8)
 //! ```
+//!
+//! Integers are little-endian, hotkeys and hashes raw bytes.
+//! Source: protocol book, "Randomness and seeds"; vectors in `fixtures/vectors/protocol/seeds.json`. The Python network
+//! takes SHA-256 of hotkey, block hash and the number of the problem, without beacon and checkpoint.
 
 use crate::{
     beacon::WindowRandomness,
@@ -22,13 +26,13 @@ use crate::{
 /// A claim of a miner never enters this struct; functions that need a derived value take it from here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowContext {
-    /// Which network.
+    /// Which network; no file of one is valid on another.
     pub network: NetworkId,
-    /// The network's constants.
+    /// The network's constants; their digest enters the seed.
     pub params: Params,
-    /// Which window.
+    /// Which window, by its first block.
     pub window: WindowStart,
-    /// Hash of the window's first block.
+    /// Hash of the window's first block, as the chain gives it.
     pub block_hash: BlockHash,
     /// The verified beacon of the window, or the statement that there is none.
     pub randomness: WindowRandomness,
@@ -44,24 +48,25 @@ pub struct WindowContext {
     pub max_new_tokens: u32,
 }
 
-/// Seed of a window. Derive it with [`WindowContext::seed`].
+/// `S_win`, the seed of a window: 32 bytes that all participants share. Derive it with [`WindowContext::seed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowSeed(Digest);
 
-/// Seed of one miner's problem in one window.
+/// `S_prob`, the seed of one miner's problem in one window: 32 bytes that decide problem, noise and sketch signs of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProblemSeed(Digest);
 
-/// Key of the sampling noise of one rollout.
+/// `K_draw`, the key of the sampling noise of one rollout: 32 bytes, public.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrawKey(Digest);
 
-/// Key of the sketch signs of one rollout.
+/// `K_sketch`, the key of the sketch signs of one rollout: 32 bytes, public, unknown before the window's beacon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SketchKey(Digest);
 
 impl WindowContext {
-    /// `S_win`.
+    /// `S_win = H("grail/1 window", …)` over network, window, block hash, randomness, checkpoint, environment and the digest
+    /// of the parameters. Policy, profile and cap enter through the checkpoint's id.
     pub fn seed(&self) -> WindowSeed {
         WindowSeed(digest(
             "grail/1 window",
@@ -79,7 +84,7 @@ impl WindowContext {
 }
 
 impl WindowSeed {
-    /// `S_prob` of a miner's group.
+    /// `S_prob` of a miner's group: `H("grail/1 problem", S_win, hotkey, group u32)`.
     pub fn problem(&self, hotkey: &Hotkey, group: GroupIndex) -> ProblemSeed {
         ProblemSeed(digest("grail/1 problem", &[&self.0, hotkey.as_bytes(), &group.0.to_le_bytes()]))
     }
@@ -101,12 +106,12 @@ impl ProblemSeed {
         Stream::new(&self.0, 0)
     }
 
-    /// `K_draw` of a rollout.
+    /// `K_draw` of a rollout: `H("grail/1 draw", S_prob, rollout u8)`.
     pub fn draw_key(&self, rollout: RolloutIndex) -> DrawKey {
         DrawKey(digest("grail/1 draw", &[&self.0, &[rollout.0]]))
     }
 
-    /// `K_sketch` of a rollout.
+    /// `K_sketch` of a rollout: `H("grail/1 sketch", S_prob, rollout u8)`.
     pub fn sketch_key(&self, rollout: RolloutIndex) -> SketchKey {
         SketchKey(digest("grail/1 sketch", &[&self.0, &[rollout.0]]))
     }
@@ -118,24 +123,24 @@ impl ProblemSeed {
 }
 
 impl DrawKey {
-    /// A key for tests and peers.
+    /// A key for tests and for second implementations; a program derives its keys from a seed.
     pub const fn from_bytes(bytes: Digest) -> Self {
         Self(bytes)
     }
 
-    /// The key's bytes.
+    /// The key's 32 bytes.
     pub const fn as_bytes(&self) -> &Digest {
         &self.0
     }
 }
 
 impl SketchKey {
-    /// A key for tests and peers.
+    /// A key for tests and for second implementations; a program derives its keys from a seed.
     pub const fn from_bytes(bytes: Digest) -> Self {
         Self(bytes)
     }
 
-    /// The key's bytes.
+    /// The key's 32 bytes.
     pub const fn as_bytes(&self) -> &Digest {
         &self.0
     }

@@ -1,4 +1,5 @@
-//! sr25519 signatures of hotkeys, with the signing context `substrate` that the chain uses.
+//! sr25519 signatures of hotkeys, with the signing context `substrate` that the chain uses: Schnorr over Ristretto, as
+//! the crate `schnorrkel` and Substrate's `sp-core` have it.
 //!
 //! Everything that a hotkey signs for GRAIL is the digest of a [`Statement`]: a label that says what is signed, and fields.
 
@@ -28,7 +29,7 @@ impl Signature {
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The 64 bytes: a point and a scalar, with schnorrkel's mark in the highest bit.
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.0
     }
@@ -60,7 +61,7 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// A statement without fields.
+    /// A statement without fields. Labels of ours begin with `grail/1 `.
     pub const fn new(label: &'static str) -> Self {
         Self { label: Cow::Borrowed(label), fields: Vec::new() }
     }
@@ -77,7 +78,7 @@ impl Statement {
         self
     }
 
-    /// Adds a field.
+    /// Adds a field after those that are there; lengths keep fields apart, so an empty one counts.
     pub fn push(&mut self, field: &[u8]) {
         self.fields.push(field.to_vec());
     }
@@ -146,7 +147,7 @@ impl HotkeyPair {
         Zeroizing::new(self.0.secret.to_bytes())
     }
 
-    /// The public half.
+    /// The public half: the account that the chain knows.
     pub fn hotkey(&self) -> Hotkey {
         Hotkey::from_bytes(self.0.public.to_bytes())
     }

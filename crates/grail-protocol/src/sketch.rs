@@ -8,6 +8,10 @@
 //! y_t     = clip(round(32 · s_t / (31.75·√d)), ±127)               int8: what the file carries
 //! ```
 //! The state is captured inside the decode step; no second forward pass is needed. Rounding is half away from zero.
+//!
+//! Source: a random projection with signs keeps distances (Johnson and Lindenstrauss 1984; Achlioptas 2003, "Database-friendly
+//! random projections"); the Python network projects top-k buckets of the same state with 16 small coefficients. How far lies
+//! lie away is measured in the soundness book.
 
 use crate::{seed::SketchKey, stream::Stream};
 
@@ -19,12 +23,12 @@ const CLIP: f32 = 4.0;
 /// Why a state has no sketch. Always trouble on our side.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SketchError {
-    /// NaN, infinity, all zeros, or no values.
+    /// NaN, infinity, all zeros, or no values: there is no scale to divide by.
     #[error("hidden state of {width} values at completion position {position} has no finite positive size")]
     Degenerate {
-        /// Number of values.
+        /// Number of values of the state, the model's width.
         width: usize,
-        /// Completion position.
+        /// Completion position, from 0.
         position: u32,
     },
 }
@@ -103,12 +107,12 @@ fn compress(sum: i64, width: usize) -> i8 {
     (UNITS_PER_SPREAD * sum as f64 / spread).round().clamp(-127.0, 127.0) as i8
 }
 
-/// How far two sketches of a rollout lie apart, in units of the sketch's own spread.
+/// How far two sketches of a rollout lie apart, in units of the sketch's own spread: `e_t = (claimed − own) / 32`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SketchDistance {
-    /// Largest `|e_t|`.
+    /// Largest `|e_t|`, 0 to 7.94.
     pub worst: f32,
-    /// Where it is.
+    /// Completion position of the first largest error.
     pub worst_at: u32,
     /// Root mean square of `e_t`, after the allowance of [`RMS_ALLOWANCE`].
     pub rms: f32,
@@ -120,7 +124,7 @@ pub struct SketchDistance {
 /// step away under any drift at all. Without the allowance a rollout of one token would have an RMS of 0.031 then.
 pub const RMS_ALLOWANCE: f64 = 2.0 / (UNITS_PER_SPREAD * UNITS_PER_SPREAD);
 
-/// Distance between two sketches of the same rollout; `None` when their lengths differ or are zero.
+/// Distance between two sketches of the same rollout, one byte a token each; `None` when their lengths differ or are zero.
 pub fn distance(claimed: &[i8], own: &[i8]) -> Option<SketchDistance> {
     if claimed.len() != own.len() || claimed.is_empty() {
         return None;

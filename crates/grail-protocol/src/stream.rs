@@ -12,14 +12,14 @@ use rand_core::{Rng as _, SeedableRng as _};
 pub struct Stream(ChaCha20Rng);
 
 impl Stream {
-    /// The stream of `key` with id `nonce`.
+    /// The stream of `key` with the 64-bit id `nonce`. Streams of different ids share no block of the cipher.
     pub fn new(key: &[u8; 32], nonce: u64) -> Self {
         let mut rng = ChaCha20Rng::from_seed(*key);
         rng.set_stream(nonce);
         Self(rng)
     }
 
-    /// The next 32 bits.
+    /// The next 32 bits: four bytes of the keystream, little-endian.
     pub fn word(&mut self) -> u32 {
         self.0.next_u32()
     }

@@ -1,7 +1,10 @@
 //! What a model can do, from several answers to each of several problems.
 
 /// The chance that at least one of `k` answers, drawn without return from `answers`, is among the `right` ones:
-/// `1 − C(n − c, k) / C(n, k)`. `k` beyond the answers counts as all of them; without answers it is 0.
+/// `1 − C(n − c, k) / C(n, k)`, from 0 to 1. `k` beyond the answers counts as all of them; without answers, and for `k = 0`, it
+/// is 0. `right` beyond the answers counts as all of them.
+///
+/// Source: the unbiased estimator of Chen et al. 2021, "Evaluating large language models trained on code".
 pub fn pass_at_k(answers: usize, right: usize, k: usize) -> f64 {
     let k = k.min(answers);
     let right = right.min(answers);

@@ -1,20 +1,23 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Trailing characters from which on [`Component::NoTrailing`] pays nothing.
+/// Trailing characters (Unicode scalar values) from which on [`Component::NoTrailing`] pays nothing.
 pub const TRAILING_LIMIT: u32 = 200;
 
-/// One of the four things that a completion is paid for.
+/// One of the four things that a completion is paid for. Each is worth a whole number of thousandths and has a weight in
+/// whole hundredths.
+///
+/// Source: the reward of the original's seed page, 0.7 correctness, 0.15 thinking, 0.1 answer, 0.05 no trailing text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Component {
-    /// The answer is right.
+    /// The answer is right: 1 or 0.
     Correctness,
-    /// The working-out tag was closed.
+    /// The working-out tag was closed: 0.5 or 0.
     Thinking,
-    /// An answer block is there.
+    /// An answer block is there: 0.3 or 0.
     Answer,
-    /// Little or nothing follows the answer block.
+    /// Little or nothing follows the answer block: 0.2, less 0.001 for each character after it; 0 without a block.
     NoTrailing,
 }
 
@@ -42,7 +45,7 @@ impl Component {
         }
     }
 
-    /// Name in reports: `correctness`, `thinking`, `answer`, `no_trailing`.
+    /// Name in reports and JSON: `correctness`, `thinking`, `answer`, `no_trailing`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Correctness => "correctness",
@@ -85,7 +88,7 @@ impl RewardVector {
         Self { correct: correct && trailing.is_some(), thinking, trailing }
     }
 
-    /// One component in thousandths, before weighting.
+    /// One component in thousandths, before weighting: `0..=most_thousandths`.
     pub const fn thousandths(&self, component: Component) -> u32 {
         let most = component.most_thousandths();
         match (component, self.trailing) {
@@ -102,7 +105,7 @@ impl RewardVector {
         f64::from(self.thousandths(component)) / 1_000.0
     }
 
-    /// The reward: Σ value · weight, exact.
+    /// The reward: Σ value · weight, exact: thousandths times hundredths are hundred-thousandths.
     pub const fn total(&self) -> Reward {
         let mut sum = 0;
         let mut rest: &[Component] = &Component::ALL;
@@ -114,7 +117,7 @@ impl RewardVector {
     }
 }
 
-/// A reward in whole hundred-thousandths: `0..=81_500`, which is 0 to 0.815.
+/// A reward in whole hundred-thousandths: `0..=81_500`, which is 0 to 0.815. Made by [`RewardVector::total`] alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reward(u32);
 
@@ -126,12 +129,12 @@ impl Reward {
     /// The largest reward that any completion can have: 0.815.
     pub const MAX: Self = RewardVector::new(true, true, Some(0)).total();
 
-    /// The integer: hundred-thousandths.
+    /// The integer: hundred-thousandths, as verdict files carry it.
     pub const fn hundred_thousandths(self) -> u32 {
         self.0
     }
 
-    /// The nearest double to the exact reward.
+    /// The nearest double to the exact reward, 0 to 0.815: what a trainer computes with.
     pub fn as_f64(self) -> f64 {
         // Both operands are exact, so this single division is correctly rounded.
         f64::from(self.0) / f64::from(Self::UNIT)

@@ -3,6 +3,9 @@ use crate::{Reward, RewardVector};
 /// How much each rollout of a group did better than its group: reward − group mean.
 ///
 /// Exact: kept as the integers `n · reward − Σ rewards`, which are n · 100,000 times the advantage and sum to zero.
+///
+/// Source: GRPO (Shao et al. 2024, "DeepSeekMath") without the division by the spread, as in Dr. GRPO (Liu et al. 2025,
+/// "Understanding R1-Zero-like training"); the Python network's version 5 divides by max(σ, 10⁻⁸).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advantages {
     scaled: Vec<i64>,
@@ -17,23 +20,24 @@ impl Advantages {
         Self { scaled: rewards.iter().map(|reward| count * each(reward) - sum).collect() }
     }
 
-    /// The nearest doubles to the exact advantages; each is one correctly rounded division.
+    /// The nearest doubles to the exact advantages, in the order of the rollouts, −0.815 to 0.815; each is one correctly rounded
+    /// division.
     #[expect(clippy::cast_precision_loss, reason = "both integers are far below 2^53")]
     pub fn to_f64(&self) -> Vec<f64> {
         let unit = self.scaled.len() as f64 * f64::from(Reward::UNIT);
         self.scaled.iter().map(|&scaled| scaled as f64 / unit).collect()
     }
 
-    /// Whether every rollout earned the same, so that the group teaches nothing.
+    /// Whether every rollout earned the same, so that the group teaches nothing. True for an empty group.
     pub fn is_flat(&self) -> bool {
         self.scaled.iter().all(|&scaled| scaled == 0)
     }
 }
 
-/// The check of a group's claimed rewards against recomputed ones.
+/// The check of a group's claimed rewards against recomputed ones: no tolerance, since rewards are whole numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupCheck {
-    /// Rollouts that a group must have.
+    /// Rollouts that a group must have; 16 in every profile.
     pub size: usize,
 }
 
@@ -48,7 +52,7 @@ pub enum GroupFlaw {
         /// Rollouts asked for.
         want: usize,
     },
-    /// NaN or an infinity.
+    /// NaN or an infinity, which would pass a comparison of sums.
     #[error("reward of rollout {rollout} is not a number")]
     NotFinite {
         /// Index in the group.
@@ -76,6 +80,9 @@ pub enum GroupFlaw {
 
 impl GroupCheck {
     /// Checks the form of claimed rewards, before anything is recomputed: size, finite, in range.
+    ///
+    /// Errors: the first flaw, in that order: [`GroupFlaw::Size`], then by rollout [`GroupFlaw::NotFinite`] or
+    /// [`GroupFlaw::OutOfRange`].
     pub fn form(&self, claimed: &[f32]) -> Result<(), GroupFlaw> {
         if claimed.len() != self.size {
             return Err(GroupFlaw::Size { got: claimed.len(), want: self.size });
@@ -93,6 +100,9 @@ impl GroupCheck {
     }
 
     /// Checks claimed rewards against the recomputed vectors, rollout by rollout, bit for bit.
+    ///
+    /// Errors: those of [`Self::form`]; [`GroupFlaw::Size`] where as many vectors are missing; [`GroupFlaw::Differs`] for the
+    /// first rollout whose claim is not its reward.
     pub fn values(&self, claimed: &[f32], derived: &[RewardVector]) -> Result<(), GroupFlaw> {
         self.form(claimed)?;
         if derived.len() != self.size {

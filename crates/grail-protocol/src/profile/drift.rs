@@ -42,7 +42,7 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// ρ: most of the chance that an honest draw of this Gini impurity is lost.
+    /// ρ = κ·g: the largest chance with which an honest draw of this Gini impurity (`1 − Σ p²` over the nucleus) is lost.
     pub fn chance(&self, gini: f32) -> f64 {
         // An impurity outside [0, 1) is no impurity; the next number is the safe one.
         self.lost_per_gini * f64::from(gini).clamp(0.0, 1.0)
@@ -53,7 +53,7 @@ impl Drift {
 const PER_SPREAD: f64 = 0.564_189_583_547_756_3;
 
 impl NumericProfile {
-    /// What honest machines under this profile do to draws.
+    /// What honest machines under this profile do to draws and digits.
     pub const fn drift(self) -> Drift {
         match self {
             Self::StrictF32 => Drift {

@@ -8,7 +8,9 @@ const CHECKSUM_CONTEXT: &[u8] = b"SS58PRE";
 
 /// The public sr25519 key of a participant: 32 raw bytes.
 ///
-/// Text form: SS58 with prefix 42, for example `5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY`.
+/// Text form: SS58 with prefix 42, for example `5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY`: base58 of the prefix
+/// byte, the key, and the first two bytes of BLAKE2b-512 over `SS58PRE`, prefix and key.
+/// Source: Substrate, "SS58 address format"; a hotkey is an account that Bittensor registers on a subnet.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hotkey([u8; 32]);
@@ -22,13 +24,13 @@ pub enum HotkeyError {
     /// Base58, but not 1 prefix byte, 32 key bytes and 2 checksum bytes.
     #[error("hotkey holds {got} bytes, an SS58 account has 35")]
     Length {
-        /// Bytes that the text decoded to.
+        /// Bytes that the text decoded to; characters of a text too long to be decoded.
         got: usize,
     },
     /// An account of another network.
     #[error("hotkey has SS58 prefix {got}, this network uses 42")]
     Prefix {
-        /// Prefix found.
+        /// Prefix found: 0 is Polkadot, 2 is Kusama.
         got: u8,
     },
     /// A typing mistake, most likely.

@@ -7,30 +7,30 @@ pub enum WordError {
     /// Text of a wrong length.
     #[error("{word} has {got} characters, allowed are 1 to {most}")]
     Length {
-        /// Which word.
+        /// Which word, as people call it: `network id`, `environment id`.
         word: &'static str,
-        /// Characters found.
+        /// Bytes found.
         got: usize,
-        /// Most characters allowed.
+        /// Most bytes allowed.
         most: usize,
     },
     /// A character outside the word's alphabet.
     #[error("{word} holds the character {got:?}; allowed are a-z, 0-9 and . _ / : -")]
     Character {
-        /// Which word.
+        /// Which word, as people call it.
         word: &'static str,
-        /// The character.
+        /// The first character that is not allowed.
         got: char,
     },
-    /// Not exactly 64 hexadecimal digits.
+    /// Not exactly 64 hexadecimal digits, a leading `0x` aside.
     #[error("{word} is not 64 hexadecimal digits")]
     Hex {
-        /// Which word.
+        /// Which word, as people call it: `checkpoint id`, `block hash`.
         word: &'static str,
     },
 }
 
-/// Index of a token in a model's vocabulary.
+/// Index of a token in a model's vocabulary: what tokenizers of Hugging Face call an id. Below the number of logits.
 pub type TokenId = u32;
 
 /// A group of rollouts over one problem, counted from 0 without gaps.
@@ -75,13 +75,15 @@ macro_rules! slug {
 
         impl $name {
             /// Checks length and alphabet: lower-case letters, digits and `. _ / : -`.
+            ///
+            /// Errors: [`WordError::Length`] for an empty or too long text, [`WordError::Character`].
             pub fn new(text: impl Into<String>) -> Result<Self, WordError> {
                 let text = text.into();
                 check_slug($word, &text, $most)?;
                 Ok(Self(text))
             }
 
-            /// The text.
+            /// The text, as it enters hashes.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -124,20 +126,21 @@ slug!(
     EnvId, "environment id", 128
 );
 
-/// The identity of a checkpoint: the digest of its manifest.
+/// The identity of a checkpoint: the digest of its manifest, `H("grail/1 checkpoint", …)`.
 ///
-/// Text form: 64 lower-case hexadecimal digits.
+/// Text form: 64 lower-case hexadecimal digits. It enters every window seed, so a model and its terms are what a window
+/// is answered under; a revision of a Hugging Face repository plays the same part.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CheckpointId([u8; 32]);
 
 impl CheckpointId {
-    /// Takes the digest's bytes.
+    /// Takes the digest's bytes. `Manifest::id` of `grail-artifact` computes them.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest's bytes.
+    /// The digest's 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -2,12 +2,14 @@ use super::ids::{WordError, parse_hex32};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// Number of a block on the chain.
+/// Number of a block on the chain; the genesis block is 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BlockNumber(pub u64);
 
-/// First block of a scoring window; a multiple of the window length.
+/// First block of a scoring window; a multiple of [`window_length`](crate::params::Params::window_length).
+///
+/// It names the window everywhere: in object keys, headers, seeds and reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WindowStart(pub u64);
@@ -24,7 +26,7 @@ impl UnixMillis {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to this moment, 0 if it is not earlier.
+    /// Milliseconds from `earlier` to this moment; 0 where `earlier` is not earlier.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
@@ -49,7 +51,7 @@ number_text!(BlockNumber);
 number_text!(WindowStart);
 number_text!(UnixMillis);
 
-/// Hash of a block: 32 bytes. Text form: `0x` and 64 hexadecimal digits.
+/// Hash of a block: 32 bytes. Text form: `0x` and 64 hexadecimal digits; read with and without `0x`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BlockHash([u8; 32]);
