@@ -1,6 +1,7 @@
 //! The rules of the house that no compiler checks: layers, manifests, sizes, words out of place.
 
 mod manifests;
+mod names;
 mod sources;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use crate::config::Config;
 use crate::workspace::Workspace;
 use crate::{layers, report};
 
+/// Whether a public type name that stands twice is a problem, or only told until the last one is renamed.
+const NAMES_ARE_HELD: bool = false;
+
 /// Checks the whole checkout.
 ///
 /// # Errors
@@ -22,6 +26,13 @@ pub(crate) fn run(config: &Config) -> Result<()> {
     let mut problems = layers::check(&workspace);
     problems.extend(manifests::check(&workspace));
     problems.extend(sources::check(&workspace, &files)?);
+    let names =
+        names::check(&workspace, &files, |file| std::fs::read_to_string(workspace.root.join(file)).ok());
+    if NAMES_ARE_HELD {
+        problems.extend(names);
+    } else if !names.is_empty() {
+        report::note(&format!("not held yet:\n  {}", names.join("\n  ")));
+    }
     if !problems.is_empty() {
         bail!("the house is not tidy:\n  {}", problems.join("\n  "));
     }

@@ -156,7 +156,7 @@ fn check_text(file: &Path, text: &str, room: Option<(Layer, &Path)>) -> Vec<Stri
 }
 
 /// Whether a file, named by its path inside its package, holds nothing but tests.
-fn is_test(inside: &Path) -> bool {
+pub(super) fn is_test(inside: &Path) -> bool {
     let named = inside.file_stem().is_some_and(|stem| {
         let stem = stem.to_string_lossy();
         stem == "tests" || stem.ends_with("_test") || stem.ends_with("_tests")
@@ -165,7 +165,7 @@ fn is_test(inside: &Path) -> bool {
 }
 
 /// The lines of a file up to its inline test module, which stands last by custom.
-fn without_tests(text: &str) -> Vec<&str> {
+pub(super) fn without_tests(text: &str) -> Vec<&str> {
     let lines: Vec<&str> = text.lines().collect();
     let tests = lines.windows(2).position(|pair| match pair {
         [attribute, module] => {
