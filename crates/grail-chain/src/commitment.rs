@@ -46,12 +46,12 @@ pub enum Field {
 
 /// What the chain stores for one hotkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredCommitment {
     /// Tokens held back for it, in RAO.
     pub deposit: u64,
     /// Block in which it was written.
     pub block: u32,
-    /// Its fields.
+    /// Its fields, at most as many as the pallet takes; GRAIL writes one.
     pub fields: Vec<Field>,
 }
 
@@ -106,7 +106,7 @@ pub fn kind_name(length: usize) -> String {
     if length <= MAX_RAW { format!("Raw{length}") } else { "BigRaw".into() }
 }
 
-impl Stored {
+impl StoredCommitment {
     /// Reads a stored value whole.
     pub fn decode(mut bytes: &[u8]) -> Result<Self, CommitmentError> {
         let input = &mut bytes;
@@ -214,7 +214,7 @@ mod tests {
         value.extend([134, 2 << 2, 1, 2]);
         value.extend(77u64.encode());
         value.push(135);
-        let read = Stored::decode(&value).unwrap();
+        let read = StoredCommitment::decode(&value).unwrap();
         assert_eq!(
             read.fields,
             [
@@ -225,7 +225,7 @@ mod tests {
         );
         let mut unknown = stored(b"");
         unknown[13] = 200;
-        assert_eq!(Stored::decode(&unknown), Err(CommitmentError::Kind { kind: 200 }));
+        assert_eq!(StoredCommitment::decode(&unknown), Err(CommitmentError::Kind { kind: 200 }));
     }
 
     #[test]
@@ -233,12 +233,18 @@ mod tests {
         let mut value = 0u64.encode();
         value.extend(0u32.encode());
         value.extend(Compact(u32::MAX).encode());
-        assert_eq!(Stored::decode(&value), Err(CommitmentError::Broken { part: "number of fields" }));
+        assert_eq!(
+            StoredCommitment::decode(&value),
+            Err(CommitmentError::Broken { part: "number of fields" })
+        );
         for kind in [134, 136] {
             let mut value = value[..12].to_vec();
             value.extend([1 << 2, kind]);
             value.extend(Compact(u32::MAX).encode());
-            assert_eq!(Stored::decode(&value), Err(CommitmentError::Broken { part: "length of a field" }));
+            assert_eq!(
+                StoredCommitment::decode(&value),
+                Err(CommitmentError::Broken { part: "length of a field" })
+            );
         }
     }
 
@@ -246,18 +252,18 @@ mod tests {
         #[test]
         fn what_is_written_is_read(bytes in prop::collection::vec(any::<u8>(), 0..=512)) {
             let value = stored(&bytes);
-            let read = Stored::decode(&value).unwrap();
+            let read = StoredCommitment::decode(&value).unwrap();
             prop_assert_eq!((read.deposit, read.block, read.bytes()), (7, 9, Some(&bytes[..])));
             for cut in 0..value.len() {
-                prop_assert!(Stored::decode(&value[..cut]).is_err());
+                prop_assert!(StoredCommitment::decode(&value[..cut]).is_err());
             }
             let longer = [&value[..], &[0]].concat();
-            prop_assert!(Stored::decode(&longer).is_err());
+            prop_assert!(StoredCommitment::decode(&longer).is_err());
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Stored::decode(&bytes);
+            let _ = StoredCommitment::decode(&bytes);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::fmt;
 /// When to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case", tag = "retry")]
-pub enum Again {
+pub enum RetryClass {
     /// After some blocks the same request may succeed.
     Later {
         /// How many blocks to wait.
@@ -29,7 +29,7 @@ pub struct ErrorClass {
     pub name: &'static str,
     /// When to try again.
     #[serde(flatten)]
-    pub again: Again,
+    pub again: RetryClass,
     /// What happened, in one sentence.
     pub explanation: &'static str,
     /// What to do, in one sentence.
@@ -38,15 +38,15 @@ pub struct ErrorClass {
 
 const fn class(
     name: &'static str,
-    again: Again,
+    again: RetryClass,
     explanation: &'static str,
     remedy: &'static str,
 ) -> ErrorClass {
     ErrorClass { name, again, explanation, remedy }
 }
 
-const fn later(after_blocks: u32) -> Again {
-    Again::Later { after_blocks }
+const fn later(after_blocks: u32) -> RetryClass {
+    RetryClass::Later { after_blocks }
 }
 
 /// The rate limit on weights; answered as [`grail_ports::chain::Inclusion::TooSoon`] rather than as a fault.
@@ -68,19 +68,19 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
     ),
     class(
         "CommitRevealEnabled",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the subnet takes sealed weights only; commit-reveal was switched on in the meantime",
         "send again; sealed weights are used as soon as the setting is read",
     ),
     class(
         "CommitRevealDisabled",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the subnet takes open weights only; commit-reveal was switched off in the meantime",
         "send again; open weights are used as soon as the setting is read",
     ),
     class(
         "IncorrectCommitRevealVersion",
-        Again::Never,
+        RetryClass::Never,
         "the chain expects another version of sealed weights than this build writes",
         "update this program",
     ),
@@ -92,7 +92,7 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
     ),
     class(
         "IncorrectWeightVersionKey",
-        Again::Never,
+        RetryClass::Never,
         "the subnet asks for a newer version key than was sent",
         "update this program; the subnet's owner raises the key when validators must",
     ),
@@ -110,25 +110,25 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
     ),
     class(
         "HotKeyNotRegisteredInSubNet",
-        Again::Never,
+        RetryClass::Never,
         "the hotkey is not registered on this subnet",
         "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
     ),
     class(
         "HotKeyNotRegisteredInNetwork",
-        Again::Never,
+        RetryClass::Never,
         "the hotkey is not registered on any subnet",
         "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
     ),
     class(
         "AccountNotAllowedCommit",
-        Again::Never,
+        RetryClass::Never,
         "only hotkeys that are registered on the subnet may commit",
         "register it with `btcli subnet register`; was the right netuid given?",
     ),
     class(
         "TooManyFieldsInCommitmentInfo",
-        Again::Never,
+        RetryClass::Never,
         "the commitment has more fields than the chain takes",
         "report this; GRAIL writes one field",
     ),
@@ -140,51 +140,56 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
     ),
     class(
         "UidsLengthExceedUidsInSubNet",
-        Again::Never,
+        RetryClass::Never,
         "the row names more participants than the subnet has",
         "read the metagraph again and build the row from it",
     ),
-    class("DuplicateUids", Again::Never, "the row names a participant twice", "name each uid once"),
+    class("DuplicateUids", RetryClass::Never, "the row names a participant twice", "name each uid once"),
     class(
         "UidVecContainInvalidOne",
-        Again::Never,
+        RetryClass::Never,
         "the row names a uid that nobody has",
         "read the metagraph again and build the row from it",
     ),
     class(
         "WeightVecNotEqualSize",
-        Again::Never,
+        RetryClass::Never,
         "uids and weights differ in number",
         "report this; both are made from one row",
     ),
     class(
         "WeightVecLengthIsLow",
-        Again::Never,
+        RetryClass::Never,
         "the row names fewer participants than the subnet asks for",
         "name more participants; the subnet's minimum is its hyperparameter min_allowed_weights",
     ),
     class(
         "MaxWeightExceeded",
-        Again::Never,
+        RetryClass::Never,
         "one weight is a larger share of the row than the subnet allows",
         "spread the weights; the subnet's maximum is its hyperparameter max_weights_limit",
     ),
-    class("SubnetNotExists", Again::Never, "there is no subnet of this number", "check netuid and network"),
+    class(
+        "SubnetNotExists",
+        RetryClass::Never,
+        "there is no subnet of this number",
+        "check netuid and network",
+    ),
     class(
         "SubNetworkDoesNotExist",
-        Again::Never,
+        RetryClass::Never,
         "there is no subnet of this number",
         "check netuid and network",
     ),
     class(
         "MechanismDoesNotExist",
-        Again::Never,
+        RetryClass::Never,
         "the subnet has no mechanism of this number",
         "check the mechanism; most subnets have only mechanism 0",
     ),
     class(
         "HotKeyAlreadyRegisteredInSubNet",
-        Again::Never,
+        RetryClass::Never,
         "the hotkey is registered already",
         "nothing is to be done",
     ),
@@ -202,13 +207,13 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
     ),
     class(
         "NotEnoughBalanceToStake",
-        Again::Never,
+        RetryClass::Never,
         "the coldkey has less than the price of the registration",
         "move tokens to the coldkey; `grail chain register-cost` shows the price",
     ),
     class(
         "NonAssociatedColdKey",
-        Again::Never,
+        RetryClass::Never,
         "the hotkey belongs to another coldkey",
         "use the coldkey that registered it",
     ),
@@ -229,7 +234,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         2,
         class(
             "BalanceTooLow",
-            Again::Never,
+            RetryClass::Never,
             "the account's balance is too low",
             "move tokens to the account",
         ),
@@ -238,7 +243,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         3,
         class(
             "SubnetNotExists",
-            Again::Never,
+            RetryClass::Never,
             "there is no subnet of this number",
             "check netuid and network",
         ),
@@ -247,7 +252,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         4,
         class(
             "HotkeyAccountDoesntExist",
-            Again::Never,
+            RetryClass::Never,
             "the chain does not know this hotkey",
             "register it with `btcli subnet register`",
         ),
@@ -265,7 +270,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         10,
         class(
             "HotKeyNotRegisteredInNetwork",
-            Again::Never,
+            RetryClass::Never,
             "the hotkey is not registered on this subnet",
             "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
         ),
@@ -274,7 +279,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         15,
         class(
             "InvalidRevealRound",
-            Again::Reconnect,
+            RetryClass::Reconnect,
             "the drand round of the sealed weights lies in the past",
             "send again; check this machine's clock and that the node is in sync",
         ),
@@ -283,7 +288,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         16,
         class(
             "CommitNotFound",
-            Again::Never,
+            RetryClass::Never,
             "the chain knows no sealed weights that this would open",
             "nothing is to be done; sealed weights open by themselves",
         ),
@@ -292,7 +297,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         17,
         class(
             "CommitBlockNotInRevealRange",
-            Again::Never,
+            RetryClass::Never,
             "it is not the epoch in which these sealed weights open",
             "nothing is to be done; sealed weights open by themselves",
         ),
@@ -301,7 +306,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         18,
         class(
             "InputLengthsUnequal",
-            Again::Never,
+            RetryClass::Never,
             "uids and weights differ in number",
             "report this; both are made from one row",
         ),
@@ -310,7 +315,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
         19,
         class(
             "UidNotFound",
-            Again::Never,
+            RetryClass::Never,
             "the hotkey has no uid on this subnet",
             "register it with `btcli subnet register`",
         ),
@@ -324,29 +329,29 @@ pub fn pool_errors() -> impl Iterator<Item = &'static ErrorClass> {
 
 /// Substrate's own reasons to refuse, in the order of their codes.
 const STANDARD: &[ErrorClass] = &[
-    class("Call", Again::Never, "the chain does not expect this call", "report this"),
-    class("Payment", Again::Never, "the account cannot pay the fee", "move a few tokens to the account"),
+    class("Call", RetryClass::Never, "the chain does not expect this call", "report this"),
+    class("Payment", RetryClass::Never, "the account cannot pay the fee", "move a few tokens to the account"),
     class(
         "Future",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the transaction's number is ahead of the account's",
         "send again; is another program using this hotkey?",
     ),
     class(
         "Stale",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the transaction's number was used already",
         "send again; is another program using this hotkey?",
     ),
     class(
         "BadProof",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the signature does not fit what the chain expects",
         "send again; if it stays, the node serves another network or the runtime was upgraded",
     ),
     class(
         "AncientBirthBlock",
-        Again::Reconnect,
+        RetryClass::Reconnect,
         "the transaction's time ran out before it was included",
         "send again; check that the node is in sync",
     ),
@@ -390,22 +395,22 @@ const BANNED: ErrorClass = class(
 
 /// A refusal with its class and the chain's own words.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What it means.
+pub struct ChainRefusal {
+    /// What it means, whether to try again, and what to do.
     pub class: ErrorClass,
     /// Where it came from: `SubtensorModule.DuplicateUids`, `pool code 1`.
     pub origin: String,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for ChainRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}); {}", self.class.explanation, self.origin, self.class.remedy)
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for ChainRefusal {}
 
-impl Refusal {
+impl ChainRefusal {
     /// Whether it says that weights came too early.
     pub fn is_too_soon(&self) -> bool {
         matches!(self.class.name, TOO_FAST | "CommittingWeightsTooFast" | "RateLimitExceeded")
@@ -418,21 +423,21 @@ impl Refusal {
 }
 
 /// What an error of a pallet means.
-pub fn of_module(pallet: &str, name: &str) -> Refusal {
+pub fn of_module(pallet: &str, name: &str) -> ChainRefusal {
     let known = MODULE_ERRORS.iter().find(|class| class.name == name);
-    Refusal { class: *known.unwrap_or(&UNKNOWN_MODULE), origin: format!("{pallet}.{name}") }
+    ChainRefusal { class: *known.unwrap_or(&UNKNOWN_MODULE), origin: format!("{pallet}.{name}") }
 }
 
 /// What a failure of the runtime outside any pallet means.
-pub fn of_dispatch(words: String) -> Refusal {
-    Refusal { class: DISPATCH, origin: words }
+pub fn of_dispatch(words: String) -> ChainRefusal {
+    ChainRefusal { class: DISPATCH, origin: words }
 }
 
 /// What the pool's own check said: `Ok(())` for a transaction that it would take.
 ///
 /// `answer` is the SCALE bytes that `TaggedTransactionQueue_validate_transaction` returns: a first byte of 0 for a
 /// valid one, else 1, then whether the reason is a refusal (0) or ignorance (1), then the reason.
-pub fn of_validation(answer: &[u8]) -> Result<(), Refusal> {
+pub fn of_validation(answer: &[u8]) -> Result<(), ChainRefusal> {
     let input = &mut &answer[..];
     let mut byte = || u8::decode(input).ok();
     match (byte(), byte(), byte()) {
@@ -441,28 +446,31 @@ pub fn of_validation(answer: &[u8]) -> Result<(), Refusal> {
         (Some(1), Some(0), Some(code)) => {
             let known = STANDARD.get(usize::from(code));
             let class = *known.unwrap_or(&UNKNOWN_POOL);
-            Err(Refusal { class, origin: format!("pool reason {code}, {}", class.name) })
+            Err(ChainRefusal { class, origin: format!("pool reason {code}, {}", class.name) })
         }
-        _ => Err(Refusal { class: UNKNOWN_POOL, origin: format!("pool answer 0x{}", hex::encode(answer)) }),
+        _ => Err(ChainRefusal {
+            class: UNKNOWN_POOL,
+            origin: format!("pool answer 0x{}", hex::encode(answer)),
+        }),
     }
 }
 
 /// What one of subtensor's own numbers means.
-pub fn of_custom(code: u8) -> Refusal {
+pub fn of_custom(code: u8) -> ChainRefusal {
     let known = CUSTOM_CODES.iter().find(|(known, _)| *known == code);
     let class = known.map_or(UNKNOWN_POOL, |(_, class)| *class);
-    Refusal { class, origin: format!("pool code {code}, {}", class.name) }
+    ChainRefusal { class, origin: format!("pool code {code}, {}", class.name) }
 }
 
 /// What the error number of `author_submitExtrinsic` means; `None` for numbers that are not the pool's.
 ///
 /// The numbers are those of Substrate's author module. 1010, a transaction that does not hold, is met after the
 /// check of [`of_validation`] only when something changed in between, so a second look decides.
-pub fn of_submission(code: i32) -> Option<Refusal> {
+pub fn of_submission(code: i32) -> Option<ChainRefusal> {
     let class = match code {
         1010 => class(
             "InvalidTransaction",
-            Again::Reconnect,
+            RetryClass::Reconnect,
             "the node's view of the chain moved while the transaction was sent",
             "send again",
         ),
@@ -473,7 +481,7 @@ pub fn of_submission(code: i32) -> Option<Refusal> {
         1016 => POOL_FULL,
         _ => return None,
     };
-    Some(Refusal { class, origin: format!("node error {code}") })
+    Some(ChainRefusal { class, origin: format!("node error {code}") })
 }
 
 #[cfg(test)]
@@ -486,7 +494,7 @@ mod tests {
         let poor = of_validation(&[1, 0, 7, 1]).unwrap_err();
         assert_eq!((poor.class.name, poor.class.again), ("StakeAmountTooLow", later(360)));
         assert_eq!(of_validation(&[1, 0, 7, 10]).unwrap_err().class.name, "HotKeyNotRegisteredInNetwork");
-        assert_eq!(of_validation(&[1, 0, 3]).unwrap_err().class.again, Again::Reconnect);
+        assert_eq!(of_validation(&[1, 0, 3]).unwrap_err().class.again, RetryClass::Reconnect);
         assert_eq!(of_validation(&[1, 0, 1]).unwrap_err().class.name, "Payment");
         for odd in [&[][..], &[1], &[1, 0], &[1, 1, 0], &[9, 9, 9], &[1, 0, 99], &[1, 0, 7, 250]] {
             let refusal = of_validation(odd).unwrap_err();

@@ -1,9 +1,9 @@
 //! Carrying an intent through: one loop that looks at the chain and takes the next step.
 
 use crate::{
-    errors::{Again, Refusal},
+    errors::{ChainRefusal, RetryClass},
     intents::{Book, Found, Intent, Sent, State, Wish},
-    runtime::Letter,
+    runtime::SignedExtrinsic,
 };
 use async_trait::async_trait;
 use grail_ports::{Door, Fault, Retry, chain::Inclusion};
@@ -23,11 +23,11 @@ pub(crate) struct Heights {
 #[derive(Debug)]
 pub(crate) enum Prepared {
     /// Ready to go.
-    Ready(Letter),
+    Ready(SignedExtrinsic),
     /// Not before that block.
     TooSoon(BlockNumber),
     /// No.
-    Refused(Refusal),
+    Refused(ChainRefusal),
 }
 
 /// What following needs of the chain; the real one, or a scripted one in tests.
@@ -37,7 +37,7 @@ pub(crate) trait Courier: Send + Sync {
     /// Looks whether the chain would take it, and signs a transaction.
     async fn prepare(&self, wish: &Wish) -> Result<Prepared, Fault>;
     /// Hands the bytes to a node. `Ok(Err(_))` when the node refuses them.
-    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), Refusal>, Fault>;
+    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), ChainRefusal>, Fault>;
     /// Looks for a transaction in these blocks, both included.
     async fn find(&self, sent: &Sent, from: BlockNumber, to: BlockNumber) -> Result<Option<Found>, Fault>;
     /// First block at which weights may be set again, after the chain said that it is too soon.
@@ -88,11 +88,11 @@ fn answer(wish: &Wish, ended: Ended) -> Result<Inclusion, Fault> {
 }
 
 /// A refusal as a fault: only those that pass by themselves within minutes are worth another try.
-pub(crate) fn refused(doing: &str, refusal: Refusal) -> Fault {
+pub(crate) fn refused(doing: &str, refusal: ChainRefusal) -> Fault {
     let retry = match refusal.class.again {
-        Again::Later { after_blocks } if after_blocks <= 50 => Retry::Later,
-        Again::Reconnect => Retry::Later,
-        Again::Later { .. } | Again::Never => Retry::Never,
+        RetryClass::Later { after_blocks } if after_blocks <= 50 => Retry::Later,
+        RetryClass::Reconnect => Retry::Later,
+        RetryClass::Later { .. } | RetryClass::Never => Retry::Never,
     };
     Fault::new(Door::Chain, retry, format!("{doing}: the chain refuses"), refusal)
 }
@@ -101,7 +101,7 @@ pub(crate) fn refused(doing: &str, refusal: Refusal) -> Fault {
 enum Ended {
     Done(BlockNumber),
     TooSoon(BlockNumber),
-    Refused(Refusal),
+    Refused(ChainRefusal),
     Expired(BlockNumber),
 }
 
@@ -163,7 +163,7 @@ async fn follow(
                                 let not_before = courier.not_before().await?;
                                 return end(book, intent, State::Postponed { not_before });
                             }
-                            if refusal.class.again == Again::Never {
+                            if refusal.class.again == RetryClass::Never {
                                 return refuse(book, intent, refusal);
                             }
                             if no_node_has_it {
@@ -195,7 +195,7 @@ async fn follow(
                         return end(book, intent, State::Postponed { not_before });
                     }
                     Some(Found { outcome: Err(refusal), .. }) => {
-                        if refusal.class.again == Again::Reconnect {
+                        if refusal.class.again == RetryClass::Reconnect {
                             // The setting that it met has changed; a fresh transaction reads it.
                             intent.state = State::Planned;
                             book.update(&intent)?;
@@ -216,7 +216,7 @@ async fn follow(
     }
 }
 
-fn refuse(book: &mut Book, mut intent: Intent, refusal: Refusal) -> Result<Ended, Fault> {
+fn refuse(book: &mut Book, mut intent: Intent, refusal: ChainRefusal) -> Result<Ended, Fault> {
     intent.state = State::Refused { why: refusal.to_string() };
     book.update(&intent)?;
     Ok(Ended::Refused(refusal))

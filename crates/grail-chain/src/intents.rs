@@ -14,7 +14,7 @@
 //! sends the same bytes again or waits. A second transaction is made only when the first can never be included any
 //! more: its last block is final and it stands in none. So the weights of one intent are never set twice.
 
-use crate::{errors::Refusal, keys::Place, runtime::Letter};
+use crate::{errors::ChainRefusal, keys::SubnetMechanism, runtime::SignedExtrinsic};
 use grail_ports::{Door, Fault, Retry, chain::WeightRow};
 use grail_protocol::words::{BlockHash, BlockNumber, Hotkey};
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,7 @@ pub struct Sent {
     /// BLAKE2b-256 of its bytes.
     #[serde(with = "hex::serde")]
     pub hash: [u8; 32],
-    /// Its bytes.
+    /// The encoded extrinsic, sent again as it is after a restart.
     #[serde(with = "hex::serde")]
     pub bytes: Vec<u8>,
     /// Block from which it is valid.
@@ -107,8 +107,8 @@ pub struct Sent {
     pub death: BlockNumber,
 }
 
-impl From<Letter> for Sent {
-    fn from(letter: Letter) -> Self {
+impl From<SignedExtrinsic> for Sent {
+    fn from(letter: SignedExtrinsic) -> Self {
         Self { hash: letter.hash, bytes: letter.bytes, birth: letter.birth, death: letter.death }
     }
 }
@@ -124,7 +124,7 @@ impl State {
         }
     }
 
-    /// One word.
+    /// One word for logs and tables; equals the JSON tag.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Planned => "planned",
@@ -143,7 +143,7 @@ impl State {
 pub struct Intent {
     /// Counts up within a journal.
     pub id: u64,
-    /// What.
+    /// What is to be written.
     pub wish: Wish,
     /// Newest block when it was planned.
     pub planned: BlockNumber,
@@ -162,7 +162,7 @@ pub struct Intent {
 struct Content {
     version: u32,
     genesis: BlockHash,
-    place: Place,
+    place: SubnetMechanism,
     hotkey: Hotkey,
     intents: Vec<Intent>,
 }
@@ -178,14 +178,19 @@ pub struct Book {
 
 impl Book {
     /// A book that is forgotten with the process.
-    pub fn in_memory(genesis: BlockHash, place: Place, hotkey: Hotkey) -> Self {
+    pub fn in_memory(genesis: BlockHash, place: SubnetMechanism, hotkey: Hotkey) -> Self {
         Self { file: None, _lock: None, content: Content::new(genesis, place, hotkey) }
     }
 
     /// Opens or makes the journal of a hotkey in a folder.
     ///
     /// Errors: another process holds it; it cannot be read; it belongs to another network.
-    pub fn open(folder: &Path, genesis: BlockHash, place: Place, hotkey: Hotkey) -> Result<Self, Fault> {
+    pub fn open(
+        folder: &Path,
+        genesis: BlockHash,
+        place: SubnetMechanism,
+        hotkey: Hotkey,
+    ) -> Result<Self, Fault> {
         fs::create_dir_all(folder).map_err(|error| disk("make the folder", folder, error))?;
         let name = format!("weights-{hotkey}-{}-{}", place.netuid, place.mechanism);
         let lock_path = folder.join(format!("{name}.lock"));
@@ -287,13 +292,13 @@ impl Book {
 }
 
 impl Content {
-    fn new(genesis: BlockHash, place: Place, hotkey: Hotkey) -> Self {
+    fn new(genesis: BlockHash, place: SubnetMechanism, hotkey: Hotkey) -> Self {
         Self { version: 1, genesis, place, hotkey, intents: Vec::new() }
     }
 }
 
 /// The intents of every journal in a folder, by hotkey and subnet, without holding any; for looking only.
-pub fn look(folder: &Path) -> Result<Vec<(Hotkey, Place, Vec<Intent>)>, Fault> {
+pub fn look(folder: &Path) -> Result<Vec<(Hotkey, SubnetMechanism, Vec<Intent>)>, Fault> {
     let listed = match fs::read_dir(folder) {
         Ok(listed) => listed,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -357,5 +362,5 @@ pub(crate) struct Found {
     pub(crate) block: BlockNumber,
     pub(crate) block_hash: BlockHash,
     /// What became of it there.
-    pub(crate) outcome: Result<(), Refusal>,
+    pub(crate) outcome: Result<(), ChainRefusal>,
 }

@@ -10,7 +10,7 @@ use sp_crypto_hashing::{blake2_128, twox_64, twox_128};
 
 /// How one part of a map's key is hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hasher {
+pub enum KeyHasher {
     /// As it is.
     Identity,
     /// Eight bytes of xxHash, then the part.
@@ -22,26 +22,26 @@ pub enum Hasher {
 /// One item of storage, as this crate reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
-    /// Pallet.
+    /// Name of the pallet in the metadata, for example `SubtensorModule`.
     pub pallet: &'static str,
     /// Name in the pallet.
     pub name: &'static str,
     /// Parts of its key: how hashed, and of which shape.
-    pub key: &'static [(Hasher, &'static str)],
+    pub key: &'static [(KeyHasher, &'static str)],
     /// Shape of its value, as [`crate::runtime::shape_of`] writes it.
     pub value: &'static str,
     /// Whether every runtime has it. Items that only some have are looked for before they are read.
     pub everywhere: bool,
 }
 
-const NETUID: (Hasher, &str) = (Hasher::Identity, "u16");
-const UID: (Hasher, &str) = (Hasher::Identity, "u16");
+const NETUID: (KeyHasher, &str) = (KeyHasher::Identity, "u16");
+const UID: (KeyHasher, &str) = (KeyHasher::Identity, "u16");
 const ACCOUNT: &str = "[u8;32]";
 
 const fn item(
     pallet: &'static str,
     name: &'static str,
-    key: &'static [(Hasher, &'static str)],
+    key: &'static [(KeyHasher, &'static str)],
     value: &'static str,
 ) -> Item {
     Item { pallet, name, key, value, everywhere: true }
@@ -54,7 +54,8 @@ const fn subnet(name: &'static str, value: &'static str) -> Item {
 /// Hotkey of a uid.
 pub const KEYS: Item = item("SubtensorModule", "Keys", &[NETUID, UID], ACCOUNT);
 /// Uid of a hotkey.
-pub const UIDS: Item = item("SubtensorModule", "Uids", &[NETUID, (Hasher::Blake2_128Concat, ACCOUNT)], "u16");
+pub const UIDS: Item =
+    item("SubtensorModule", "Uids", &[NETUID, (KeyHasher::Blake2_128Concat, ACCOUNT)], "u16");
 /// Number of uids given.
 pub const SUBNETWORK_N: Item = subnet("SubnetworkN", "u16");
 /// Blocks of an epoch.
@@ -69,7 +70,7 @@ pub const BURN: Item = subnet("Burn", "u64");
 pub const COMMIT_REVEAL: Item = subnet("CommitRevealWeightsEnabled", "bool");
 /// Epochs until sealed weights open.
 pub const REVEAL_PERIOD: Item =
-    item("SubtensorModule", "RevealPeriodEpochs", &[(Hasher::Twox64Concat, "u16")], "u64");
+    item("SubtensorModule", "RevealPeriodEpochs", &[(KeyHasher::Twox64Concat, "u16")], "u64");
 /// Version of sealed weights that the chain expects.
 pub const COMMIT_REVEAL_VERSION: Item =
     Item { everywhere: false, ..item("SubtensorModule", "CommitRevealWeightsVersion", &[], "u16") };
@@ -83,16 +84,16 @@ pub const LAST_UPDATE: Item = subnet("LastUpdate", "Vec<u64>");
 pub const VALIDATOR_PERMIT: Item = subnet("ValidatorPermit", "Vec<bool>");
 /// Share of the miners' emission, by uid.
 pub const INCENTIVE: Item = subnet("Incentive", "Vec<u16>");
-/// Rows of weights.
+/// Rows of weights: storage index and uid to (uid, weight) pairs.
 pub const WEIGHTS: Item = item("SubtensorModule", "Weights", &[NETUID, UID], "Vec<(u16,u16)>");
 /// Stake of a hotkey on one subnet, in RAO of its token.
 pub const HOTKEY_ALPHA: Item =
-    item("SubtensorModule", "TotalHotkeyAlpha", &[(Hasher::Blake2_128Concat, ACCOUNT), NETUID], "u64");
-/// Commitments.
+    item("SubtensorModule", "TotalHotkeyAlpha", &[(KeyHasher::Blake2_128Concat, ACCOUNT), NETUID], "u64");
+/// Commitments: netuid and hotkey to the stored fields.
 pub const COMMITMENT_OF: Item = item(
     "Commitments",
     "CommitmentOf",
-    &[NETUID, (Hasher::Twox64Concat, ACCOUNT)],
+    &[NETUID, (KeyHasher::Twox64Concat, ACCOUNT)],
     "{deposit:u64,block:u32,info:{fields:Vec<Data>}}",
 );
 /// Moment of a block, in milliseconds.
@@ -126,7 +127,7 @@ pub const SURFACE: &[Item] = &[
 
 /// Which subnet, and which of its mechanisms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-pub struct Place {
+pub struct SubnetMechanism {
     /// Number of the subnet.
     pub netuid: u16,
     /// Mechanism of the subnet; 0 for almost all.
@@ -137,7 +138,7 @@ pub struct Place {
 /// Most subnets that storage indices leave room for.
 const INDEX_STEP: u16 = 4_096;
 
-impl Place {
+impl SubnetMechanism {
     /// A subnet's first mechanism.
     pub const fn subnet(netuid: u16) -> Self {
         Self { netuid, mechanism: 0 }
@@ -164,9 +165,9 @@ impl Item {
         let mut key = self.prefix();
         for ((hasher, _), part) in self.key.iter().zip(parts) {
             match hasher {
-                Hasher::Identity => {}
-                Hasher::Twox64Concat => key.extend(twox_64(part)),
-                Hasher::Blake2_128Concat => key.extend(blake2_128(part)),
+                KeyHasher::Identity => {}
+                KeyHasher::Twox64Concat => key.extend(twox_64(part)),
+                KeyHasher::Blake2_128Concat => key.extend(blake2_128(part)),
             }
             key.extend_from_slice(part);
         }
@@ -211,10 +212,10 @@ mod tests {
 
     #[test]
     fn mechanisms_have_their_own_index() {
-        assert_eq!(Place::subnet(81).index(), Some(81));
-        assert_eq!(Place { netuid: 81, mechanism: 2 }.index(), Some(8_273));
-        assert_eq!(Place { netuid: 5_000, mechanism: 1 }.index(), None);
-        assert_eq!(Place { netuid: 0, mechanism: 16 }.index(), None);
-        assert_eq!(Place { netuid: 4_095, mechanism: 15 }.index(), Some(u16::MAX));
+        assert_eq!(SubnetMechanism::subnet(81).index(), Some(81));
+        assert_eq!(SubnetMechanism { netuid: 81, mechanism: 2 }.index(), Some(8_273));
+        assert_eq!(SubnetMechanism { netuid: 5_000, mechanism: 1 }.index(), None);
+        assert_eq!(SubnetMechanism { netuid: 0, mechanism: 16 }.index(), None);
+        assert_eq!(SubnetMechanism { netuid: 4_095, mechanism: 15 }.index(), Some(u16::MAX));
     }
 }

@@ -6,8 +6,8 @@
 
 use crate::{
     commitment,
-    errors::{self, Refusal},
-    keys::{Hasher, Item, SURFACE},
+    errors::{self, ChainRefusal},
+    keys::{Item, KeyHasher, SURFACE},
     reveal::PayloadForm,
 };
 use grail_ports::{chain::WeightRow, sign::ChainCall};
@@ -82,10 +82,10 @@ pub struct Call {
     arguments: Vec<Value>,
 }
 
-/// What a transaction is bound to besides its call.
+/// What an extrinsic is bound to besides its call: nonce and mortal era, as the signed extensions ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// The account's next number.
+pub struct ExtrinsicParams {
+    /// The account's next nonce.
     pub nonce: u64,
     /// Blocks for which it is valid; a power of two, 4 to 65,536.
     pub mortality: u64,
@@ -95,12 +95,12 @@ pub struct Terms {
     pub birth_hash: BlockHash,
 }
 
-/// A transaction with its signature.
+/// A signed extrinsic, encoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub struct SignedExtrinsic {
     /// The bytes that are sent.
     pub bytes: Vec<u8>,
-    /// BLAKE2b-256 of them.
+    /// BLAKE2b-256 of the bytes: the hash by which explorers and nodes know it.
     pub hash: [u8; 32],
     /// Block from which it is valid.
     pub birth: BlockNumber,
@@ -247,12 +247,20 @@ impl Runtime {
     }
 
     /// A transaction to sign.
-    pub fn unsigned<'a>(&'a self, call: &'a Call, terms: &Terms) -> Result<Unsigned<'a>, RuntimeError> {
-        Ok(Unsigned { runtime: self, call, terms: *terms })
+    pub fn unsigned<'a>(
+        &'a self,
+        call: &'a Call,
+        terms: &ExtrinsicParams,
+    ) -> Result<UnsignedExtrinsic<'a>, RuntimeError> {
+        Ok(UnsignedExtrinsic { runtime: self, call, terms: *terms })
     }
 
     /// What became of the extrinsic number `index` of a block with these events; `None` when they do not say.
-    pub fn outcome(&self, events: Vec<u8>, index: u32) -> Result<Option<Result<(), Refusal>>, RuntimeError> {
+    pub fn outcome(
+        &self,
+        events: Vec<u8>,
+        index: u32,
+    ) -> Result<Option<Result<(), ChainRefusal>>, RuntimeError> {
         let unreadable = |why: String| RuntimeError::Events { spec: self.spec, why };
         let at = self.at()?;
         let events = at.events().from_bytes(events);
@@ -274,7 +282,7 @@ impl Runtime {
         Ok(None)
     }
 
-    fn refusal(&self, error: &DispatchError) -> Refusal {
+    fn refusal(&self, error: &DispatchError) -> ChainRefusal {
         match error {
             DispatchError::Module(module) => match module.details() {
                 Ok(details) => errors::of_module(details.pallet.name(), &details.variant.name),
@@ -362,15 +370,15 @@ impl Runtime {
     }
 }
 
-/// A transaction that waits for its signature.
+/// An extrinsic that waits for its signature.
 #[derive(Debug)]
-pub struct Unsigned<'a> {
+pub struct UnsignedExtrinsic<'a> {
     runtime: &'a Runtime,
     call: &'a Call,
-    terms: Terms,
+    terms: ExtrinsicParams,
 }
 
-impl Unsigned<'_> {
+impl UnsignedExtrinsic<'_> {
     fn with<T>(
         &self,
         work: impl FnOnce(&mut Signable<'_>) -> Result<T, subxt::error::ExtrinsicError>,
@@ -398,7 +406,7 @@ impl Unsigned<'_> {
         };
         // What the extensions add does not depend on the call, and a short call's payload is not hashed.
         let short = Call::set_commitment(0, &[]);
-        let probe = Unsigned { runtime: self.runtime, call: &short, terms: self.terms };
+        let probe = UnsignedExtrinsic { runtime: self.runtime, call: &short, terms: self.terms };
         let short = self.runtime.encode(&short)?;
         let nobody = (Hotkey::from_bytes([0; 32]), Signature::from_bytes([0; 64]));
         let sent = probe.finish(&nobody.0, &nobody.1)?.bytes;
@@ -426,8 +434,10 @@ impl Unsigned<'_> {
         Ok(parts)
     }
 
-    /// The transaction as it is sent.
-    pub fn finish(&self, hotkey: &Hotkey, signature: &Signature) -> Result<Letter, RuntimeError> {
+    /// The signed extrinsic as it is sent.
+    ///
+    /// Errors: [`RuntimeError::Call`] when the runtime cannot encode the call.
+    pub fn finish(&self, hotkey: &Hotkey, signature: &Signature) -> Result<SignedExtrinsic, RuntimeError> {
         let signature = MultiSignature::Sr25519(*signature.as_bytes());
         let account = AccountId32(*hotkey.as_bytes());
         let bytes = self.with(|signable| {
@@ -435,7 +445,7 @@ impl Unsigned<'_> {
         })?;
         let birth = self.terms.birth;
         let death = BlockNumber(birth.0.saturating_add(self.terms.mortality));
-        Ok(Letter { hash: blake2_256(&bytes), bytes, birth, death })
+        Ok(SignedExtrinsic { hash: blake2_256(&bytes), bytes, birth, death })
     }
 }
 
@@ -531,9 +541,9 @@ fn check_item(metadata: &Metadata, item: &Item) -> Option<String> {
         && entry.keys().zip(item.key).all(|(found, (hasher, shape))| {
             let hashed = matches!(
                 (found.hasher, hasher),
-                (StorageHasher::Identity, Hasher::Identity)
-                    | (StorageHasher::Twox64Concat, Hasher::Twox64Concat)
-                    | (StorageHasher::Blake2_128Concat, Hasher::Blake2_128Concat)
+                (StorageHasher::Identity, KeyHasher::Identity)
+                    | (StorageHasher::Twox64Concat, KeyHasher::Twox64Concat)
+                    | (StorageHasher::Blake2_128Concat, KeyHasher::Blake2_128Concat)
             );
             hashed && shape_of(types, found.key_id) == *shape
         });

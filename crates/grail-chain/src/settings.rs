@@ -1,6 +1,6 @@
 //! What an operator can set about the chain, with defaults that suit a public network.
 
-use crate::keys::Place;
+use crate::keys::SubnetMechanism;
 use grail_protocol::words::BlockHash;
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ pub struct Settings {
     /// Nodes, as `ws://` or `wss://` addresses. The healthiest is used; the order decides between equals.
     pub endpoints: Vec<String>,
     /// The subnet and mechanism.
-    pub place: Place,
+    pub place: SubnetMechanism,
     /// Hash of the network's block 0. Unset, the first node that answers says it, and the others must agree.
     pub genesis: Option<BlockHash>,
     /// Longest time of one read. Default 20 s.
@@ -47,7 +47,7 @@ impl Settings {
         let seconds = Duration::from_secs;
         Self {
             endpoints,
-            place: Place::subnet(netuid),
+            place: SubnetMechanism::subnet(netuid),
             genesis: None,
             call_deadline: seconds(20),
             attempt_deadline: seconds(6),
@@ -73,7 +73,7 @@ impl Settings {
             return Err(SettingsError::Address { endpoint: odd.clone() });
         }
         if self.place.index().is_none() {
-            return Err(SettingsError::Place { place: self.place });
+            return Err(SettingsError::Mechanism { place: self.place });
         }
         if !self.mortality.is_power_of_two() || !(4..=4_096).contains(&self.mortality) {
             return Err(SettingsError::Mortality { blocks: self.mortality });
@@ -114,9 +114,9 @@ pub enum SettingsError {
     },
     /// A subnet and mechanism that storage has no room for.
     #[error("netuid {} and mechanism {} leave no room for each other", place.netuid, place.mechanism)]
-    Place {
+    Mechanism {
         /// What was given.
-        place: Place,
+        place: SubnetMechanism,
     },
     /// A span of blocks that no transaction can have.
     #[error("a transaction cannot be valid for {blocks} blocks; use 16 or 32")]
@@ -151,7 +151,7 @@ mod tests {
         assert!(check(|s| s.endpoints.push("https://node".into())).contains("https://node"));
         assert!(check(|s| s.endpoints.push("ws://".into())).contains("not the address"));
         assert!(check(|s| s.mortality = 20).contains("20 blocks"));
-        assert!(check(|s| s.place = Place { netuid: 5_000, mechanism: 1 }).contains("5000"));
+        assert!(check(|s| s.place = SubnetMechanism { netuid: 5_000, mechanism: 1 }).contains("5000"));
         assert!(check(|s| s.stall_after = Duration::ZERO).contains("stall_after"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     commitment,
-    keys::{self, Item, Place},
+    keys::{self, Item, SubnetMechanism},
     link::{Link, LinkHealth, Seen, Trouble},
     reveal::{Epochs, RevealTerms},
     runtime::{MAX_METADATA, Runtime, STAKE_API},
@@ -179,7 +179,7 @@ impl Subnet {
     }
 
     /// Which subnet and mechanism.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> SubnetMechanism {
         self.inner.settings.place
     }
 
@@ -595,7 +595,7 @@ impl Subnet {
 
 /// The bytes of a stored commitment. What a stranger wrote and cannot be read is as good as not written.
 fn committed(value: &[u8]) -> Option<Vec<u8>> {
-    match commitment::Stored::decode(value) {
+    match commitment::StoredCommitment::decode(value) {
         Ok(stored) => stored.bytes().filter(|bytes| bytes.len() <= commitment::MAX_BYTES).map(<[u8]>::to_vec),
         Err(error) => {
             tracing::debug!(target: "chain", %error, "a commitment is left out");

@@ -2,13 +2,13 @@
 
 use crate::{
     commitment,
-    errors::{self, Again, Refusal},
+    errors::{self, ChainRefusal, RetryClass},
     follow::{self, Courier, Heights, Prepared, refused},
     intents::{Book, Found, Intent, Sent, Wish},
     keys,
     link::Trouble,
     reveal,
-    runtime::{Call, Runtime, Terms},
+    runtime::{Call, ExtrinsicParams, Runtime},
     subnet::{At, Subnet, SubnetTerms, check_row},
     timelock, weights,
 };
@@ -113,7 +113,7 @@ impl SubnetWriter {
         })
     }
 
-    async fn uid(&self, at: At) -> Result<Result<Uid, Refusal>, Trouble> {
+    async fn uid(&self, at: At) -> Result<Result<Uid, ChainRefusal>, Trouble> {
         let uid = self.subnet.uid_of(&self.signer.hotkey(), at.hash).await?;
         let stranger = || errors::of_module("SubtensorModule", "HotKeyNotRegisteredInSubNet");
         Ok(uid.ok_or_else(stranger))
@@ -198,7 +198,7 @@ impl SubnetWriter {
         let finalized = self.subnet.finalized_at().await.map_err(fault)?;
         let lag = at.number.0.saturating_sub(finalized.number.0);
         let birth = if lag <= mortality / 4 && finalized.number <= at.number { finalized } else { at };
-        let terms = Terms { nonce, mortality, birth: birth.number, birth_hash: birth.hash };
+        let terms = ExtrinsicParams { nonce, mortality, birth: birth.number, birth_hash: birth.hash };
         let unwritable = |error| Fault::new(Door::Chain, Retry::Never, doing, error);
         let unsigned = runtime.unsigned(call, &terms).map_err(unwritable)?;
         let payload = unsigned.to_sign().map_err(unwritable)?;
@@ -211,12 +211,12 @@ impl SubnetWriter {
         match self.dry_run(&letter.bytes, at.hash).await.map_err(fault)? {
             Ok(()) => Ok(Prepared::Ready(letter)),
             Err(refusal) if refusal.is_too_soon() => Ok(Prepared::TooSoon(Courier::not_before(self).await?)),
-            Err(refusal) if refusal.class.again == Again::Reconnect => Err(refused(doing, refusal)),
+            Err(refusal) if refusal.class.again == RetryClass::Reconnect => Err(refused(doing, refusal)),
             Err(refusal) => Ok(Prepared::Refused(refusal)),
         }
     }
 
-    async fn dry_run(&self, bytes: &[u8], at: BlockHash) -> Result<Result<(), Refusal>, Trouble> {
+    async fn dry_run(&self, bytes: &[u8], at: BlockHash) -> Result<Result<(), ChainRefusal>, Trouble> {
         // Where it comes from (2: from outside), the transaction, the block to look from.
         let argument = [&[2][..], bytes, at.as_bytes()].concat();
         let argument = format!("0x{}", hex::encode(argument));
@@ -228,7 +228,7 @@ impl SubnetWriter {
     }
 
     /// What became of the extrinsic at a place in a block.
-    async fn outcome(&self, hash: BlockHash, index: u32) -> Result<Result<(), Refusal>, Fault> {
+    async fn outcome(&self, hash: BlockHash, index: u32) -> Result<Result<(), ChainRefusal>, Fault> {
         let doing = "read what became of a transaction";
         let runtime = self.subnet.runtime(hash, doing).await?;
         let key = [
@@ -301,7 +301,7 @@ impl Courier for SubnetWriter {
         self.sign(&runtime, at, &call, doing).await
     }
 
-    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), Refusal>, Fault> {
+    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), ChainRefusal>, Fault> {
         let params = json!([format!("0x{}", hex::encode(bytes))]);
         match self.subnet.ask_once::<String>("author_submitExtrinsic", params).await {
             Ok(_) => Ok(Ok(())),

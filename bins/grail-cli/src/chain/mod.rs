@@ -5,7 +5,7 @@ mod read;
 mod write;
 
 use clap::{Args, Subcommand};
-use grail_chain::errors::{self, Again};
+use grail_chain::errors::{self, RetryClass};
 use grail_protocol::words::Hotkey;
 use grail_settings::config::flags::ConfigFlags;
 use serde::Serialize;
@@ -127,9 +127,9 @@ fn explain(name: Option<&str>, json: bool) -> anyhow::Result<bool> {
     } else {
         for class in &found {
             let again = match class.again {
-                Again::Later { after_blocks } => format!("try again after {after_blocks} blocks"),
-                Again::Never => "trying again does not help".into(),
-                Again::Reconnect => "tried again at once".into(),
+                RetryClass::Later { after_blocks } => format!("try again after {after_blocks} blocks"),
+                RetryClass::Never => "trying again does not help".into(),
+                RetryClass::Reconnect => "tried again at once".into(),
             };
             tell(&format!("{}: {}; {}. {again}.", class.name, class.explanation, class.remedy));
         }

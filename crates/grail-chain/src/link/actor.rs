@@ -1,6 +1,6 @@
 //! The task that owns the connection.
 
-use super::{Ask, LinkHealth, Seen, Trouble, board::Board};
+use super::{LinkHealth, Request, Seen, Trouble, board::Board};
 use crate::settings::Settings;
 use futures::{
     StreamExt as _,
@@ -37,12 +37,12 @@ pub(super) struct Outlets {
 }
 
 pub(super) struct Actor {
-    asks: mpsc::Receiver<Ask>,
+    requests: mpsc::Receiver<Request>,
     heads: watch::Sender<Option<Seen>>,
     health: watch::Sender<LinkHealth>,
     genesis: watch::Sender<Option<BlockHash>>,
     board: Board,
-    waiting: VecDeque<Ask>,
+    waiting: VecDeque<Request>,
     attempt_deadline: Duration,
     connect_deadline: Duration,
     stall_after: Duration,
@@ -50,8 +50,8 @@ pub(super) struct Actor {
 }
 
 /// An open connection that has shown that it serves our network.
-struct Line {
-    place: usize,
+struct Connection {
+    index: usize,
     client: RpcClient,
     heads: BoxStream<'static, Result<Header, RpcError>>,
 }
@@ -69,13 +69,13 @@ impl Header {
     }
 }
 
-/// Why there is no line.
-enum NoLine {
+/// Why there is no connection.
+enum NoConnection {
     Failed(String),
     Foreign(String),
 }
 
-impl From<RpcError> for NoLine {
+impl From<RpcError> for NoConnection {
     fn from(error: RpcError) -> Self {
         Self::Failed(said(&error))
     }
@@ -105,14 +105,14 @@ enum End {
 }
 
 impl Actor {
-    pub(super) fn new(settings: &Settings, asks: mpsc::Receiver<Ask>) -> (Self, Outlets) {
+    pub(super) fn new(settings: &Settings, requests: mpsc::Receiver<Request>) -> (Self, Outlets) {
         let board = Board::new(&settings.endpoints, settings.backoff_first, settings.backoff_most);
         let (heads, heads_out) = watch::channel(None);
         let health = LinkHealth { connected: None, endpoints: board.health(), connections: 0 };
         let (health, health_out) = watch::channel(health);
         let (genesis, genesis_out) = watch::channel(settings.genesis);
         let actor = Self {
-            asks,
+            requests,
             heads,
             health,
             genesis,
@@ -127,17 +127,17 @@ impl Actor {
     }
 
     pub(super) async fn run(mut self) {
-        while let Some(line) = self.connect().await {
-            let place = line.place;
+        while let Some(connection) = self.connect().await {
+            let index = connection.index;
             self.connections += 1;
-            self.publish(Some(place));
-            tracing::debug!(target: "chain::link", endpoint = %self.board.endpoint(place), "connected");
-            match self.serve(line).await {
+            self.publish(Some(index));
+            tracing::debug!(target: "chain::link", endpoint = %self.board.endpoint(index), "connected");
+            match self.serve(connection).await {
                 End::Unneeded => return,
                 End::Lost(why) => {
-                    let endpoint = self.board.endpoint(place);
+                    let endpoint = self.board.endpoint(index);
                     tracing::warn!(target: "chain::link", %endpoint, %why, "connection given up");
-                    self.board.failed(place, why, Instant::now());
+                    self.board.failed(index, why, Instant::now());
                     self.publish(None);
                 }
             }
@@ -146,38 +146,38 @@ impl Actor {
 
     fn publish(&self, connected: Option<usize>) {
         self.health.send_replace(LinkHealth {
-            connected: connected.map(|place| self.board.endpoint(place)),
+            connected: connected.map(|index| self.board.endpoint(index)),
             endpoints: self.board.health(),
             connections: self.connections,
         });
     }
 
     /// Opens a connection, however often that takes; requests are collected meanwhile. `None` when nobody can ask.
-    async fn connect(&mut self) -> Option<Line> {
+    async fn connect(&mut self) -> Option<Connection> {
         loop {
-            let place = match self.board.next(Instant::now()) {
-                Ok(place) => place,
+            let index = match self.board.next(Instant::now()) {
+                Ok(index) => index,
                 Err(then) => {
                     self.collect_while(sleep_until(then)).await?;
                     continue;
                 }
             };
-            let endpoint = self.board.endpoint(place);
+            let endpoint = self.board.endpoint(index);
             let opening =
-                timeout(self.connect_deadline, open(place, endpoint.clone(), *self.genesis.borrow()));
+                timeout(self.connect_deadline, open(index, endpoint.clone(), *self.genesis.borrow()));
             let opened = self.collect_while(opening.boxed()).await?;
             let deadline = || format!("did not come up within {} ms", self.connect_deadline.as_millis());
-            let why = match opened.unwrap_or_else(|_| Err(NoLine::Failed(deadline()))) {
-                Ok((line, genesis)) => {
+            let why = match opened.unwrap_or_else(|_| Err(NoConnection::Failed(deadline()))) {
+                Ok((connection, genesis)) => {
                     self.genesis.send_replace(Some(genesis));
-                    return Some(line);
+                    return Some(connection);
                 }
-                Err(NoLine::Failed(why)) => {
-                    self.board.failed(place, why.clone(), Instant::now());
+                Err(NoConnection::Failed(why)) => {
+                    self.board.failed(index, why.clone(), Instant::now());
                     why
                 }
-                Err(NoLine::Foreign(why)) => {
-                    self.board.is_foreign(place, why.clone(), Instant::now());
+                Err(NoConnection::Foreign(why)) => {
+                    self.board.is_foreign(index, why.clone(), Instant::now());
                     why
                 }
             };
@@ -192,43 +192,43 @@ impl Actor {
         loop {
             tokio::select! {
                 done = &mut something => return Some(done),
-                ask = self.asks.recv() => self.put_aside(ask?),
+                request = self.requests.recv() => self.put_aside(request?),
             }
         }
     }
 
-    fn put_aside(&mut self, ask: Ask) {
+    fn put_aside(&mut self, request: Request) {
         let now = Instant::now();
-        self.waiting.retain(|ask| ask.deadline > now && !ask.answer.is_closed());
+        self.waiting.retain(|request| request.deadline > now && !request.answer.is_closed());
         if self.waiting.len() < WAITING {
-            self.waiting.push_back(ask);
+            self.waiting.push_back(request);
         } else {
             let why = format!("{WAITING} requests wait already");
-            let _ = ask.answer.send(Err(Trouble::Broken { why }));
+            let _ = request.answer.send(Err(Trouble::Broken { why }));
         }
     }
 
     /// Works on requests until the connection is no good.
-    async fn serve(&mut self, mut line: Line) -> End {
+    async fn serve(&mut self, mut connection: Connection) -> End {
         type Done = (u64, Option<Result<Box<RawValue>, RpcError>>);
         let mut attempts: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
-        let mut under_way: BTreeMap<u64, (Ask, Instant)> = BTreeMap::new();
+        let mut under_way: BTreeMap<u64, (Request, Instant)> = BTreeMap::new();
         let mut next_id = 0u64;
         let mut newest: Option<BlockNumber> = None;
         let mut progress = Instant::now();
         let end = loop {
             while under_way.len() < AT_ONCE {
-                let Some(mut ask) = self.waiting.pop_front() else { break };
+                let Some(mut request) = self.waiting.pop_front() else { break };
                 let now = Instant::now();
-                if ask.deadline <= now || ask.answer.is_closed() {
+                if request.deadline <= now || request.answer.is_closed() {
                     continue;
                 }
-                let (client, method) = (line.client.clone(), ask.method);
-                let params = if ask.repeatable { ask.params.clone() } else { ask.params.take() };
-                let until = ask.deadline.min(now + self.attempt_deadline);
+                let (client, method) = (connection.client.clone(), request.method);
+                let params = if request.repeatable { request.params.clone() } else { request.params.take() };
+                let until = request.deadline.min(now + self.attempt_deadline);
                 let id = next_id;
                 next_id += 1;
-                under_way.insert(id, (ask, now));
+                under_way.insert(id, (request, now));
                 attempts.push(
                     async move {
                         let answer = timeout_at(until, client.request_raw(method, params)).await;
@@ -238,42 +238,42 @@ impl Actor {
                 );
             }
             tokio::select! {
-                ask = self.asks.recv() => match ask {
-                    Some(ask) => self.put_aside(ask),
+                request = self.requests.recv() => match request {
+                    Some(request) => self.put_aside(request),
                     None => return End::Unneeded,
                 },
                 Some((id, answer)) = attempts.next() => {
-                    let Some((ask, begun)) = under_way.remove(&id) else { continue };
+                    let Some((request, begun)) = under_way.remove(&id) else { continue };
                     match answer {
                         Some(Ok(raw)) => {
-                            self.board.worked(line.place);
-                            let _ = ask.answer.send(Ok(raw));
+                            self.board.worked(connection.index);
+                            let _ = request.answer.send(Ok(raw));
                         }
                         Some(Err(RpcError::User(error))) => {
                             let data = error.data.as_ref().map(|data| format!(" {}", clip(data.get())));
                             let message = format!("{}{}", clip(&error.message), data.unwrap_or_default());
-                            let _ = ask.answer.send(Err(Trouble::Node { code: error.code, message }));
+                            let _ = request.answer.send(Err(Trouble::Node { code: error.code, message }));
                         }
                         Some(Err(error)) => {
-                            under_way.insert(id, (ask, begun));
+                            under_way.insert(id, (request, begun));
                             break End::Lost(said(&error));
                         }
                         // A request that came with little time left says nothing about the connection; one that had
                         // the full time of an attempt says enough.
                         None if begun.elapsed() < self.attempt_deadline => {}
                         None => {
-                            let method = ask.method;
-                            under_way.insert(id, (ask, begun));
+                            let method = request.method;
+                            under_way.insert(id, (request, begun));
                             break End::Lost(format!("did not answer {method} in time"));
                         }
                     }
                 },
-                head = line.heads.next() => match head {
+                head = connection.heads.next() => match head {
                     Some(Ok(header)) => match header.number() {
                         Some(number) if newest.is_none_or(|newest| number > newest) => {
                             newest = Some(number);
                             progress = Instant::now();
-                            self.board.worked(line.place);
+                            self.board.worked(connection.index);
                             self.announce(number);
                         }
                         // An older block again, after a reorganisation or out of order, is no progress.
@@ -295,12 +295,12 @@ impl Actor {
     }
 
     /// Requests that can be repeated wait for the next connection, before younger ones.
-    fn hand_back(&mut self, under_way: BTreeMap<u64, (Ask, Instant)>, why: &str) {
-        for (_, (ask, _)) in under_way.into_iter().rev() {
-            if ask.repeatable {
-                self.waiting.push_front(ask);
+    fn hand_back(&mut self, under_way: BTreeMap<u64, (Request, Instant)>, why: &str) {
+        for (_, (request, _)) in under_way.into_iter().rev() {
+            if request.repeatable {
+                self.waiting.push_front(request);
             } else {
-                let _ = ask.answer.send(Err(Trouble::Broken { why: why.to_owned() }));
+                let _ = request.answer.send(Err(Trouble::Broken { why: why.to_owned() }));
             }
         }
     }
@@ -323,10 +323,10 @@ fn clip(text: &str) -> String {
 
 /// Opens a connection, asks for block 0, and subscribes to new blocks.
 async fn open(
-    place: usize,
+    index: usize,
     endpoint: String,
     expected: Option<BlockHash>,
-) -> Result<(Line, BlockHash), NoLine> {
+) -> Result<(Connection, BlockHash), NoConnection> {
     let client = RpcClient::from_insecure_url(&endpoint).await?;
     let mut params = RpcParams::new();
     params.push(0u32)?;
@@ -334,14 +334,14 @@ async fn open(
     let genesis = genesis
         .as_deref()
         .and_then(|text| text.parse::<BlockHash>().ok())
-        .ok_or_else(|| NoLine::Failed("does not say the hash of block 0".into()))?;
+        .ok_or_else(|| NoConnection::Failed("does not say the hash of block 0".into()))?;
     if let Some(expected) = expected.filter(|expected| *expected != genesis) {
-        return Err(NoLine::Foreign(format!(
+        return Err(NoConnection::Foreign(format!(
             "serves another network: its block 0 is {genesis}, ours is {expected}"
         )));
     }
     let heads = client
         .subscribe::<Header>("chain_subscribeNewHeads", RpcParams::new(), "chain_unsubscribeNewHeads")
         .await?;
-    Ok((Line { place, client, heads: heads.boxed() }, genesis))
+    Ok((Connection { index, client, heads: heads.boxed() }, genesis))
 }

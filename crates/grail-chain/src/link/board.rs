@@ -12,7 +12,7 @@ const FOREIGN_PAUSE: Duration = Duration::from_secs(600);
 /// One node as others may look at it.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct EndpointHealth {
-    /// Its address.
+    /// Its address, a `ws://` or `wss://` URL.
     pub endpoint: String,
     /// From 0, never works, to 1, always works; recent experience counts most.
     pub score: f64,
@@ -56,33 +56,33 @@ impl Board {
     /// The node to try: the best of those that may be tried, else the moment at which one may.
     pub(super) fn next(&self, now: Instant) -> Result<usize, Instant> {
         let mut best: Option<usize> = None;
-        for (place, entry) in self.entries.iter().enumerate() {
+        for (index, entry) in self.entries.iter().enumerate() {
             let better = best.is_none_or(|best| {
                 self.entries.get(best).is_none_or(|best| entry.health.score > best.health.score)
             });
             if entry.not_before <= now && better {
-                best = Some(place);
+                best = Some(index);
             }
         }
         let soonest = self.entries.iter().map(|entry| entry.not_before).min();
         best.ok_or_else(|| soonest.unwrap_or(now))
     }
 
-    pub(super) fn endpoint(&self, place: usize) -> String {
-        self.entries.get(place).map_or_else(String::new, |entry| entry.health.endpoint.clone())
+    pub(super) fn endpoint(&self, index: usize) -> String {
+        self.entries.get(index).map_or_else(String::new, |entry| entry.health.endpoint.clone())
     }
 
-    pub(super) fn worked(&mut self, place: usize) {
-        if let Some(entry) = self.entries.get_mut(place) {
+    pub(super) fn worked(&mut self, index: usize) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.health.score += RECENT * (1.0 - entry.health.score);
             entry.health.failures = 0;
             entry.health.foreign = false;
         }
     }
 
-    pub(super) fn failed(&mut self, place: usize, trouble: String, now: Instant) {
+    pub(super) fn failed(&mut self, index: usize, trouble: String, now: Instant) {
         let (first, most) = (self.first, self.most);
-        if let Some(entry) = self.entries.get_mut(place) {
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.health.score -= RECENT * entry.health.score;
             let doubled = first.saturating_mul(1 << entry.health.failures.min(16));
             entry.health.failures = entry.health.failures.saturating_add(1);
@@ -91,9 +91,9 @@ impl Board {
         }
     }
 
-    pub(super) fn is_foreign(&mut self, place: usize, trouble: String, now: Instant) {
-        self.failed(place, trouble, now);
-        if let Some(entry) = self.entries.get_mut(place) {
+    pub(super) fn is_foreign(&mut self, index: usize, trouble: String, now: Instant) {
+        self.failed(index, trouble, now);
+        if let Some(entry) = self.entries.get_mut(index) {
             entry.health.foreign = true;
             entry.health.score = 0.0;
             entry.not_before = now + FOREIGN_PAUSE;

@@ -29,7 +29,7 @@ const MAX_ANSWER: usize = 24 << 20;
 /// The newest block that any connection announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Its number.
+    /// Number of the block.
     pub number: BlockNumber,
     /// When it was announced.
     pub at: Instant,
@@ -47,7 +47,7 @@ impl Seen {
 pub struct LinkHealth {
     /// The node that is used now.
     pub connected: Option<String>,
-    /// Every node.
+    /// How every node of the settings does, in their order.
     pub endpoints: Vec<EndpointHealth>,
     /// Connections opened so far.
     pub connections: u64,
@@ -112,7 +112,7 @@ impl Trouble {
 
 /// One request on its way.
 #[derive(Debug)]
-pub(super) struct Ask {
+pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) params: Option<Box<RawValue>>,
     /// Whether it may be sent again over another connection.
@@ -124,7 +124,7 @@ pub(super) struct Ask {
 /// A handle to the task. Cheap to clone; the task ends with the last one.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
-    asks: mpsc::Sender<Ask>,
+    requests: mpsc::Sender<Request>,
     heads: watch::Receiver<Option<Seen>>,
     health: watch::Receiver<LinkHealth>,
     genesis: watch::Receiver<Option<BlockHash>>,
@@ -134,11 +134,11 @@ pub(crate) struct Link {
 impl Link {
     /// Starts the task.
     pub(crate) fn start(settings: &Settings) -> Self {
-        let (asks, inbox) = mpsc::channel(QUEUE);
+        let (requests, inbox) = mpsc::channel(QUEUE);
         let (actor, outlets) = actor::Actor::new(settings, inbox);
         tokio::spawn(actor.run());
         let actor::Outlets { heads, health, genesis } = outlets;
-        Self { asks, heads, health, genesis, call_deadline: settings.call_deadline }
+        Self { requests, heads, health, genesis, call_deadline: settings.call_deadline }
     }
 
     /// Asks and reads the answer; repeated over other connections until the deadline.
@@ -173,12 +173,12 @@ impl Link {
             Some(serde_json::value::to_raw_value(params).map_err(form)?)
         };
         let (answer, answered) = oneshot::channel();
-        let ask = Ask { method, params, repeatable, deadline, answer };
+        let request = Request { method, params, repeatable, deadline, answer };
         let asked = async {
-            self.asks.send(ask).await.map_err(|_| Trouble::Ended)?;
+            self.requests.send(request).await.map_err(|_| Trouble::Ended)?;
             match answered.await {
                 Ok(answer) => answer,
-                Err(_) if self.asks.is_closed() => Err(Trouble::Ended),
+                Err(_) if self.requests.is_closed() => Err(Trouble::Ended),
                 // The task lets go of requests whose time is over; the deadline itself gives the answer.
                 Err(_) => std::future::pending().await,
             }

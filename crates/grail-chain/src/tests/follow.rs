@@ -1,11 +1,11 @@
 //! An intent against a scripted chain: every kind of bad luck, and a kill at every step, set the weights once.
 
 use crate::{
-    errors::{self, Refusal},
+    errors::{self, ChainRefusal},
     follow::{Courier, Heights, Prepared, carry_out},
     intents::{Book, Found, Sent, State, Wish, look},
-    keys::Place,
-    runtime::Letter,
+    keys::SubnetMechanism,
+    runtime::SignedExtrinsic,
 };
 use async_trait::async_trait;
 use futures::FutureExt as _;
@@ -21,13 +21,13 @@ use std::{
 };
 
 const GENESIS: BlockHash = BlockHash::from_bytes([1; 32]);
-const PLACE: Place = Place::subnet(81);
+const PLACE: SubnetMechanism = SubnetMechanism::subnet(81);
 const WHO: Hotkey = Hotkey::from_bytes([2; 32]);
 const RATE_LIMIT: u64 = 40;
 const MORTALITY: u64 = 8;
 
 /// A transaction with what became of it.
-type Settled = (Vec<u8>, Result<(), Refusal>);
+type Settled = (Vec<u8>, Result<(), ChainRefusal>);
 
 #[derive(Default)]
 struct Script {
@@ -44,9 +44,9 @@ struct Script {
     /// Submissions that are taken and answered with a broken connection, counted down.
     stay_silent: u32,
     /// Answers to the next submissions.
-    turn_away: Vec<Refusal>,
+    turn_away: Vec<ChainRefusal>,
     /// Answers to the next questions whether the chain would take it.
-    refuse: Vec<Refusal>,
+    refuse: Vec<ChainRefusal>,
     /// Block whose content moves back into the pool when it is two deep.
     reorganise: bool,
 }
@@ -154,12 +154,17 @@ impl Courier for Way {
                 let bytes = vec![script.letters, birth as u8, death as u8];
                 let mut hash = [0; 32];
                 hash[..3].copy_from_slice(&bytes);
-                Prepared::Ready(Letter { bytes, hash, birth: BlockNumber(birth), death: BlockNumber(death) })
+                Prepared::Ready(SignedExtrinsic {
+                    bytes,
+                    hash,
+                    birth: BlockNumber(birth),
+                    death: BlockNumber(death),
+                })
             })
             .await)
     }
 
-    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), Refusal>, Fault> {
+    async fn submit(&self, bytes: &[u8]) -> Result<Result<(), ChainRefusal>, Fault> {
         self.around(|script| {
             if !script.turn_away.is_empty() {
                 return Ok(Err(script.turn_away.remove(0)));

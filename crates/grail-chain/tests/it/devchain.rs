@@ -4,7 +4,7 @@ use crate::stage::{Held, How, SEEDS, Stage, settings, spec};
 use grail_chain::{
     Settings, Subnet,
     intents::{self, State},
-    keys::{Hasher, Item},
+    keys::{Item, KeyHasher},
     reveal,
 };
 use grail_devchain::{Seal, Start};
@@ -57,7 +57,7 @@ async fn import_round_1000(stage: &Stage) {
     let pulses = Item {
         pallet: "Drand",
         name: "Pulses",
-        key: &[(Hasher::Blake2_128Concat, "u64")],
+        key: &[(KeyHasher::Blake2_128Concat, "u64")],
         value: "",
         everywhere: true,
     };

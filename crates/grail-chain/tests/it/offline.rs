@@ -4,7 +4,7 @@ use crate::recorded::metadata;
 use grail_chain::{
     commitment, errors, keys,
     reveal::PayloadForm,
-    runtime::{Call, Runtime, RuntimeError, Terms},
+    runtime::{Call, ExtrinsicParams, Runtime, RuntimeError},
 };
 use grail_protocol::{
     sign::{HotkeyPair, Signature, verify},
@@ -80,7 +80,7 @@ fn transactions_are_signed_without_a_node() {
     let pair = HotkeyPair::from_seed(&[1; 32]).unwrap();
     for runtime in runtimes() {
         let call = Call::set_commitment(81, b"hello");
-        let terms = Terms {
+        let terms = ExtrinsicParams {
             nonce: 3,
             mortality: 32,
             birth: BlockNumber(100),
