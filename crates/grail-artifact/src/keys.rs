@@ -25,11 +25,11 @@ impl WindowEncoding {
 /// Key of a window file: `windows/{hotkey ss58}-window-{window}.{extension}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WindowKey {
-    /// Whose file.
+    /// The miner that signs the file, SS58 in the key.
     pub hotkey: Hotkey,
-    /// Of which window.
+    /// The window that it answers.
     pub window: WindowStart,
-    /// In which encoding.
+    /// Its encoding, which the extension names.
     pub encoding: WindowEncoding,
 }
 
@@ -42,9 +42,9 @@ impl fmt::Display for WindowKey {
 /// Key of a validator's verdicts on a window: `verdicts/{hotkey ss58}-window-{window}.json`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VerdictKey {
-    /// Who judged.
+    /// The validator that signs the verdicts, SS58 in the key.
     pub validator: Hotkey,
-    /// Which window.
+    /// The window that was judged.
     pub window: WindowStart,
 }
 
@@ -64,7 +64,7 @@ pub enum ShelfKey {
 }
 
 impl ShelfKey {
-    /// Who publishes it.
+    /// The hotkey on whose shelf it lies.
     pub const fn owner(&self) -> &Hotkey {
         match self {
             Self::Window(key) => &key.hotkey,

@@ -7,9 +7,9 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Most bytes after decompression, all columns together.
     pub decompressed_bytes: u64,
-    /// Most groups.
+    /// Most groups of the file; the header's number and the rows are held against it.
     pub groups: u32,
-    /// Most rollouts.
+    /// Most rollouts of the file, which are rows in Parquet.
     pub rollouts: u32,
     /// Most completion tokens of one rollout.
     pub tokens_per_rollout: u32,

@@ -39,17 +39,19 @@ const MOST_ENVIRONMENTS: usize = 64;
 pub struct FileEntry {
     /// Plain file name, without a folder.
     pub name: String,
-    /// Size in bytes.
+    /// Size of the whole file in bytes, also where it travels as a delta.
     pub size: u64,
-    /// SHA-256, 64 hexadecimal digits.
+    /// SHA-256 of the whole file, 64 lower-case hexadecimal digits.
     pub sha256: String,
 }
 
-/// A checkpoint's manifest.
+/// A checkpoint's manifest: the files of a model in Hugging Face layout, and the terms under which it answers windows.
+///
+/// JSON of at most 1 MiB; its digest is the checkpoint's id. Every field is described in the book, "Checkpoints".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format.
+    /// Version of the format: 1 for the model that a network starts with, 2 for what a trainer published.
     pub version: u16,
     /// The window after which it was published; 0 for the model a network starts with.
     pub window: WindowStart,
@@ -57,11 +59,11 @@ pub struct Manifest {
     pub sequence: u64,
     /// Environments that take turns, window by window.
     pub environments: Vec<EnvId>,
-    /// How tokens are drawn.
+    /// Temperature and top-p with which tokens are drawn; the model's own `generation_config.json` is not asked.
     pub policy: SamplingPolicy,
     /// Completion cap in tokens, at most the network's.
     pub max_new_tokens: u32,
-    /// Tolerances of the court.
+    /// The numeric profile, which decides format of weights and tolerances of the court.
     pub numeric: NumericProfile,
     /// The files, by name: all that the model consists of, whether they travel whole or as deltas.
     pub files: Vec<FileEntry>,

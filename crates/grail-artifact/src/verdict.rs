@@ -13,7 +13,7 @@ use grail_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Version of the format.
+/// Version of the format; readers refuse any other.
 pub const VERDICT_VERSION: u16 = 1;
 /// Most bytes of a verdict file: a few hundred miners with a few hundred groups each.
 pub const VERDICT_BYTES: u64 = 64 << 20;
@@ -24,17 +24,17 @@ pub const REWARD_UNIT: u32 = 100_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VerdictFile {
-    /// Version of the format.
+    /// Version of the format: [`VERDICT_VERSION`].
     pub version: u16,
-    /// Network.
+    /// Network of the window.
     pub network: NetworkId,
-    /// Window.
+    /// The window, by its first block.
     pub window: WindowStart,
-    /// Checkpoint that answered.
+    /// The checkpoint that answered in it.
     pub checkpoint: CheckpointId,
-    /// Environment that asked.
+    /// The environment that asked in it.
     pub env: EnvId,
-    /// Who judged.
+    /// The validator that judged and signs.
     pub validator: Hotkey,
     /// Randomness that decided what was sampled.
     pub challenge: RootHex,
@@ -49,14 +49,14 @@ pub struct VerdictFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileVerdict {
-    /// Whose file.
+    /// The miner whose file was judged.
     pub hotkey: Hotkey,
     /// The root that its miner signed; absent where the file could not be read that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<RootHex>,
     /// Groups in which every rollout was accepted, rising by number.
     pub groups: Vec<GroupVerdict>,
-    /// Refused rollouts by code.
+    /// How many rollouts were refused, by rejection code.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, u64>,
     /// Rollouts left undecided, by reason.
@@ -68,9 +68,9 @@ pub struct FileVerdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupVerdict {
-    /// Its number.
+    /// Its number in the file, from 0.
     pub group: GroupIndex,
-    /// Rewards in hundred-thousandths.
+    /// The court's rewards in hundred-thousandths, one per rollout in their order.
     pub rewards: Vec<u32>,
     /// Whether each answer is right.
     pub right: Vec<bool>,
@@ -129,17 +129,17 @@ struct VersionOnly {
 /// What a reader derived for itself and expects the file to be about.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// Network.
+    /// Network that the reader is in.
     pub network: &'a NetworkId,
-    /// Window.
+    /// The window, by its first block.
     pub window: WindowStart,
-    /// Checkpoint of that window.
+    /// The checkpoint that answered there by the reader's own account.
     pub checkpoint: CheckpointId,
-    /// Environment of that window.
+    /// The environment that asked there by the reader's own account.
     pub env: &'a EnvId,
     /// The validator whose verdicts are trusted.
     pub validator: &'a Hotkey,
-    /// Rollouts of a group.
+    /// Rollouts of a group, as the network's parameters say.
     pub rollouts_per_group: u8,
 }
 

@@ -45,17 +45,17 @@ impl Default for Timing {
 /// How one relay does with one round.
 #[derive(Debug)]
 pub struct RelayReport {
-    /// Its address.
+    /// Its address, as it was given.
     pub relay: String,
     /// What it did, or what is wrong with it.
-    pub standing: Result<Standing, RelayTrouble>,
+    pub standing: Result<RelayStanding, RelayTrouble>,
     /// Milliseconds until that was known.
     pub took_ms: u64,
 }
 
 /// A relay in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum RelayStanding {
     /// It gave the round, and the signature verifies.
     Serves,
     /// It does not have the round, and that is no wonder yet.
@@ -126,8 +126,8 @@ impl DrandClient {
         let asked = self.relays.iter().map(|relay| async move {
             let before = self.clock.now();
             let standing = match self.ask(relay, round, due).await {
-                Ok(Answer::Round(_)) => Ok(Standing::Serves),
-                Ok(Answer::NotYet) => Ok(Standing::NotYet),
+                Ok(Answer::Round(_)) => Ok(RelayStanding::Serves),
+                Ok(Answer::NotYet) => Ok(RelayStanding::NotYet),
                 Err(trouble) => Err(trouble),
             };
             let took_ms = self.clock.now().since(before);

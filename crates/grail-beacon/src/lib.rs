@@ -13,5 +13,5 @@ mod error;
 mod recent;
 mod relay;
 
-pub use client::{DrandClient, QUICKNET_RELAYS, RelayReport, Standing, Timing};
+pub use client::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayStanding, Timing};
 pub use error::{RelayTrouble, RelaysFailed, SetupError};

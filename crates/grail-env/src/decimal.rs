@@ -56,7 +56,7 @@ impl Decimal {
         Self(text)
     }
 
-    /// The canonical text.
+    /// The canonical text: no plus, no zero too many, no point without digits behind it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

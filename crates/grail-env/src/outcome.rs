@@ -16,7 +16,7 @@ pub struct Outcome {
     pub answer: Option<String>,
     /// The key of the solution, for a right answer only.
     pub solution: Option<SolutionKey>,
-    /// What the tags said.
+    /// What the tags of the completion said.
     pub reading: Reading,
 }
 

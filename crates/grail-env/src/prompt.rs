@@ -4,7 +4,7 @@ use crate::reading::{ANSWER_CLOSE, ANSWER_OPEN, THINKING_CLOSE, THINKING_OPEN};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Who speaks.
+/// Who speaks: the `role` of a chat template of Hugging Face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -38,14 +38,14 @@ impl fmt::Display for Role {
 /// The content may quote a data set. Whoever tokenises it keeps it apart from the template's control tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
+    /// Who speaks; the chat template turns it into control tokens.
     pub role: Role,
-    /// What is said.
+    /// What is said. It never turns into control tokens.
     pub content: String,
 }
 
 impl Message {
-    /// A message.
+    /// A message by that speaker.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into() }
     }

@@ -6,11 +6,11 @@ use std::ops::Range;
 
 /// Opens the working-out. A reading does not ask for it; prompts show it.
 pub const THINKING_OPEN: &str = "<start_working_out>";
-/// Closes the working-out.
+/// Closes the working-out; the spelling is the original's.
 pub const THINKING_CLOSE: &str = "</end_working_out>";
-/// Opens the answer block.
+/// Opens the answer block, which ends at the next [`ANSWER_CLOSE`].
 pub const ANSWER_OPEN: &str = "<SOLUTION>";
-/// Closes the answer block.
+/// Closes the answer block; what follows counts as trailing text.
 pub const ANSWER_CLOSE: &str = "</SOLUTION>";
 
 /// What the tags of a completion say. Made by [`Reading::of`] from any text; it cannot fail.
@@ -27,15 +27,15 @@ pub const ANSWER_CLOSE: &str = "</SOLUTION>";
 /// The content is what lies between the tags, untrimmed; it may hold further opening tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// The working-out was closed.
+    /// Whether the working-out was closed.
     pub thinking: bool,
     /// The answer block, if there is one.
-    pub block: Option<Block>,
+    pub block: Option<AnswerBlock>,
 }
 
 /// An answer block inside a completion.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct AnswerBlock {
     /// Bytes of the content within the completion, tags excluded.
     pub content: Range<usize>,
     /// Unicode scalar values after the closing tag.
@@ -45,7 +45,7 @@ pub struct Block {
 }
 
 impl Reading {
-    /// Reads a completion.
+    /// Reads a completion: any text, in time linear in its length.
     pub fn of(text: &str) -> Self {
         read(text, &mut |_| {})
     }
@@ -98,10 +98,10 @@ impl Route {
         }
     }
 
-    fn block(&self, text: &str, ordered: bool) -> Option<Block> {
+    fn block(&self, text: &str, ordered: bool) -> Option<AnswerBlock> {
         let (start, (stop, end)) = self.open.zip(self.close)?;
         let trailing = text.get(end..)?.chars().count();
-        Some(Block { content: start..stop, trailing, ordered })
+        Some(AnswerBlock { content: start..stop, trailing, ordered })
     }
 }
 

@@ -17,7 +17,7 @@ fn naive(text: &str) -> Reading {
     let block = |from: usize, ordered: bool| {
         let (_, open) = find(from, ANSWER_OPEN)?;
         let (close, end) = find(open, ANSWER_CLOSE)?;
-        Some(Block { content: open..close, trailing: text[end..].chars().count(), ordered })
+        Some(AnswerBlock { content: open..close, trailing: text[end..].chars().count(), ordered })
     };
     let thinking = find(0, THINKING_CLOSE);
     let ordered = thinking.and_then(|(_, end)| block(end, true));

@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use grail_artifact::{
-    bundle::{BUNDLE_ENDING, Bundle, Challenge, FileFact, Head, ModelFact, profile_text},
+    bundle::{BUNDLE_ENDING, Bundle, BundleHead, Challenge, FileFact, ModelFact, profile_text},
     manifest::Manifest,
     window::RootHex,
 };
@@ -60,7 +60,7 @@ impl Circumstances {
     /// Errors: a report that cannot be encoded, which none of ours is.
     pub fn bundle(&self, sources: &Sources, matter: &Matter<'_>, validator: Hotkey) -> Result<Bundle, Fault> {
         let context = &self.context;
-        let head = Head {
+        let head = BundleHead {
             network: context.network.clone(),
             params: context.params.profile.to_owned(),
             params_digest: RootHex(context.params.digest()),

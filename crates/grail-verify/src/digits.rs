@@ -55,7 +55,7 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// Of one rollout.
+    /// Counts the digits of one rollout: claimed log-probabilities beside those of the readout.
     pub fn of(record: &RolloutRecord, readout: &Readout) -> Self {
         let mut digits = Self::default();
         for (claimed, reading) in record.logprobs.iter().zip(&readout.draws) {

@@ -45,7 +45,7 @@ mod verdict;
 mod verify;
 
 pub use corridor::{
-    Arrived, Decoded, Progress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize,
+    Arrived, Decoded, ProofProgress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize,
     prompt_of,
 };
 pub use digits::{Digits, Over};

@@ -15,9 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MinerReport {
-    /// Whose window.
+    /// The miner whose window it is.
     pub hotkey: Hotkey,
-    /// Which window.
+    /// The window, by its first block.
     pub window: WindowStart,
     /// The checkpoint that answered it.
     pub checkpoint: CheckpointId,
@@ -30,15 +30,15 @@ pub struct MinerReport {
     pub file: Verdict,
     /// Groups that were checked, by rising number; none for a rejected file.
     pub groups: Vec<GroupReport>,
-    /// The numbers.
-    pub tally: Tally,
+    /// The counts of the window, which follow from the groups.
+    pub tally: WindowTally,
 }
 
 /// One group that was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupReport {
-    /// Its number.
+    /// Its number in the file, from 0.
     pub group: GroupIndex,
     /// Rejected as soon as one rollout is, for that rollout's reason; accepted when none is and at least one is
     /// accepted; undecided when none is decided.
@@ -58,14 +58,14 @@ pub struct RolloutReport {
     pub rollout: RolloutIndex,
     /// The rollout by itself; it counts only when its group is accepted too.
     pub verdict: Verdict,
-    /// Completion tokens.
+    /// Number of completion tokens, an end token included.
     pub tokens: u32,
     /// The reward in the file.
     pub claimed_reward: f32,
     /// What the environment says of the completion; absent when it could not be read.
     pub judgement: Option<Judgement>,
     /// What the proof measured; absent when the model was not asked or did not answer.
-    pub measured: Option<Measured>,
+    pub measured: Option<ProofMeasures>,
 }
 
 /// The environment's view of a completion, recomputed.
@@ -83,7 +83,7 @@ pub struct Judgement {
 /// Measurements of one rollout's proof.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Measured {
+pub struct ProofMeasures {
     /// Root mean square of sketch errors, in spreads.
     pub sketch_rms: f32,
     /// Largest sketch error, in spreads.
@@ -110,7 +110,7 @@ pub struct Measured {
 /// checked, and `rejected` holds the file's code with all claimed rollouts (none if it could not even be read).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Tally {
+pub struct WindowTally {
     /// Groups in the file.
     pub groups_claimed: u32,
     /// Groups that were checked.
@@ -155,19 +155,19 @@ impl MinerReport {
         rejection: Rejection,
         claimed: (u32, u64),
     ) -> Self {
-        let tally = Tally {
+        let tally = WindowTally {
             groups_claimed: claimed.0,
             claimed: claimed.1,
             rejected: BTreeMap::from([(rejection.code().to_owned(), claimed.1)]),
             extrapolation: 1.0,
-            ..Tally::default()
+            ..WindowTally::default()
         };
         Self::new(context, hotkey, Verdict::Rejected(rejection), Vec::new(), tally)
     }
 
     /// The report of a file that nobody could look at: the store, the chain or this machine failed.
     pub fn undecided(context: &WindowContext, hotkey: &Hotkey, fault: &grail_ports::Fault) -> Self {
-        let tally = Tally { extrapolation: 1.0, ..Tally::default() };
+        let tally = WindowTally { extrapolation: 1.0, ..WindowTally::default() };
         Self::new(context, hotkey, Verdict::Undecided(Doubt::from(fault)), Vec::new(), tally)
     }
 
@@ -177,7 +177,7 @@ impl MinerReport {
         claimed: u32,
         groups: Vec<GroupReport>,
     ) -> Self {
-        let tally = Tally::of(claimed, &groups);
+        let tally = WindowTally::of(claimed, &groups);
         Self::new(context, hotkey, Verdict::Accepted, groups, tally)
     }
 
@@ -186,7 +186,7 @@ impl MinerReport {
         hotkey: &Hotkey,
         file: Verdict,
         groups: Vec<GroupReport>,
-        tally: Tally,
+        tally: WindowTally,
     ) -> Self {
         Self {
             hotkey: *hotkey,
@@ -262,7 +262,7 @@ impl GroupReport {
     }
 }
 
-impl Tally {
+impl WindowTally {
     fn of(groups_claimed: u32, groups: &[GroupReport]) -> Self {
         let groups_checked = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         let mut tally = Self {

@@ -22,7 +22,7 @@ pub struct Case<'a> {
     pub hotkey: &'a Hotkey,
     /// Latest moment at which it may have been stored.
     pub deadline: UnixMillis,
-    /// Reads its encoding.
+    /// Reads the encoding in which the file was fetched.
     pub codec: &'a dyn WindowCodec,
     /// Bounds on its size.
     pub limits: &'a Limits,
@@ -30,9 +30,9 @@ pub struct Case<'a> {
     pub sampling: &'a Sampling,
     /// Randomness of the challenge round; decides which groups. Without effect where whole files are proven.
     pub challenge: &'a [u8; 32],
-    /// The window's environment.
+    /// The window's environment, whose id is the context's.
     pub environment: &'a Environment,
-    /// The checkpoint's tokenizer.
+    /// The checkpoint's tokenizer and chat template.
     pub tokenizer: &'a dyn Tokenize,
     /// Number of logits of the checkpoint's model.
     pub vocabulary: u32,

@@ -40,7 +40,7 @@ pub struct Wallet {
 
 /// What a new hotkey is made from.
 #[derive(Debug)]
-pub enum Origin {
+pub enum KeyOrigin {
     /// A new mnemonic.
     Draw(Words),
     /// A seed, a mnemonic or a URI with a path, as [`crate::secret::pair_from_uri`] reads it.
@@ -50,11 +50,11 @@ pub enum Origin {
 /// A hotkey that was just made.
 #[derive(Debug)]
 pub struct Made {
-    /// Its address.
+    /// Its public key, shown as an SS58 address.
     pub hotkey: Hotkey,
     /// The only copy of its words outside the file, where words were drawn.
     pub words: Option<Zeroizing<String>>,
-    /// The file.
+    /// The key file that was written.
     pub path: PathBuf,
     /// Whether a coldkey's public file lies beside it; tools that register the hotkey look for one.
     pub has_coldkey: bool,
@@ -63,7 +63,7 @@ pub struct Made {
 /// A folder of one coldkey, as [`Wallet::list`] finds it.
 #[derive(Debug)]
 pub struct ListedWallet {
-    /// The coldkey's name.
+    /// The coldkey's name, which is the folder's.
     pub cold: String,
     /// Its address, where the public file says it.
     pub coldkey: Option<Hotkey>,
@@ -74,7 +74,7 @@ pub struct ListedWallet {
 /// A hotkey's file, as [`Wallet::list`] finds it.
 #[derive(Debug)]
 pub struct ListedHotkey {
-    /// Its name.
+    /// Its name, which is the file's.
     pub name: String,
     /// How it is kept; `None` where the file is something else.
     pub scheme: Option<Scheme>,
@@ -97,12 +97,12 @@ impl Wallet {
         Ok(Self { root: root.to_owned(), cold: cold.to_owned(), hot: hot.to_owned() })
     }
 
-    /// The coldkey's name.
+    /// The coldkey's name: the folder below the folder of wallets.
     pub fn cold(&self) -> &str {
         &self.cold
     }
 
-    /// The hotkey's name.
+    /// The hotkey's name: the file below `hotkeys`.
     pub fn hot(&self) -> &str {
         &self.hot
     }
@@ -180,7 +180,7 @@ impl Wallet {
     /// Makes a hotkey: its file (mode 600) and its public file. With a password the file is encrypted as `$NACL`.
     ///
     /// Errors: [`WalletError::Exists`] where either file exists; an imported secret that is none; those of writing.
-    pub fn create(&self, origin: &Origin, password: Option<&str>) -> Result<Made, WalletError> {
+    pub fn create(&self, origin: &KeyOrigin, password: Option<&str>) -> Result<Made, WalletError> {
         let (path, public_path) = (self.path(), self.public_path());
         for taken in [&path, &public_path] {
             if taken.symlink_metadata().is_ok() {
@@ -190,13 +190,13 @@ impl Wallet {
         let secret =
             |source| WalletError::Secret { path: path.clone(), field: "the imported secret", source };
         let (words, seed, pair) = match origin {
-            Origin::Draw(count) => {
+            KeyOrigin::Draw(count) => {
                 let words = NewWords::draw(*count).map_err(WalletError::Entropy)?;
                 let seed = words.seed();
                 let pair = seed.pair().map_err(secret)?;
                 (Some(words), Some(seed), pair)
             }
-            Origin::Import(uri) => {
+            KeyOrigin::Import(uri) => {
                 let uri = uri.trim();
                 // Bare digits are a seed; a URI wants `0x` before them.
                 match Seed::from_hex(uri) {

@@ -1,7 +1,7 @@
 //! The beacon's relays: who serves, who lags, who lies.
 
 use super::check::Finding;
-use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayTrouble, Standing as Relay, Timing};
+use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayStanding as Relay, RelayTrouble, Timing};
 use grail_ports::{beacon::BeaconSource as _, clock::Clock};
 use grail_protocol::{
     beacon::{BeaconChain, quicknet},

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use grail_wallet::{
     secret::{MOST_URI_BYTES, Words},
-    wallet::Origin,
+    wallet::KeyOrigin,
 };
 use serde::Serialize;
 use std::io::Read;
@@ -50,9 +50,9 @@ struct Made<'a> {
 pub(super) fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
     let wallet = args.wallet.wallet()?;
     let origin = match &args.import {
-        Some(name) => Origin::Import(first_line(name)?),
-        None if args.words == "24" => Origin::Draw(Words::TwentyFour),
-        None => Origin::Draw(Words::Twelve),
+        Some(name) => KeyOrigin::Import(first_line(name)?),
+        None if args.words == "24" => KeyOrigin::Draw(Words::TwentyFour),
+        None => KeyOrigin::Draw(Words::Twelve),
     };
     let password = args.encrypt.then(|| args.password.choose()).transpose()?;
     let made = wallet.create(&origin, password.as_ref().map(|password| password.as_str()))?;

@@ -1,4 +1,4 @@
-use super::{BUNDLE_BYTES, BUNDLE_VERSION, Bundle, BundleError, Head, MOST_BYTES};
+use super::{BUNDLE_BYTES, BUNDLE_VERSION, Bundle, BundleError, BundleHead, MOST_BYTES};
 use grail_protocol::sign::{self, Signature};
 use std::io::Read as _;
 
@@ -68,8 +68,8 @@ impl Bundle {
     }
 }
 
-fn read_head(bytes: &[u8]) -> Result<Head, BundleError> {
-    let head: Head =
+fn read_head(bytes: &[u8]) -> Result<BundleHead, BundleError> {
+    let head: BundleHead =
         serde_json::from_slice(bytes).map_err(|error| malformed(format!("read the head: {error}")))?;
     let again = serde_json::to_vec(&head).map_err(|error| malformed(format!("encode the head: {error}")))?;
     if again == bytes { Ok(head) } else { Err(BundleError::NotCanonical) }

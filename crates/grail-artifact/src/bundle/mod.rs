@@ -6,7 +6,7 @@
 //! raw     = head ‖ manifest ‖ profile ‖ verdict ‖ file, each as length u64 ‖ bytes; then 64 bytes of signature
 //! signed  = H("grail/1 bundle", version u64, validator, SHA-256 of each of the five parts)
 //! ```
-//! Integers are little-endian. The head is canonical JSON ([`Head`], compact, fields in order), so that two heads with the
+//! Integers are little-endian. The head is canonical JSON ([`BundleHead`], compact, fields in order), so that two heads with the
 //! same content are the same bytes; manifest and file are the bytes that the validator read, the profile is
 //! [`profile_text`], the verdict is the court's report in JSON. Compression is not part of what is signed.
 //!
@@ -24,7 +24,7 @@ use grail_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Version of the format.
+/// Version of the format, two bytes behind the line `grail bundle`.
 pub const BUNDLE_VERSION: u16 = 1;
 /// File name extension, without the dot.
 pub const BUNDLE_ENDING: &str = "bundle";
@@ -40,46 +40,48 @@ const MOST_BYTES: [(&str, u64); 5] = [
     ("window file", crate::limits::LIMITS.file_bytes),
 ];
 
-/// A replay bundle.
+/// A replay bundle: everything that a verdict on one miner's window rests on, signed by the validator.
+///
+/// Its bytes are described at the top of this module; `grail audit` walks the court again over it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bundle {
     /// What the verdict was about, and under which circumstances.
-    pub head: Head,
+    pub head: BundleHead,
     /// The checkpoint's manifest, as it was read.
     pub manifest: Vec<u8>,
     /// The tolerances that were applied: [`profile_text`].
     pub profile: String,
-    /// The court's report, JSON.
+    /// The court's report on the miner's window (`grail_verify::MinerReport`), JSON; at most 96 MiB.
     pub verdict: Vec<u8>,
     /// The window file as it lay on the shelf; empty where none was read.
     pub file: Vec<u8>,
-    /// The validator's.
+    /// The validator's, over `H("grail/1 bundle", …)` of the SHA-256 of each part; absent until it is signed.
     pub signature: Option<Signature>,
 }
 
-/// Circumstances of a verdict.
+/// Circumstances of a verdict: what a validator derived or was told, and what an auditor must take on trust or derive again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Head {
-    /// Network.
+pub struct BundleHead {
+    /// The network whose window was judged.
     pub network: NetworkId,
     /// Name of the network's parameters.
     pub params: String,
-    /// Their digest.
+    /// Their digest, as it enters the window seed.
     pub params_digest: RootHex,
-    /// Window.
+    /// The window that was judged, by its first block.
     pub window: WindowStart,
-    /// Whose file.
+    /// The miner whose file was judged.
     pub miner: Hotkey,
-    /// Who judged, and signs.
+    /// The validator that judged, whose signature the bundle carries.
     pub validator: Hotkey,
-    /// The window's first block.
+    /// The window's first block: its hash and time seed the window.
     pub first_block: BlockFact,
-    /// Its last block.
+    /// The window's last block: its time sets the upload deadline.
     pub last_block: BlockFact,
     /// The beacon network, where there is one.
     pub beacon: Option<BeaconChain>,
-    /// The window's randomness.
+    /// The window's randomness, with the beacon that it comes from.
     pub randomness: WindowRandomness,
     /// What decided which groups were proven.
     pub challenge: Challenge,
@@ -95,9 +97,9 @@ pub struct Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BlockFact {
-    /// Its number.
+    /// Number on the chain.
     pub number: BlockNumber,
-    /// Its hash.
+    /// Hash, taken on trust from the validator's node.
     pub hash: BlockHash,
     /// The timestamp that it carries.
     pub time: UnixMillis,
@@ -141,7 +143,7 @@ pub struct SamplingFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelFact {
-    /// Number of logits.
+    /// Number of logits; token ids of a file are below it.
     pub vocabulary: u32,
     /// Most positions, prompt and completion together.
     pub context_length: u32,
@@ -151,11 +153,11 @@ pub struct ModelFact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileFact {
-    /// In which encoding.
+    /// The encoding that was read, Parquet or JSON.
     pub encoding: Encoding,
     /// When the store says it was written.
     pub stored_at: UnixMillis,
-    /// Its size in bytes.
+    /// Size of the stored object in bytes.
     pub size: u64,
     /// Whether its bytes are part of the bundle; those of a file that is too large are not.
     pub carried: bool,

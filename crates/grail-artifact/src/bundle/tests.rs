@@ -15,7 +15,7 @@ fn block(number: u64) -> BlockFact {
 }
 
 fn bundle() -> Bundle {
-    let head = Head {
+    let head = BundleHead {
         network: "dev-1".parse().unwrap(),
         params: DEV.profile.into(),
         params_digest: RootHex(DEV.digest()),

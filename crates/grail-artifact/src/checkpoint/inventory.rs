@@ -17,9 +17,9 @@ pub struct Inventory {
 /// A file as a store lists it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
-    /// Which file.
+    /// Key of the file, of which everything else is read.
     pub key: CheckpointKey,
-    /// Its size in bytes.
+    /// Size of the object in bytes, as the store lists it.
     pub size: u64,
     /// When the store says it was written; stores count in whole seconds, cut off.
     pub stored_at: UnixMillis,
@@ -47,7 +47,7 @@ impl Moment {
         Self { before: window, marked_by: UnixMillis(first_block.0.saturating_sub(params.block_time_ms)) }
     }
 
-    /// Whatever is there.
+    /// Whatever is there: no window and no time excludes a checkpoint.
     pub const ANY: Self = Self { before: WindowStart(u64::MAX), marked_by: UnixMillis(u64::MAX) };
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn is_plain(name: &str) -> bool {
 
 /// Why a text is not a checkpoint's key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
+pub enum CheckpointKeyError {
     /// Not a plain file name.
     #[error("{name:?} is not a plain file name")]
     Name {
@@ -38,17 +38,19 @@ pub struct FileName(String);
 
 impl FileName {
     /// Checks a name.
-    pub fn new(name: impl Into<String>) -> Result<Self, KeyError> {
+    ///
+    /// Errors: [`CheckpointKeyError::Name`] for an empty or too long name, another character, or a dot in front.
+    pub fn new(name: impl Into<String>) -> Result<Self, CheckpointKeyError> {
         let name = name.into();
-        if is_plain(&name) { Ok(Self(name)) } else { Err(KeyError::Name { name }) }
+        if is_plain(&name) { Ok(Self(name)) } else { Err(CheckpointKeyError::Name { name }) }
     }
 
-    /// The manifest's.
+    /// `manifest.json`.
     pub fn manifest() -> Self {
         Self(MANIFEST_FILE.to_owned())
     }
 
-    /// The marker's.
+    /// `READY`, the marker that is written last.
     pub fn ready() -> Self {
         Self(READY_FILE.to_owned())
     }
@@ -58,7 +60,7 @@ impl FileName {
         Self(format!("{}{DELTA_ENDING}", self.0))
     }
 
-    /// The text.
+    /// The name as it stands in keys and folders.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -70,7 +72,9 @@ impl fmt::Display for FileName {
     }
 }
 
-/// Where a checkpoint lies.
+/// Where a checkpoint lies: the folder, or the prefix, that holds its files.
+///
+/// Text form: `window-100`, `milestone-100`; an S3 prefix is [`Place::prefix`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// Published after this window, and forgotten in time.
@@ -80,7 +84,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whose window.
+    /// The window after which the checkpoint was published.
     pub const fn window(self) -> WindowStart {
         match self {
             Self::Window(window) | Self::Milestone(window) => window,
@@ -111,8 +115,8 @@ impl fmt::Display for Place {
 }
 
 impl FromStr for Place {
-    type Err = KeyError;
-    fn from_str(text: &str) -> Result<Self, KeyError> {
+    type Err = CheckpointKeyError;
+    fn from_str(text: &str) -> Result<Self, CheckpointKeyError> {
         let number = |digits: &str| digits.parse().map(WindowStart).ok();
         let place = match text.split_once('-') {
             Some(("window", digits)) => number(digits).map(Self::Window),
@@ -120,16 +124,18 @@ impl FromStr for Place {
             _ => None,
         };
         // One spelling a place: no plus, no leading zero.
-        place.filter(|place| place.to_string() == text).ok_or_else(|| KeyError::Key { key: text.to_owned() })
+        place
+            .filter(|place| place.to_string() == text)
+            .ok_or_else(|| CheckpointKeyError::Key { key: text.to_owned() })
     }
 }
 
 /// The key of one file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckpointKey {
-    /// The checkpoint.
+    /// The folder of its checkpoint.
     pub place: Place,
-    /// The file.
+    /// Its name in that folder.
     pub name: FileName,
 }
 
@@ -140,9 +146,9 @@ impl fmt::Display for CheckpointKey {
 }
 
 impl FromStr for CheckpointKey {
-    type Err = KeyError;
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        let refuse = || KeyError::Key { key: text.to_owned() };
+    type Err = CheckpointKeyError;
+    fn from_str(text: &str) -> Result<Self, CheckpointKeyError> {
+        let refuse = || CheckpointKeyError::Key { key: text.to_owned() };
         let (place, name) =
             text.strip_prefix(ROOT).and_then(|rest| rest.split_once('/')).ok_or_else(refuse)?;
         Ok(Self { place: place.parse().map_err(|_| refuse())?, name: FileName::new(name)? })

@@ -15,7 +15,7 @@ mod retention;
 mod verify;
 
 pub use inventory::{Inventory, Listed, Listing, Moment, Readiness};
-pub use keys::{CheckpointKey, FileName, KeyError, Place, ROOT};
+pub use keys::{CheckpointKey, CheckpointKeyError, FileName, Place, ROOT};
 pub use publication::{DeltaFile, Kind, Publication, Step, windows_digest};
 pub use retention::{Held, Needs, Plan, Reason, Retention, plan};
 pub use verify::{Trust, manifest_message, manifest_statement, verify_manifest};

@@ -24,7 +24,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Text form.
+    /// Text form, as manifests carry it: `full`, `delta`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -46,7 +46,7 @@ pub struct DeltaFile {
 }
 
 impl DeltaFile {
-    /// Name of the delta.
+    /// Name of the delta: that of the file it makes, and `.delta`.
     pub fn name(&self) -> String {
         format!("{}{DELTA_ENDING}", self.makes)
     }
@@ -58,7 +58,7 @@ impl DeltaFile {
 pub struct Step {
     /// The checkpoint that the deltas apply to, with all its files.
     pub base: CheckpointId,
-    /// Its window.
+    /// The window after which the base was published, before this one's.
     pub base_window: WindowStart,
     /// The deltas, in order of the files that they make.
     pub deltas: Vec<DeltaFile>,
@@ -77,7 +77,7 @@ pub struct Publication {
     pub tensors: TensorRoot,
     /// [`windows_digest`] of the window files that the model was trained on since the checkpoint before.
     pub trained_on: RootHex,
-    /// Who trained it.
+    /// The trainer's hotkey, SS58 in JSON; whoever follows compares it with the one that it was told.
     pub trainer: Hotkey,
     /// The trainer's, over `H("grail/1 manifest", id)`; not part of the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

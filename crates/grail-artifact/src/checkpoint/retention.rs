@@ -10,7 +10,7 @@ pub struct Retention {
     pub last: usize,
     /// Those of every so many windows, for ever; 0 for none.
     pub milestone_every: u64,
-    /// Blocks of a window.
+    /// Blocks of a window, as the network's parameters say.
     pub window_length: u64,
 }
 
@@ -41,7 +41,7 @@ pub enum Needs {
 /// A checkpoint on the shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
-    /// Where.
+    /// The folder that it lies in.
     pub place: Place,
     /// Whether marker and manifest are there.
     pub ready: bool,

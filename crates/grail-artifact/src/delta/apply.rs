@@ -17,24 +17,24 @@ use std::io::{Read, Seek, SeekFrom, Write};
 /// What a delta says of itself before its first tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preamble {
-    /// What it applies to.
+    /// Root over the tensors that it applies to.
     pub base_root: TensorRoot,
-    /// What comes out.
+    /// Root over the tensors that come out.
     pub result_root: TensorRoot,
     /// Bytes of the file that comes out.
     pub result_bytes: u64,
-    /// That file's header.
+    /// The safetensors header of the file that comes out, byte for byte.
     pub header: Header,
 }
 
 /// A result that is what the delta promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
-    /// Bytes of the file.
+    /// Size of the file that was written, in bytes.
     pub bytes: u64,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file that was written; the manifest names it too.
     pub sha256: Digest,
-    /// Root over its tensors.
+    /// Root over its tensors; equals the preamble's.
     pub root: TensorRoot,
 }
 

@@ -9,12 +9,12 @@ use std::{
     io::{Read, Seek, Write},
 };
 
-/// What was written.
+/// What encoding came to: the delta for a manifest, and how much the model changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
-    /// Bytes of the delta.
+    /// Size of the delta in bytes.
     pub bytes: u64,
-    /// SHA-256 of the delta.
+    /// SHA-256 of the delta, as the manifest names it.
     pub sha256: Digest,
     /// Root over the tensors of the new file.
     pub result_root: TensorRoot,

@@ -66,7 +66,7 @@ pub const DELTA_ENDING: &str = ".delta";
 pub struct Options {
     /// Threads; each holds a few blocks of 4 MiB.
     pub workers: usize,
-    /// zstd's level.
+    /// Level of zstd, 1 to 22; higher is smaller and slower to make. Readers need not know it.
     pub level: i32,
 }
 

@@ -54,7 +54,7 @@ const TABLE: [(Dtype, &str, u64); 20] = [
 ];
 
 impl Dtype {
-    /// Every dtype.
+    /// Every dtype that is known here, each once.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.into_iter().map(|(dtype, _, _)| dtype)
     }
@@ -73,7 +73,7 @@ impl Dtype {
         self.row().0
     }
 
-    /// Bits of an element.
+    /// Bits of an element: 16 for `BF16`, below 8 for packed formats.
     pub fn bits(self) -> u64 {
         self.row().1
     }

@@ -21,7 +21,7 @@ pub(crate) fn read_error(source: io::Error) -> TensorError {
     }
 }
 
-/// One safetensors file.
+/// One safetensors file, opened by its header; tensors are read piece by piece, never the file whole.
 #[derive(Debug)]
 pub struct SafetensorsFile<R> {
     header: Header,
@@ -38,7 +38,7 @@ impl<R: Read + Seek> SafetensorsFile<R> {
         Ok(Self { header, reader, position: None })
     }
 
-    /// The header.
+    /// The header, checked when the file was opened.
     pub const fn header(&self) -> &Header {
         &self.header
     }

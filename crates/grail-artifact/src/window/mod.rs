@@ -24,17 +24,17 @@ pub const VERSION: u16 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Header {
-    /// Protocol version.
+    /// Version of protocol and file: [`VERSION`].
     pub version: u16,
-    /// Network.
+    /// Network in which the file is to count.
     pub network: NetworkId,
-    /// Window.
+    /// The window that it answers, by its first block.
     pub window: WindowStart,
-    /// Who signs.
+    /// The miner that signs it.
     pub hotkey: Hotkey,
-    /// Checkpoint that answered.
+    /// The checkpoint that is said to have answered.
     pub checkpoint: CheckpointId,
-    /// Environment that asked.
+    /// The environment that is said to have asked.
     pub env: EnvId,
     /// Public randomness, with its beacon.
     pub randomness: WindowRandomness,
@@ -48,9 +48,9 @@ pub struct Header {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RolloutRecord {
-    /// Which problem.
+    /// The problem, by its number in the miner's window, from 0.
     pub group: GroupIndex,
-    /// Which of its rollouts.
+    /// The rollout of that problem, 0 to 15; rows stand by group, then rollout.
     pub rollout: RolloutIndex,
     /// Completion token ids, the end token included where one was drawn. The prompt is derived, not uploaded.
     pub tokens: Vec<TokenId>,
@@ -58,7 +58,7 @@ pub struct RolloutRecord {
     pub sketch: Vec<i8>,
     /// One log-probability a token, in 1/1024 nat.
     pub logprobs: Vec<i16>,
-    /// Claimed reward.
+    /// Claimed reward, 0 to 0.815; the court derives it and compares bit for bit.
     pub reward: f32,
 }
 
@@ -66,7 +66,7 @@ pub struct RolloutRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WindowFile {
-    /// Claims about the file.
+    /// What the miner says about the file as a whole; its digest is signed.
     pub header: Header,
     /// Number of groups that the miner signed.
     pub groups: u32,
@@ -74,7 +74,7 @@ pub struct WindowFile {
     pub rollout_count: u32,
     /// Root over the rollouts' digests that the miner signed.
     pub root: RootHex,
-    /// Signature over [`file_message`].
+    /// The hotkey's sr25519 signature over [`file_message`].
     pub signature: Signature,
     /// The rollouts, in file order.
     pub rollouts: Vec<RolloutRecord>,

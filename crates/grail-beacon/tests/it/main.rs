@@ -2,7 +2,7 @@
 
 mod relay;
 
-use grail_beacon::{DrandClient, RelayTrouble, RelaysFailed, SetupError, Standing, Timing};
+use grail_beacon::{DrandClient, RelayStanding, RelayTrouble, RelaysFailed, SetupError, Timing};
 use grail_ports::{Door, Fault, Retry, beacon::BeaconSource as _};
 use grail_protocol::{
     beacon::{Beacon, quicknet},
@@ -149,7 +149,7 @@ async fn a_survey_tells_every_relay_apart() {
     let found: Vec<&str> = survey
         .iter()
         .map(|report| match &report.standing {
-            Ok(Standing::Serves) => "serves",
+            Ok(RelayStanding::Serves) => "serves",
             Err(RelayTrouble::Forged(_)) => "forges",
             Err(RelayTrouble::Lags { .. }) => "lags",
             Err(RelayTrouble::Hangs { .. }) => "hangs",

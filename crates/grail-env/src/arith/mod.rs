@@ -50,7 +50,7 @@ impl Arith {
         (1u8..).zip(LARGEST).map(|(level, _)| Self::new(level)).collect()
     }
 
-    /// 1 to 4.
+    /// The level, 1 to 4: numbers up to 9, 19, 99, 999.
     pub const fn level(&self) -> u8 {
         self.level
     }
@@ -60,7 +60,7 @@ impl Arith {
         self.largest
     }
 
-    /// `arith/1:` and the level.
+    /// The identity: `arith/1:` and the level.
     pub const fn id(&self) -> &EnvId {
         &self.id
     }
@@ -70,11 +70,11 @@ impl Arith {
         let mut stream = seed.stream();
         // `below` is none for a bound of zero only, and none of these bounds is.
         let mut below = |bound| stream.below(bound).unwrap_or(0);
-        let sign = if below(2) == 0 { Sign::Plus } else { Sign::Minus };
+        let sign = if below(2) == 0 { Operation::Plus } else { Operation::Minus };
         let (first, second) = (below(self.largest + 1), below(self.largest + 1));
         let (left, right) = match sign {
-            Sign::Plus => (first, second),
-            Sign::Minus => (first.max(second), first.min(second)),
+            Operation::Plus => (first, second),
+            Operation::Minus => (first.max(second), first.min(second)),
         };
         let content: [&[u8]; 3] = [&[sign.byte()], &left.to_le_bytes(), &right.to_le_bytes()];
         ArithProblem { sign, left, right, identity: ProblemIdentity::new(self.id.as_str(), &content) }
@@ -83,14 +83,14 @@ impl Arith {
 
 /// What is done with the two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Sign {
+pub enum Operation {
     /// They are added.
     Plus,
     /// The right one is taken from the left one.
     Minus,
 }
 
-impl Sign {
+impl Operation {
     /// The sign in a problem's identity: its ASCII character.
     const fn byte(self) -> u8 {
         match self {
@@ -100,7 +100,7 @@ impl Sign {
     }
 }
 
-impl fmt::Display for Sign {
+impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Plus => "+",
@@ -114,7 +114,7 @@ impl fmt::Display for Sign {
 /// Text form: `7 + 5`, `12 - 4`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArithProblem {
-    sign: Sign,
+    sign: Operation,
     left: u32,
     right: u32,
     identity: ProblemIdentity,
@@ -122,7 +122,7 @@ pub struct ArithProblem {
 
 impl ArithProblem {
     /// What is done with the numbers.
-    pub const fn sign(&self) -> Sign {
+    pub const fn sign(&self) -> Operation {
         self.sign
     }
 
@@ -136,11 +136,11 @@ impl ArithProblem {
         self.right
     }
 
-    /// The right answer.
+    /// The right answer; never negative.
     pub const fn result(&self) -> u32 {
         match self.sign {
-            Sign::Plus => self.left + self.right,
-            Sign::Minus => self.left.abs_diff(self.right),
+            Operation::Plus => self.left + self.right,
+            Operation::Minus => self.left.abs_diff(self.right),
         }
     }
 

@@ -15,7 +15,7 @@ fn draw(level: u8, number: u32) -> ArithProblem {
 }
 
 /// A problem of one's own choice; `draw` alone makes them elsewhere.
-fn problem(left: u32, sign: Sign, right: u32) -> ArithProblem {
+fn problem(left: u32, sign: Operation, right: u32) -> ArithProblem {
     let wanted = (left, sign, right);
     let parts = |problem: &ArithProblem| (problem.left(), problem.sign(), problem.right());
     (0..).map(|number| draw(1, number)).find(|problem| parts(problem) == wanted).unwrap()
@@ -59,8 +59,8 @@ fn numbers_stay_in_range_and_no_result_is_negative() {
             let (left, right) = (problem.left(), problem.right());
             assert!(left <= largest && right <= largest, "{problem}");
             match problem.sign() {
-                Sign::Plus => assert_eq!(problem.result(), left + right),
-                Sign::Minus => assert_eq!(problem.result().checked_add(right), Some(left), "{problem}"),
+                Operation::Plus => assert_eq!(problem.result(), left + right),
+                Operation::Minus => assert_eq!(problem.result().checked_add(right), Some(left), "{problem}"),
             }
             seen.extend([left, right]);
         }
@@ -77,7 +77,7 @@ fn signs_are_fair_and_every_sum_is_as_likely_as_another() {
     let mut differences = BTreeMap::new();
     for number in 0..DRAWS {
         let problem = draw(1, number);
-        let counts = if problem.sign() == Sign::Plus { &mut sums } else { &mut differences };
+        let counts = if problem.sign() == Operation::Plus { &mut sums } else { &mut differences };
         *counts.entry((problem.left(), problem.right())).or_insert(0u32) += 1;
     }
     // Five standard deviations of the coin are 500.
@@ -96,8 +96,9 @@ fn signs_are_fair_and_every_sum_is_as_likely_as_another() {
 #[test]
 fn the_order_of_a_sum_makes_another_problem() {
     let key = |problem: &ArithProblem| problem.judge(&problem.worked()).solution.unwrap();
-    let sums = [problem(7, Sign::Plus, 5), problem(5, Sign::Plus, 7), problem(7, Sign::Plus, 4)];
-    let differences = [problem(7, Sign::Minus, 5), problem(7, Sign::Minus, 4)];
+    let sums =
+        [problem(7, Operation::Plus, 5), problem(5, Operation::Plus, 7), problem(7, Operation::Plus, 4)];
+    let differences = [problem(7, Operation::Minus, 5), problem(7, Operation::Minus, 4)];
     let keys: BTreeSet<_> = sums.iter().chain(&differences).map(key).collect();
     assert_eq!(keys.len(), 5);
     // Another seed with the same problem has the same key.
@@ -108,7 +109,7 @@ fn the_order_of_a_sum_makes_another_problem() {
 
 #[test]
 fn one_problem_has_one_solution_however_it_is_worded() {
-    let problem = problem(7, Sign::Plus, 5);
+    let problem = problem(7, Operation::Plus, 5);
     let key = |answer: &str| problem.judge(&reply("so", answer)).solution;
     let plain = key("12");
     assert!(plain.is_some());
@@ -123,13 +124,13 @@ fn one_problem_has_one_solution_however_it_is_worded() {
 
 #[test]
 fn the_worked_reply_of_a_difference_reads_like_this() {
-    let problem = problem(9, Sign::Minus, 4);
+    let problem = problem(9, Operation::Minus, 4);
     assert_eq!(problem.worked(), "<start_working_out>9 - 4 = 5</end_working_out><SOLUTION>5</SOLUTION>");
 }
 
 #[test]
 fn the_prompt_is_short_and_states_the_problem() {
-    let messages = problem(9, Sign::Minus, 4).messages();
+    let messages = problem(9, Operation::Minus, 4).messages();
     assert_eq!(messages.iter().map(|message| message.role).collect::<Vec<_>>(), [Role::System, Role::User]);
     assert!(messages[1].content.starts_with("9 - 4\nReply like this: <start_working_out>"));
     let longest = |level| (0..500).map(|number| text(&draw(level, number)).len()).max().unwrap();

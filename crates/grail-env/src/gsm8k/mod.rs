@@ -82,12 +82,12 @@ impl Gsm8kProblem {
         self.row
     }
 
-    /// The question as published.
+    /// The question as published, which goes into the prompt unchanged.
     pub fn question(&self) -> &str {
         &self.question
     }
 
-    /// The gold answer.
+    /// The gold answer: the number behind the last `####` of the published answer.
     pub const fn gold(&self) -> &Decimal {
         &self.gold
     }

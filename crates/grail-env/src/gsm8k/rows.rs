@@ -14,7 +14,7 @@ pub const LONGEST_TEXT: usize = 16 << 10;
 /// One row of a data set, as published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row<'rows> {
-    /// The word problem.
+    /// The word problem, as published.
     pub question: &'rows str,
     /// The worked solution; the gold answer follows `####`.
     pub answer: &'rows str,

@@ -11,7 +11,7 @@ pub const MOST_VARIABLES: u8 = 10;
 pub struct Literal {
     /// Variable, counted from 0; texts call it `x1` onwards.
     pub variable: u8,
-    /// False for the negation.
+    /// Whether the variable stands as it is; false for its negation.
     pub positive: bool,
 }
 
@@ -26,7 +26,7 @@ impl fmt::Display for Literal {
 pub struct Clause([Literal; 3]);
 
 impl Clause {
-    /// The literals.
+    /// The three literals, in rising order of their variables.
     pub const fn literals(&self) -> &[Literal; 3] {
         &self.0
     }
@@ -97,7 +97,7 @@ impl Assignment {
     }
 }
 
-/// A conjunction of clauses.
+/// A conjunction of clauses of three literals each, over 3 to 10 variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Formula {
     variables: u8,
@@ -120,7 +120,7 @@ impl Formula {
         Self { variables, clauses: clauses.collect() }
     }
 
-    /// Number of variables.
+    /// Number of variables; they are counted from 0.
     pub const fn variables(&self) -> u8 {
         self.variables
     }
@@ -130,7 +130,7 @@ impl Formula {
         &self.clauses
     }
 
-    /// Whether every clause holds.
+    /// Whether every clause holds under an assignment.
     pub fn holds(&self, assignment: Assignment) -> bool {
         self.clauses.iter().map(Clause::failing).all(|(mask, value)| assignment.0 & mask != value)
     }

@@ -26,7 +26,7 @@ use crate::{
 use grail_protocol::seed::ProblemSeed;
 use std::fmt;
 
-/// Identity of the environment.
+/// Identity of the environment, version included; a change of any drawn problem makes it `sat/2`.
 pub const ID: &str = "sat/1";
 
 /// How many of 32 seeds have difficulty 0, 1, … 7. Easy ones are common, so that a small model sometimes succeeds.
@@ -67,7 +67,7 @@ impl SatProblem {
         self.difficulty
     }
 
-    /// The clauses.
+    /// The formula that a completion must satisfy.
     pub const fn formula(&self) -> &Formula {
         &self.formula
     }

@@ -2,7 +2,7 @@ use super::*;
 use crate::{args::ModelArgs, config::Sources as Layers};
 use grail_protocol::{draw::SamplingPolicy, profile::NumericProfile};
 use grail_roles::checkpoint::{Terms, describe};
-use grail_wallet::wallet::{Origin, Wallet};
+use grail_wallet::wallet::{KeyOrigin, Wallet};
 use std::{ffi::OsString, fs};
 
 /// How an error begins that comes of asking a node.
@@ -19,7 +19,7 @@ impl House {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let wallet = Wallet::new(&dir.path().join("wallets"), "cold", "hot").unwrap();
-        wallet.create(&Origin::Import("//Alice".to_owned().into()), None).unwrap();
+        wallet.create(&KeyOrigin::Import("//Alice".to_owned().into()), None).unwrap();
         let variables = vec![
             ("BT_NETWORK", "ws://127.0.0.1:1".to_owned()),
             ("NETUID", "2".to_owned()),

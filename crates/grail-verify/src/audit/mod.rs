@@ -123,19 +123,19 @@ impl Flaw {
 pub struct Audited {
     /// The window, derived again.
     pub context: WindowContext,
-    /// The checkpoint's manifest.
+    /// The checkpoint's manifest, its signature checked.
     pub manifest: Manifest,
-    /// Whose file.
+    /// The miner whose file was judged.
     pub hotkey: Hotkey,
     /// Who judged, and signed.
     pub validator: Hotkey,
-    /// The validator's report.
+    /// The validator's report, which agrees with itself.
     pub report: MinerReport,
     /// Latest moment at which the file may have been stored.
     pub deadline: UnixMillis,
     /// How many groups were proven.
     pub sampling: Sampling,
-    /// What decided which.
+    /// The randomness that decided which groups were proven.
     pub challenge: [u8; 32],
     /// The model's card, as the validator saw it.
     pub model: ModelFact,
@@ -151,9 +151,9 @@ pub struct Tools<'a> {
     pub codec: &'a dyn WindowCodec,
     /// Bounds on its size.
     pub limits: &'a Limits,
-    /// The window's environment.
+    /// The window's environment, whose id is the window's.
     pub environment: &'a Environment,
-    /// The checkpoint's tokenizer.
+    /// The checkpoint's tokenizer and chat template.
     pub tokenizer: &'a dyn Tokenize,
 }
 

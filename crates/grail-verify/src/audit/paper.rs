@@ -8,7 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use grail_artifact::{
-    bundle::{Bundle, Challenge, Encoding, Head, profile_text},
+    bundle::{Bundle, BundleHead, Challenge, Encoding, profile_text},
     checkpoint::{Trust, verify_manifest},
     limits::Limits,
     manifest::Manifest,
@@ -93,7 +93,7 @@ fn context_flaw(detail: impl Into<String>) -> Flaw {
     Flaw::Context { detail: detail.into() }
 }
 
-fn params_of(head: &Head) -> Result<Params, Flaw> {
+fn params_of(head: &BundleHead) -> Result<Params, Flaw> {
     // A stranger's word in a message is cut.
     let name: String = head.params.chars().take(32).collect();
     let params = Params::by_name(&head.params)
@@ -135,7 +135,7 @@ fn read_manifest(bytes: &[u8], params: &Params, on_trust: &mut Vec<String>) -> R
     Ok(manifest)
 }
 
-fn derive(head: &Head, params: Params, manifest: &Manifest) -> Result<WindowContext, Flaw> {
+fn derive(head: &BundleHead, params: Params, manifest: &Manifest) -> Result<WindowContext, Flaw> {
     if manifest.publication.is_some() && manifest.window >= head.window {
         return Err(context_flaw(format!(
             "a checkpoint of window {} does not answer window {}",
@@ -168,7 +168,7 @@ fn round_flaw(chain: &BeaconChain, beacon: &Beacon, round: u64) -> Option<String
     chain.verify(beacon).err().map(|error| error.to_string())
 }
 
-fn check_beacon(head: &Head, params: &Params, on_trust: &mut Vec<String>) -> Result<(), Flaw> {
+fn check_beacon(head: &BundleHead, params: &Params, on_trust: &mut Vec<String>) -> Result<(), Flaw> {
     let flaw = |detail: String| Err(Flaw::Beacon { detail });
     match (&head.randomness, &head.beacon) {
         (WindowRandomness::Beacon(beacon), Some(chain)) => {
@@ -191,7 +191,7 @@ fn check_beacon(head: &Head, params: &Params, on_trust: &mut Vec<String>) -> Res
 }
 
 fn check_challenge(
-    head: &Head,
+    head: &BundleHead,
     params: &Params,
     deadline: UnixMillis,
     on_trust: &mut Vec<String>,
@@ -232,7 +232,7 @@ fn check_profile(text: &str, context: &WindowContext) -> Result<(), Flaw> {
     Err(Flaw::Profile { detail })
 }
 
-fn check_report(report: &MinerReport, head: &Head, context: &WindowContext) -> Result<(), Flaw> {
+fn check_report(report: &MinerReport, head: &BundleHead, context: &WindowContext) -> Result<(), Flaw> {
     let told = (report.hotkey, report.window, report.checkpoint, &report.env);
     if told != (head.miner, head.window, context.checkpoint, &context.env) {
         let detail = format!(

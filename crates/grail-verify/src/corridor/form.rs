@@ -1,6 +1,6 @@
 //! The form of signed records: which there are, in which order, and whether each can mean anything.
 
-use crate::{Rejection, rejection::Place};
+use crate::{Rejection, rejection::RolloutPlace};
 use grail_artifact::window::RolloutRecord;
 use grail_protocol::{
     params::ROLLOUTS_PER_PROBLEM,
@@ -8,8 +8,8 @@ use grail_protocol::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-const fn place(record: &RolloutRecord) -> Place {
-    Place { group: record.group, rollout: record.rollout }
+const fn place(record: &RolloutRecord) -> RolloutPlace {
+    RolloutPlace { group: record.group, rollout: record.rollout }
 }
 
 /// Groups 0, 1, 2, … without gaps, each with rollouts 0 to 15, all in that order.
@@ -36,7 +36,7 @@ pub(super) fn check_order(records: &[RolloutRecord]) -> Result<(), Rejection> {
     }
     let order = (0u32..).flat_map(|group| {
         (0..ROLLOUTS_PER_PROBLEM)
-            .map(move |rollout| Place { group: GroupIndex(group), rollout: RolloutIndex(rollout) })
+            .map(move |rollout| RolloutPlace { group: GroupIndex(group), rollout: RolloutIndex(rollout) })
     });
     for (record, expected) in records.iter().zip(order) {
         if place(record) != expected {

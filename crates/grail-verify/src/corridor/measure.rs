@@ -1,6 +1,8 @@
 //! One rollout's claims against what the model says: sketch, draws, log-probabilities.
 
-use crate::{Digits, Doubt, DrawStatistics, Over, Rejection, Verdict, report::Measured, verdict::inside};
+use crate::{
+    Digits, Doubt, DrawStatistics, Over, Rejection, Verdict, report::ProofMeasures, verdict::inside,
+};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{Fault, model::Readout};
 use grail_protocol::{
@@ -25,7 +27,7 @@ pub(super) fn examine(
     record: &RolloutRecord,
     readout: &Readout,
     profile: NumericProfile,
-) -> Result<(Verdict, Measured), Fault> {
+) -> Result<(Verdict, ProofMeasures), Fault> {
     let (limits, drift) = (&profile.thresholds(), profile.drift());
     let length = record.tokens.len();
     if readout.sketch.len() != length || readout.draws.len() != length {
@@ -48,7 +50,7 @@ pub(super) fn examine(
     let worst_logprob = worst_logprob(record, readout);
     let digits = Digits::of(record, readout);
     let statistics = DrawStatistics::of(&readout.draws, limits, &drift);
-    let measured = Measured {
+    let measured = ProofMeasures {
         sketch_rms: distance.rms,
         sketch_worst: distance.worst,
         margin_worst: draws.worst.map_or(0.0, |claim| claim.reading.margin),

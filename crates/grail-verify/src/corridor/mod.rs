@@ -12,7 +12,7 @@ mod seal;
 
 pub use arrive::{Arrived, Decoded, arrive, oversize};
 pub use judge::outcome_of;
-pub use prove::{Progress, Proven, Watch};
+pub use prove::{ProofProgress, Proven, Watch};
 pub use replay::{Replayed, prompt_of};
 pub use sample::Sampled;
 pub use seal::Sealed;

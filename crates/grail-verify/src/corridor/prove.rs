@@ -3,7 +3,7 @@ use super::{
     replay::{Replayed, ReplayedGroup, Setting},
     seal::Terms,
 };
-use crate::{Digits, Doubt, Over, Rejection, Verdict, report::Measured, verdict::inside};
+use crate::{Digits, Doubt, Over, Rejection, Verdict, report::ProofMeasures, verdict::inside};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{
     Fault,
@@ -17,10 +17,10 @@ use grail_protocol::{
 
 /// How far a proof is; one call per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct ProofProgress {
     /// Groups proven so far, this one included.
     pub done: u32,
-    /// Groups to prove.
+    /// Groups that will be proven in all.
     pub total: u32,
     /// The group just proven.
     pub group: GroupIndex,
@@ -29,7 +29,7 @@ pub struct Progress {
 }
 
 /// Told after every group; `false` stops the proof, and groups not yet proven stay undecided.
-pub type Watch<'a> = &'a mut dyn FnMut(Progress) -> bool;
+pub type Watch<'a> = &'a mut dyn FnMut(ProofProgress) -> bool;
 
 /// Groups whose rollouts were held against the model's own computation.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(super) struct ProvenGroup {
 pub(super) struct ProvenRollout {
     pub(super) record: RolloutRecord,
     pub(super) verdict: Verdict,
-    pub(super) measured: Option<Measured>,
+    pub(super) measured: Option<ProofMeasures>,
 }
 
 impl Replayed {
@@ -71,7 +71,7 @@ impl Replayed {
             if going {
                 let rejected = proven.rollouts.iter().filter(|r| r.verdict.rejection().is_some()).count();
                 let rejected = u32::try_from(rejected).unwrap_or(u32::MAX);
-                going = watch(Progress { done, total, group: proven.index, rejected });
+                going = watch(ProofProgress { done, total, group: proven.index, rejected });
             }
             proven
         };

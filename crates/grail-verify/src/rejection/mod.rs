@@ -19,14 +19,14 @@ use std::fmt;
 
 /// A rollout inside a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Place {
-    /// Its group.
+pub struct RolloutPlace {
+    /// Its group, from 0.
     pub group: GroupIndex,
     /// Its number in the group.
     pub rollout: RolloutIndex,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RolloutPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "rollout {} of group {}", self.rollout, self.group)
     }
@@ -190,21 +190,21 @@ pub enum Rejection {
     #[error("{at} is there twice")]
     DuplicateRollout {
         /// The second of them.
-        at: Place,
+        at: RolloutPlace,
     },
     /// Rollouts are not in the order of groups and numbers, or a number is beyond the group.
     #[error("{found} stands where {expected} belongs")]
     RolloutOrder {
         /// What stands there.
-        found: Place,
+        found: RolloutPlace,
         /// What belongs there.
-        expected: Place,
+        expected: RolloutPlace,
     },
     /// Tokens, sketch and log-probabilities differ in number.
     #[error("{at} has {tokens} tokens, {sketch} sketch bytes and {logprobs} log-probabilities")]
     RolloutLengths {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// Number of tokens.
         tokens: u64,
         /// Number of sketch bytes.
@@ -216,13 +216,13 @@ pub enum Rejection {
     #[error("{at} has no tokens, at least one is drawn always")]
     EmptyCompletion {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
     },
     /// Longer than the checkpoint's cap.
     #[error("{at} has {got} tokens, the checkpoint's cap is {most}")]
     CompletionTooLong {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// Number of tokens.
         got: u64,
         /// The cap.
@@ -232,7 +232,7 @@ pub enum Rejection {
     #[error("token {token} at position {position} of {at} is outside the vocabulary of {vocabulary}")]
     TokenOutsideVocabulary {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// Completion position.
         position: u32,
         /// The id.
@@ -244,7 +244,7 @@ pub enum Rejection {
     #[error("the claimed reward of {at} is {claimed}, which is not a finite number")]
     RewardNotFinite {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// `NaN`, `inf` or `-inf`.
         claimed: String,
     },
@@ -252,7 +252,7 @@ pub enum Rejection {
     #[error("the sketch byte at position {position} of {at} is -128, allowed are -127 to 127")]
     SketchOutOfRange {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// Completion position.
         position: u32,
     },
@@ -260,7 +260,7 @@ pub enum Rejection {
     #[error("the log-probability at position {position} of {at} is {units}/1024 nat, at most 0 is possible")]
     LogprobPositive {
         /// Where.
-        at: Place,
+        at: RolloutPlace,
         /// Completion position.
         position: u32,
         /// The claim, in 1/1024 nat.

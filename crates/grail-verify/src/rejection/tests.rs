@@ -1,8 +1,8 @@
 use super::*;
 use std::collections::BTreeSet;
 
-fn at() -> Place {
-    Place { group: GroupIndex(3), rollout: RolloutIndex(5) }
+fn at() -> RolloutPlace {
+    RolloutPlace { group: GroupIndex(3), rollout: RolloutIndex(5) }
 }
 
 /// One of each.
@@ -35,7 +35,7 @@ fn examples() -> Vec<Rejection> {
         Rejection::DuplicateRollout { at: at() },
         Rejection::RolloutOrder {
             found: at(),
-            expected: Place { group: GroupIndex(3), rollout: RolloutIndex(4) },
+            expected: RolloutPlace { group: GroupIndex(3), rollout: RolloutIndex(4) },
         },
         Rejection::RolloutLengths { at: at(), tokens: 4, sketch: 3, logprobs: 4 },
         Rejection::EmptyCompletion { at: at() },

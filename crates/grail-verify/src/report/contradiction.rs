@@ -1,4 +1,4 @@
-use super::{GroupReport, MinerReport, RolloutReport, Tally};
+use super::{GroupReport, MinerReport, RolloutReport, WindowTally};
 use crate::{Digits, Verdict};
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, profile::NumericProfile, words::RolloutIndex};
 
@@ -54,7 +54,7 @@ impl MinerReport {
         if together(&self.groups) {
             return Some("rollouts are accepted although the file's digits are of another model".into());
         }
-        (Tally::of(self.tally.groups_claimed, &self.groups) != self.tally)
+        (WindowTally::of(self.tally.groups_claimed, &self.groups) != self.tally)
             .then(|| "the counts do not follow from the groups".into())
     }
 }

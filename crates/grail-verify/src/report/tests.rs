@@ -105,7 +105,7 @@ fn padding_a_file_with_made_up_groups_does_not_pay() {
             GroupReport::new(GroupIndex(index as u32), rollouts)
         };
         let groups: Vec<GroupReport> = (0..64).map(group).collect();
-        let tally = Tally::of(claimed, &groups);
+        let tally = WindowTally::of(claimed, &groups);
         (hit as f64 * tally.extrapolation).powf(1.5) * (tally.accepted as f64 * tally.extrapolation)
     };
     for honest in [4u32, 64, 1_024, 2_048, 3_900, 4_080] {

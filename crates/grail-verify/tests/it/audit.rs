@@ -1,5 +1,5 @@
 use grail_artifact::{
-    bundle::{BlockFact, Bundle, Challenge, Encoding, FileFact, Head, ModelFact, profile_text},
+    bundle::{BlockFact, Bundle, BundleHead, Challenge, Encoding, FileFact, ModelFact, profile_text},
     limits::LIMITS,
     manifest::{FileEntry, MANIFEST_VERSION, Manifest},
     window::{JsonCodec, RootHex, WindowCodec as _, WindowFile},
@@ -98,7 +98,7 @@ impl Stage {
     fn bundle(&self, file: &WindowFile) -> Bundle {
         let (setup, body) = (&self.world.setup, JsonCodec.encode(file).unwrap());
         let card = self.world.model.card();
-        let head = Head {
+        let head = BundleHead {
             network: setup.network.clone(),
             params: DEV.profile.into(),
             params_digest: RootHex(DEV.digest()),

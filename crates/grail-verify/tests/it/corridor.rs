@@ -162,7 +162,7 @@ fn the_watcher_hears_of_every_group_and_can_stop() {
     let world = world();
     let file = HandOver(world.honest(4));
     let mut heard = Vec::new();
-    let mut watch = |progress: grail_verify::Progress| {
+    let mut watch = |progress: grail_verify::ProofProgress| {
         heard.push((progress.done, progress.total, progress.group.0, progress.rejected));
         progress.done < 2
     };

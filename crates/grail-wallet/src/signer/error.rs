@@ -3,7 +3,7 @@ use std::{fmt, io, path::PathBuf};
 
 /// Why a signer refuses a request. The text form goes over the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum SignerRefusal {
     /// The request is not of the documented form.
     Malformed,
     /// The request is of another version.
@@ -17,7 +17,7 @@ pub enum Refusal {
     /// The label is not one of GRAIL's signed ones, or not one of this signer's.
     LabelNotAllowed,
     /// The fields are not those that the label has.
-    Shape,
+    LabelShape,
     /// The statement names another hotkey as its signer.
     OtherHotkey,
     /// The call is not on this signer's list.
@@ -36,7 +36,7 @@ pub enum Refusal {
     Inside,
 }
 
-impl Refusal {
+impl SignerRefusal {
     /// Every one, in the order of their declaration.
     pub const ALL: [Self; 15] = [
         Self::Malformed,
@@ -45,7 +45,7 @@ impl Refusal {
         Self::TooLarge,
         Self::TooSlow,
         Self::LabelNotAllowed,
-        Self::Shape,
+        Self::LabelShape,
         Self::OtherHotkey,
         Self::CallNotAllowed,
         Self::CallPrefix,
@@ -65,7 +65,7 @@ impl Refusal {
             Self::TooLarge => "too-large",
             Self::TooSlow => "too-slow",
             Self::LabelNotAllowed => "label-not-allowed",
-            Self::Shape => "shape",
+            Self::LabelShape => "shape",
             Self::OtherHotkey => "other-hotkey",
             Self::CallNotAllowed => "call-not-allowed",
             Self::CallPrefix => "call-prefix",
@@ -88,7 +88,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for SignerRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -121,7 +121,7 @@ pub enum SignerError {
         /// The socket.
         path: PathBuf,
         /// Why.
-        refusal: Refusal,
+        refusal: SignerRefusal,
         /// In its words.
         detail: String,
     },

@@ -17,7 +17,7 @@
 //! One request a connection. A reader takes no more than the declared length, and refuses a body with bytes left over.
 //! A statement is hashed as it arrives: only one field of it is in memory at a time.
 
-use super::{Refusal, rules::Rules};
+use super::{SignerRefusal, rules::Rules};
 use grail_ports::sign::ChainCall;
 use grail_protocol::{
     hash::{Digest, Hasher},
@@ -44,7 +44,7 @@ const REFUSED: u8 = 2;
 
 /// What a program asks, as a signer has read and judged it.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum SignRequest {
     /// Whose key it is.
     Who,
     /// A signature over the digest of an allowed statement.
@@ -66,7 +66,7 @@ pub enum Reply {
     /// The signature that was asked for.
     Signature(Signature),
     /// No.
-    Refused(Refusal, String),
+    Refused(SignerRefusal, String),
 }
 
 /// The request `who are you`.
@@ -160,7 +160,8 @@ impl Reply {
                     return Err(CUT);
                 }
                 let name = std::str::from_utf8(name).ok();
-                let refusal = name.and_then(Refusal::of).ok_or("with a refusal that has no meaning here")?;
+                let refusal =
+                    name.and_then(SignerRefusal::of).ok_or("with a refusal that has no meaning here")?;
                 Ok(Self::Refused(refusal, String::from_utf8_lossy(detail).into_owned()))
             }
             _ => Err("with a reply of an unknown kind"),
@@ -169,16 +170,20 @@ impl Reply {
 }
 
 /// A refusal with its words.
-pub(super) type No = (Refusal, String);
+pub(super) type No = (SignerRefusal, String);
 
 /// Reads one request and judges it by the rules, field by field, so that nothing is kept that will be refused.
 ///
 /// Errors: the refusal, by name.
-pub fn read_request(from: &mut impl Read, rules: &Rules, own: &Hotkey) -> Result<Asked, (Refusal, String)> {
+pub fn read_request(
+    from: &mut impl Read,
+    rules: &Rules,
+    own: &Hotkey,
+) -> Result<SignRequest, (SignerRefusal, String)> {
     let length = number(from)?;
     if length > MOST_REQUEST {
         return Err((
-            Refusal::TooLarge,
+            SignerRefusal::TooLarge,
             format!("the request declares {length} bytes, at most {MOST_REQUEST} are read"),
         ));
     }
@@ -186,29 +191,29 @@ pub fn read_request(from: &mut impl Read, rules: &Rules, own: &Hotkey) -> Result
     let [version, kind] = body.array()?;
     if version != VERSION {
         return Err((
-            Refusal::Version,
+            SignerRefusal::Version,
             format!("the request has version {version}, this signer speaks {VERSION}"),
         ));
     }
     let asked = match kind {
-        WHO => Asked::Who,
+        WHO => SignRequest::Who,
         STATEMENT => read_statement(&mut body, rules, own)?,
         CALL => {
             let name = body.short()?;
             rules.call_name(&name)?;
             let call = ChainCall { name, call: body.part()?, extra: body.part()?, additional: body.part()? };
             rules.call(&call)?;
-            Asked::Call(call)
+            SignRequest::Call(call)
         }
-        other => return Err((Refusal::UnknownKind, format!("there is no request of kind {other}"))),
+        other => return Err((SignerRefusal::UnknownKind, format!("there is no request of kind {other}"))),
     };
     match body.left {
         0 => Ok(asked),
-        left => Err((Refusal::Malformed, format!("{left} bytes are left over"))),
+        left => Err((SignerRefusal::Malformed, format!("{left} bytes are left over"))),
     }
 }
 
-fn read_statement(body: &mut Body<'_, impl Read>, rules: &Rules, own: &Hotkey) -> Result<Asked, No> {
+fn read_statement(body: &mut Body<'_, impl Read>, rules: &Rules, own: &Hotkey) -> Result<SignRequest, No> {
     let label = body.short()?;
     let shape = rules.label(&label)?;
     let count = u32::from_le_bytes(body.array()?);
@@ -219,7 +224,7 @@ fn read_statement(body: &mut Body<'_, impl Read>, rules: &Rules, own: &Hotkey) -
         shape.field(index, &field, own)?;
         hasher.field(&field);
     }
-    Ok(Asked::Statement { label, digest: hasher.finish() })
+    Ok(SignRequest::Statement { label, digest: hasher.finish() })
 }
 
 /// What is left of a body; reads no further.
@@ -233,7 +238,7 @@ impl<R: Read> Body<'_, R> {
         let wanted = u32::try_from(into.len()).unwrap_or(u32::MAX);
         self.left = self.left.checked_sub(wanted).ok_or_else(|| {
             (
-                Refusal::Malformed,
+                SignerRefusal::Malformed,
                 format!("a part of {wanted} bytes does not fit the {} that are left", self.left),
             )
         })?;
@@ -250,21 +255,21 @@ impl<R: Read> Body<'_, R> {
         let [length] = self.array()?;
         let mut bytes = vec![0; usize::from(length)];
         self.take(&mut bytes)?;
-        String::from_utf8(bytes).map_err(|_| (Refusal::Malformed, "a name is not UTF-8".to_owned()))
+        String::from_utf8(bytes).map_err(|_| (SignerRefusal::Malformed, "a name is not UTF-8".to_owned()))
     }
 
     fn part(&mut self) -> Result<Vec<u8>, No> {
         let length = u32::from_le_bytes(self.array()?);
         if length > MOST_PART {
             return Err((
-                Refusal::TooLarge,
+                SignerRefusal::TooLarge,
                 format!("a part has {length} bytes, at most {MOST_PART} are read"),
             ));
         }
         // Before the memory is taken: the part must fit what was declared.
         if length > self.left {
             let text = format!("a part of {length} bytes does not fit the {} that are left", self.left);
-            return Err((Refusal::Malformed, text));
+            return Err((SignerRefusal::Malformed, text));
         }
         let mut bytes = vec![0; length as usize];
         self.take(&mut bytes)?;
@@ -281,9 +286,9 @@ fn number(from: &mut impl Read) -> Result<u32, No> {
 fn broken(error: &io::Error) -> No {
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            (Refusal::TooSlow, "the request did not arrive in time".to_owned())
+            (SignerRefusal::TooSlow, "the request did not arrive in time".to_owned())
         }
-        _ => (Refusal::Malformed, "the request ends early".to_owned()),
+        _ => (SignerRefusal::Malformed, "the request ends early".to_owned()),
     }
 }
 

@@ -18,7 +18,7 @@ mod timed;
 
 #[cfg(unix)]
 pub use client::SocketSigner;
-pub use error::{Refusal, SignerError};
+pub use error::{SignerError, SignerRefusal};
 pub use payload::signed_bytes;
 #[cfg(unix)]
 pub use server::{Server, ServerSettings, Stop, keep_memory_private};

@@ -1,6 +1,6 @@
 //! What a signer signs: labels of GRAIL with their shapes, and calls of the chain with the bytes they begin with.
 
-use super::{Refusal, frame::No};
+use super::{SignerRefusal, frame::No};
 use grail_ports::sign::ChainCall;
 use grail_protocol::{sign::MESSAGE_LABEL, words::Hotkey};
 use std::collections::BTreeMap;
@@ -18,18 +18,18 @@ enum Field {
 
 /// The fields of a label: the first ones by their kind, and whether more may follow.
 #[derive(Debug, Clone, Copy)]
-pub struct Shape {
+pub struct LabelShape {
     label: &'static str,
     first: &'static [Field],
     more: bool,
 }
 
 /// Every label under which a hotkey signs, by a short name for flags.
-const LABELS: &[(&str, Shape)] = &[
+const LABELS: &[(&str, LabelShape)] = &[
     (
         "file",
         // header digest, root, groups, rollouts
-        Shape {
+        LabelShape {
             label: "grail/1 file",
             first: &[Field::Exactly(32), Field::Exactly(32), Field::Exactly(4), Field::Exactly(4)],
             more: false,
@@ -38,7 +38,7 @@ const LABELS: &[(&str, Shape)] = &[
     (
         "verdicts",
         // version, network, window, checkpoint, environment, validator, challenge, number of files, then the files
-        Shape {
+        LabelShape {
             label: "grail/1 verdicts",
             first: &[
                 Field::Exactly(8),
@@ -53,11 +53,11 @@ const LABELS: &[(&str, Shape)] = &[
             more: true,
         },
     ),
-    ("manifest", Shape { label: "grail/1 manifest", first: &[Field::Exactly(32)], more: false }),
+    ("manifest", LabelShape { label: "grail/1 manifest", first: &[Field::Exactly(32)], more: false }),
     (
         "bundle",
         // version, validator, digests of head, manifest, profile, verdict and file
-        Shape {
+        LabelShape {
             label: "grail/1 bundle",
             first: &[
                 Field::Exactly(8),
@@ -71,7 +71,7 @@ const LABELS: &[(&str, Shape)] = &[
             more: false,
         },
     ),
-    ("message", Shape { label: MESSAGE_LABEL, first: &[Field::AtMost(1 << 20)], more: false }),
+    ("message", LabelShape { label: MESSAGE_LABEL, first: &[Field::AtMost(1 << 20)], more: false }),
 ];
 
 /// Calls that a hotkey makes for GRAIL, with pallet and call index in specs 293 to 381.
@@ -134,7 +134,7 @@ fn known_calls() -> String {
 /// What one signer signs.
 #[derive(Debug, Clone)]
 pub struct Rules {
-    labels: Vec<Shape>,
+    labels: Vec<LabelShape>,
     calls: BTreeMap<String, Vec<u8>>,
     genesis: Option<[u8; 32]>,
 }
@@ -217,11 +217,11 @@ impl Rules {
     }
 
     /// The shape of an allowed label.
-    pub(super) fn label(&self, label: &str) -> Result<Shape, No> {
+    pub(super) fn label(&self, label: &str) -> Result<LabelShape, No> {
         self.labels.iter().find(|shape| shape.label == label).copied().ok_or_else(|| {
             let known: Vec<_> = self.labels().collect();
             let text = format!("{label:?} is not signed here; signed are {}", known.join(", "));
-            (Refusal::LabelNotAllowed, text)
+            (SignerRefusal::LabelNotAllowed, text)
         })
     }
 
@@ -231,7 +231,7 @@ impl Rules {
             let known: Vec<_> = self.calls.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let text = format!("the call {name:?} is not signed here; signed: {known}; `--allow` of `grail signer` says which");
-            (Refusal::CallNotAllowed, text)
+            (SignerRefusal::CallNotAllowed, text)
         })
     }
 
@@ -246,7 +246,7 @@ impl Rules {
                 hex::encode(prefix),
                 hex::encode(begins)
             );
-            return Err((Refusal::CallPrefix, text));
+            return Err((SignerRefusal::CallPrefix, text));
         }
         // Shorter payloads could be ground until they are also the digest of something else.
         let Some(fixed) = call.additional.get(..LEAST_ADDITIONAL) else {
@@ -254,7 +254,7 @@ impl Rules {
             let text = format!(
                 "the additional part has {got} bytes, that of an extrinsic at least {LEAST_ADDITIONAL}"
             );
-            return Err((Refusal::ShortPayload, text));
+            return Err((SignerRefusal::ShortPayload, text));
         };
         let named = fixed.get(8..40).unwrap_or_default();
         match self.genesis {
@@ -264,14 +264,14 @@ impl Rules {
                     hex::encode(named),
                     hex::encode(genesis)
                 );
-                Err((Refusal::OtherChain, text))
+                Err((SignerRefusal::OtherChain, text))
             }
             _ => Ok(()),
         }
     }
 }
 
-impl Shape {
+impl LabelShape {
     /// Whether a statement may have that many fields.
     pub(super) fn count(&self, count: u32) -> Result<(), No> {
         let (got, least) = (u64::from(count), self.first.len() as u64);
@@ -283,20 +283,20 @@ impl Shape {
             self.label,
             if self.more { " or more" } else { "" }
         );
-        Err((Refusal::Shape, text))
+        Err((SignerRefusal::LabelShape, text))
     }
 
     /// Whether a field may stand at its place.
     pub(super) fn field(&self, index: u32, field: &[u8], own: &Hotkey) -> Result<(), No> {
         let wrong = |expected: String| {
             let text = format!("field {index} of {:?} has {} bytes, {expected}", self.label, field.len());
-            Err((Refusal::Shape, text))
+            Err((SignerRefusal::LabelShape, text))
         };
         match self.first.get(index as usize) {
             Some(Field::Exactly(length)) if field.len() != *length => wrong(format!("{length} are right")),
             Some(Field::AtMost(most)) if field.len() > *most => wrong(format!("at most {most} are right")),
             Some(Field::Own) if field != own.as_bytes() => {
-                Err((Refusal::OtherHotkey, format!("{:?} names another hotkey than {own}", self.label)))
+                Err((SignerRefusal::OtherHotkey, format!("{:?} names another hotkey than {own}", self.label)))
             }
             _ => Ok(()),
         }

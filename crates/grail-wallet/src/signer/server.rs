@@ -1,8 +1,8 @@
 //! Answering.
 
 use super::{
-    Refusal, SignerError,
-    frame::{self, Asked, Reply},
+    SignerError, SignerRefusal,
+    frame::{self, Reply, SignRequest},
     rules::Rules,
     sign_here, signed_bytes,
     timed::{self, Timed},
@@ -29,7 +29,7 @@ use std::{
 pub struct ServerSettings {
     /// The socket, in a folder of mode 700.
     pub socket: PathBuf,
-    /// What is signed.
+    /// What is signed, and for which calls.
     pub rules: Rules,
     /// From a connection to the end of its answer.
     pub time: Duration,
@@ -144,7 +144,7 @@ impl Server {
         let Some(place) = Place::take(&shared) else {
             // No thread for it: a flood must cost nothing. The answer fits the socket's own buffer.
             let text = format!("{} requests are being served; try again", shared.settings.most_clients);
-            let reply = Reply::Refused(Refusal::Busy, text).encode();
+            let reply = Reply::Refused(SignerRefusal::Busy, text).encode();
             let _ = Timed::new(&stream, Duration::from_millis(20)).write_all(&reply);
             return;
         };
@@ -209,10 +209,10 @@ fn answer(shared: &Shared, stream: &UnixStream) {
 }
 
 fn decide(shared: &Shared, stream: &UnixStream, timed: &mut Timed<'_>) -> Result<Reply, frame::No> {
-    let inside = |text: String| (Refusal::Inside, text);
+    let inside = |text: String| (SignerRefusal::Inside, text);
     match timed::peer(stream) {
         Ok(Some(uid)) if uid != shared.user => {
-            return Err((Refusal::OtherUser, format!("user {uid} asks, user {} may", shared.user)));
+            return Err((SignerRefusal::OtherUser, format!("user {uid} asks, user {} may", shared.user)));
         }
         Ok(_) => {}
         Err(error) => return Err(inside(format!("cannot see who asks: {error}"))),
@@ -220,12 +220,12 @@ fn decide(shared: &Shared, stream: &UnixStream, timed: &mut Timed<'_>) -> Result
     let hotkey = shared.pair.hotkey();
     let asked = frame::read_request(timed, &shared.settings.rules, &hotkey)?;
     let signed = match asked {
-        Asked::Who => return Ok(Reply::Hotkey(hotkey)),
-        Asked::Statement { label, digest } => {
+        SignRequest::Who => return Ok(Reply::Hotkey(hotkey)),
+        SignRequest::Statement { label, digest } => {
             tracing::info!(target: "grail::signer", label, digest = %hex::encode(digest), "signed");
             sign_here(&shared.pair, &digest)
         }
-        Asked::Call(call) => {
+        SignRequest::Call(call) => {
             tracing::info!(target: "grail::signer", call = call.name, bytes = call.call.len(), "signed");
             sign_here(&shared.pair, &signed_bytes(&call))
         }

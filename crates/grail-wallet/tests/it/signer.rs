@@ -12,7 +12,7 @@ use grail_protocol::{
 use grail_wallet::{
     secret::pair_from_uri,
     signer::{
-        Refusal, Server, ServerSettings, Signer, SignerError, SocketSigner, Stop, frame, frame::Reply,
+        Server, ServerSettings, Signer, SignerError, SignerRefusal, SocketSigner, Stop, frame, frame::Reply,
         rules::Rules, signed_bytes,
     },
 };
@@ -119,7 +119,7 @@ fn read(stream: &mut UnixStream) -> Reply {
 }
 
 #[track_caller]
-fn refused(reply: Reply, expected: Refusal) {
+fn refused(reply: Reply, expected: SignerRefusal) {
     match reply {
         Reply::Refused(refusal, detail) => assert_eq!(refusal, expected, "{detail}"),
         other => panic!("{other:?}"),
@@ -168,7 +168,7 @@ fn what_grail_signs_goes_through_the_signer() {
     // Under somebody else's name it is not signed.
     let stranger = Hotkey::from_bytes([9; 32]);
     let error = file.sign_with(stranger, |statement| signer.sign(statement)).unwrap_err();
-    assert!(matches!(error, SignerError::Refused { refusal: Refusal::OtherHotkey, .. }), "{error}");
+    assert!(matches!(error, SignerError::Refused { refusal: SignerRefusal::OtherHotkey, .. }), "{error}");
     let file =
         Statement::new("grail/1 file").with(&[1; 32]).with(&[2; 32]).with(&[1, 0, 0, 0]).with(&[16, 0, 0, 0]);
     let manifest = Statement::new("grail/1 manifest").with(&[3; 32]);
@@ -220,27 +220,30 @@ fn wrong_requests_are_refused_each_by_its_name() {
         raw(&socket, &frame::call(&call).unwrap())
     };
     // 1: a label that GRAIL hashes and never signs. 2: a protocol of somebody else.
-    refused(say(Statement::new("grail/1 header").with(&[0; 32])), Refusal::LabelNotAllowed);
-    refused(say(Statement::new("substrate").with(b"x")), Refusal::LabelNotAllowed);
+    refused(say(Statement::new("grail/1 header").with(&[0; 32])), SignerRefusal::LabelNotAllowed);
+    refused(say(Statement::new("substrate").with(b"x")), SignerRefusal::LabelNotAllowed);
     // 3, 4: fields that the label does not have.
-    refused(say(Statement::new("grail/1 manifest").with(&[0; 31])), Refusal::Shape);
-    refused(say(Statement::new("grail/1 file").with(&[0; 32])), Refusal::Shape);
+    refused(say(Statement::new("grail/1 manifest").with(&[0; 31])), SignerRefusal::LabelShape);
+    refused(say(Statement::new("grail/1 file").with(&[0; 32])), SignerRefusal::LabelShape);
     // 5: a call that is not on the list. 6: one under the name of another. 7: another subnet.
-    refused(call(|call| call.name = "burned_register".into()), Refusal::CallNotAllowed);
-    refused(call(|call| call.call[1] = 7), Refusal::CallPrefix);
-    refused(call(|call| call.call[2] = 82), Refusal::CallPrefix);
+    refused(call(|call| call.name = "burned_register".into()), SignerRefusal::CallNotAllowed);
+    refused(call(|call| call.call[1] = 7), SignerRefusal::CallPrefix);
+    refused(call(|call| call.call[2] = 82), SignerRefusal::CallPrefix);
     // 8: too short for an extrinsic, so it might be the digest of something. 9: for another chain.
-    refused(call(|call| call.additional.truncate(20)), Refusal::ShortPayload);
-    refused(call(|call| call.additional[8] ^= 1), Refusal::OtherChain);
+    refused(call(|call| call.additional.truncate(20)), SignerRefusal::ShortPayload);
+    refused(call(|call| call.additional[8] ^= 1), SignerRefusal::OtherChain);
     // 10: of another version. 11: of no kind. 12: cut. 13: with something behind. 14: far too long.
-    refused(raw(&socket, &[2, 0, 0, 0, 2, 1]), Refusal::Version);
-    refused(raw(&socket, &[2, 0, 0, 0, 1, 77]), Refusal::UnknownKind);
-    refused(raw(&socket, &frame::call(&weights()).unwrap()[..40]), Refusal::Malformed);
-    refused(raw(&socket, &[3, 0, 0, 0, 1, 1, 0]), Refusal::Malformed);
-    refused(raw(&socket, &u32::MAX.to_le_bytes()), Refusal::TooLarge);
+    refused(raw(&socket, &[2, 0, 0, 0, 2, 1]), SignerRefusal::Version);
+    refused(raw(&socket, &[2, 0, 0, 0, 1, 77]), SignerRefusal::UnknownKind);
+    refused(raw(&socket, &frame::call(&weights()).unwrap()[..40]), SignerRefusal::Malformed);
+    refused(raw(&socket, &[3, 0, 0, 0, 1, 1, 0]), SignerRefusal::Malformed);
+    refused(raw(&socket, &u32::MAX.to_le_bytes()), SignerRefusal::TooLarge);
     // 15: 32 bytes of somebody's choice, as the wallet of the original would sign them.
     let digest = Statement::new("grail/1 file").digest();
-    refused(say(Statement { label: "".into(), fields: vec![digest.to_vec()] }), Refusal::LabelNotAllowed);
+    refused(
+        say(Statement { label: "".into(), fields: vec![digest.to_vec()] }),
+        SignerRefusal::LabelNotAllowed,
+    );
     // And it still answers.
     assert_eq!(raw(&socket, &frame::who()), Reply::Hotkey(alice().hotkey()));
 }
@@ -253,7 +256,7 @@ fn a_signer_may_be_held_to_fewer_labels() {
     let signer = connect(&house.socket()).unwrap();
     let error = signer.sign(&Statement::message(b"hello")).unwrap_err();
     assert!(
-        matches!(&error, SignerError::Refused { refusal: Refusal::LabelNotAllowed, detail, .. }
+        matches!(&error, SignerError::Refused { refusal: SignerRefusal::LabelNotAllowed, detail, .. }
         if detail.contains("grail/1 file")),
         "{error}"
     );
@@ -297,7 +300,7 @@ fn one_that_stalls_blocks_no_other_and_is_let_go() {
     assert!(signer.sign(&Statement::message(b"meanwhile")).is_ok());
     for mut waiting in [stalled, silent] {
         waiting.set_read_timeout(Some(GENEROUS)).unwrap();
-        refused(read(&mut waiting), Refusal::TooSlow);
+        refused(read(&mut waiting), SignerRefusal::TooSlow);
     }
 }
 
@@ -309,7 +312,7 @@ fn too_many_at_once_are_told_so() {
     let waiting: Vec<_> = (0..2).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     // Connections are taken in their order, so the third finds both places taken.
     let error = connect(&socket).unwrap_err();
-    assert!(matches!(&error, SignerError::Refused { refusal: Refusal::Busy, .. }), "{error}");
+    assert!(matches!(&error, SignerError::Refused { refusal: SignerRefusal::Busy, .. }), "{error}");
     assert!(error.may_pass());
     drop(waiting);
     let again = std::iter::repeat_with(|| connect(&socket)).take(2_000).find_map(|signer| {
@@ -389,9 +392,9 @@ fn another_user_is_refused_before_a_byte_is_read() {
     let _running = Running::serve(Server::bind_for(house.settings(), alice(), own() + 1).unwrap());
     let mut stream = UnixStream::connect(house.socket()).unwrap();
     stream.set_read_timeout(Some(GENEROUS)).unwrap();
-    refused(read(&mut stream), Refusal::OtherUser);
+    refused(read(&mut stream), SignerRefusal::OtherUser);
     let error = connect(&house.socket()).unwrap_err();
-    assert!(matches!(error, SignerError::Refused { refusal: Refusal::OtherUser, .. }), "{error}");
+    assert!(matches!(error, SignerError::Refused { refusal: SignerRefusal::OtherUser, .. }), "{error}");
 }
 
 /// With a second user at hand, the folder alone keeps it out.

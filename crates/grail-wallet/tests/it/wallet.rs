@@ -9,7 +9,7 @@ use grail_wallet::{
     keyfile::Scheme,
     secret::{Words, pair_from_uri},
     signer::sign_here,
-    wallet::Origin,
+    wallet::KeyOrigin,
 };
 use std::{
     fs, io,
@@ -24,8 +24,8 @@ fn nobody() -> io::Result<Zeroizing<String>> {
     panic!("a plain file needs no password")
 }
 
-fn import(uri: &str) -> Origin {
-    Origin::Import(Zeroizing::new(uri.to_owned()))
+fn import(uri: &str) -> KeyOrigin {
+    KeyOrigin::Import(Zeroizing::new(uri.to_owned()))
 }
 
 fn mode(path: &Path) -> u32 {
@@ -49,7 +49,7 @@ fn refused(wallet: &Wallet) -> WalletError {
 fn a_new_hotkey_opens_signs_and_is_never_made_twice() {
     let root = tempfile::tempdir().unwrap();
     let wallet = Wallet::new(root.path(), "cold", "hot").unwrap();
-    let made = wallet.create(&Origin::Draw(Words::Twelve), None).unwrap();
+    let made = wallet.create(&KeyOrigin::Draw(Words::Twelve), None).unwrap();
     assert!(!made.has_coldkey);
     assert_eq!((mode(&wallet.path()), mode(&wallet.public_path())), (0o600, 0o644));
     assert_eq!(mode(wallet.path().parent().unwrap()), 0o700);
@@ -60,7 +60,7 @@ fn a_new_hotkey_opens_signs_and_is_never_made_twice() {
     assert!(verify(&made.hotkey, b"x", &sign_here(&pair, b"x").unwrap()));
     let before = fs::read(wallet.path()).unwrap();
     for _ in 0..2 {
-        let again = wallet.create(&Origin::Draw(Words::Twelve), None).unwrap_err();
+        let again = wallet.create(&KeyOrigin::Draw(Words::Twelve), None).unwrap_err();
         assert!(matches!(&again, WalletError::Exists { .. }), "{again}");
         // With the secret gone and the public file left, neither is written.
         assert_eq!(fs::read(wallet.path()).unwrap_or_else(|_| before.clone()), before);

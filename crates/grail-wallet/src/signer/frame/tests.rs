@@ -9,7 +9,7 @@ fn rules() -> Rules {
     Rules::default().allow(["set_weights"], None).unwrap()
 }
 
-fn read(bytes: &[u8]) -> Result<Asked, (Refusal, String)> {
+fn read(bytes: &[u8]) -> Result<SignRequest, (SignerRefusal, String)> {
     read_request(&mut &bytes[..], &rules(), &own())
 }
 
@@ -24,11 +24,11 @@ fn chain_call() -> ChainCall {
 
 #[test]
 fn requests_come_back() {
-    assert_eq!(read(&who()), Ok(Asked::Who));
+    assert_eq!(read(&who()), Ok(SignRequest::Who));
     let asked = Statement::message(b"hello");
-    let expected = Asked::Statement { label: "grail/1 message".into(), digest: asked.digest() };
+    let expected = SignRequest::Statement { label: "grail/1 message".into(), digest: asked.digest() };
     assert_eq!(read(&statement(&asked).unwrap()), Ok(expected));
-    assert_eq!(read(&call(&chain_call()).unwrap()), Ok(Asked::Call(chain_call())));
+    assert_eq!(read(&call(&chain_call()).unwrap()), Ok(SignRequest::Call(chain_call())));
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn bytes_are_as_documented() {
     assert_eq!(bytes, b"\x10\0\0\0\x01\x02\x02ab\x01\0\0\0\x03\0\0\0xyz");
     let asked = ChainCall { name: "c".into(), call: vec![7], extra: vec![], additional: vec![8, 9] };
     assert_eq!(call(&asked).unwrap(), b"\x13\0\0\0\x01\x03\x01c\x01\0\0\0\x07\0\0\0\0\x02\0\0\0\x08\x09");
-    let refused = Reply::Refused(Refusal::Busy, "hm".into()).encode();
+    let refused = Reply::Refused(SignerRefusal::Busy, "hm".into()).encode();
     assert_eq!(refused, b"\x0b\0\0\0\x01\x02\x04busy\x02\0hm");
 }
 
@@ -47,7 +47,7 @@ fn replies_come_back() {
     let replies = [
         Reply::Hotkey(own()),
         Reply::Signature(Signature::from_bytes([3; 64])),
-        Reply::Refused(Refusal::CallPrefix, "another call".into()),
+        Reply::Refused(SignerRefusal::CallPrefix, "another call".into()),
     ];
     for reply in replies {
         let bytes = reply.encode();
@@ -58,7 +58,7 @@ fn replies_come_back() {
     }
     assert!(Reply::decode(&[1, 9]).is_err());
     assert!(Reply::decode(&[2, 0]).is_err());
-    let long = Reply::Refused(Refusal::Shape, "ü".repeat(5_000)).encode();
+    let long = Reply::Refused(SignerRefusal::LabelShape, "ü".repeat(5_000)).encode();
     assert!(long.len() <= MOST_REPLY as usize);
     assert!(Reply::decode(&long[4..]).is_ok());
 }
@@ -66,20 +66,22 @@ fn replies_come_back() {
 #[test]
 fn lengths_that_lie_take_no_memory() {
     let refused = |bytes: &[u8]| read(bytes).unwrap_err().0;
-    assert_eq!(refused(&u32::MAX.to_le_bytes()), Refusal::TooLarge);
+    assert_eq!(refused(&u32::MAX.to_le_bytes()), SignerRefusal::TooLarge);
     // A part of four gigabytes, of one above the bound, and of one that the frame cannot hold.
     let label = b"grail/1 message";
     let begin = [&[1, 2, label.len() as u8][..], label, &[1, 0, 0, 0]].concat();
-    for (length, refusal) in
-        [(u32::MAX, Refusal::TooLarge), (MOST_PART + 1, Refusal::TooLarge), (MOST_PART, Refusal::Malformed)]
-    {
+    for (length, refusal) in [
+        (u32::MAX, SignerRefusal::TooLarge),
+        (MOST_PART + 1, SignerRefusal::TooLarge),
+        (MOST_PART, SignerRefusal::Malformed),
+    ] {
         let body = [&begin[..], &length.to_le_bytes()].concat();
         assert_eq!(refused(&framed(body)), refusal, "{length}");
     }
     let mut counted = begin.clone();
     let at = counted.len() - 4;
     counted[at..].copy_from_slice(&u32::MAX.to_le_bytes());
-    assert_eq!(refused(&framed(counted)), Refusal::Shape, "a message has one field");
+    assert_eq!(refused(&framed(counted)), SignerRefusal::LabelShape, "a message has one field");
 }
 
 #[test]
@@ -92,7 +94,7 @@ fn every_cut_and_every_surplus_is_refused() {
             assert!(read(&framed(body.to_vec())).is_err(), "short by {}", whole.len() - length);
         }
         let more = framed([&whole[4..], &[0]].concat());
-        assert_eq!(read(&more).unwrap_err().0, Refusal::Malformed);
+        assert_eq!(read(&more).unwrap_err().0, SignerRefusal::Malformed);
     }
 }
 
@@ -123,7 +125,7 @@ proptest! {
         let mut bytes = statement(&asked).unwrap();
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
-        if let Ok(Asked::Statement { digest, .. }) = read(&bytes) {
+        if let Ok(SignRequest::Statement { digest, .. }) = read(&bytes) {
             prop_assert_ne!(digest, asked.digest());
         }
     }
