@@ -1,6 +1,6 @@
 """Seconds of one GRPO step in plain PyTorch and transformers: forward, loss, backward, clip, AdamW.
 
-The same step as `cargo run --release -p grail-train --example speed`: one group, dapo at the sequence level, an entropy
+The same step as `cargo run --release -p grail-torch --example step_speed`: one group, dapo at the sequence level, an entropy
 bonus. Logits are kept for the completions only, as a careful user would. Weights are 32-bit floats; with
 `--dtype bfloat16` products are brain floats by autocast, which is how plain PyTorch keeps 32-bit masters.
 Prints one JSON object.

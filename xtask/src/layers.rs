@@ -47,8 +47,7 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-devnet", Layer::Edge),
     ("grail-parquet", Layer::Edge),
     ("grail-wallet", Layer::Edge),
-    ("grail-infer", Layer::Edge),
-    ("grail-train", Layer::Edge),
+    ("grail-torch", Layer::Edge),
     ("grail-roles", Layer::Loop),
     ("grail-settings", Layer::Wiring),
     ("grail-engine", Layer::Wiring),
@@ -69,8 +68,6 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
-    // Training needs the loaded model.
-    ("grail-train", "grail-infer"),
     // The model's arguments are settings.
     ("grail-engine", "grail-settings"),
     // The adversary is the honest miner with one part exchanged.
@@ -81,7 +78,7 @@ const SIDEWAYS: &[(&str, &str)] = &[
 
 /// Foreign packages that only the named members may name in their manifest.
 const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
-    ("tch", &["grail-infer", "grail-train"]),
+    ("tch", &["grail-torch"]),
     ("torch-sys", &[]),
     ("parquet", &["grail-parquet"]),
     ("arrow", &["grail-parquet"]),
@@ -224,18 +221,17 @@ mod tests {
             "grail-devnet: grail-ports rusqlite",
             "grail-parquet: grail-artifact parquet",
             "grail-wallet: grail-ports",
-            "grail-infer: grail-ports tch",
-            "grail-train: grail-protocol grail-infer tch",
+            "grail-torch: grail-ports tch",
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-settings: grail-roles grail-devnet",
-            "grail-engine: grail-settings grail-infer",
-            "grail-lab: grail-verify grail-v5 grail-infer",
+            "grail-engine: grail-settings grail-torch",
+            "grail-lab: grail-verify grail-v5 grail-torch",
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
             "grail-devchain: smoldot tokio | subxt",
-            "grail-miner: grail-roles grail-infer",
-            "grail-trainer: grail-roles grail-train",
-            "grail-validator: grail-roles grail-infer",
+            "grail-miner: grail-roles grail-torch",
+            "grail-trainer: grail-roles grail-torch",
+            "grail-validator: grail-roles grail-torch",
             "grail-testkit: grail-verify",
             "xtask: serde",
         ];
@@ -302,9 +298,9 @@ mod tests {
 
     #[test]
     fn heavy_packages_have_one_holder() {
-        let holders = "grail-miner names tch, which is for grail-infer, grail-train alone";
+        let holders = "grail-miner names tch, which is for grail-torch alone";
         refused(&["grail-miner: tch"], holders);
-        refused(&["grail-infer: torch-sys"], "grail-infer names torch-sys, which is for nobody alone");
+        refused(&["grail-torch: torch-sys"], "grail-torch names torch-sys, which is for nobody alone");
         refused(&["grail-store: | parquet"], "grail-store names parquet, which is for grail-parquet alone");
     }
 
@@ -326,7 +322,7 @@ mod tests {
             &["grail-score: grail-parquet"],
             "grail must not reach parquet: grail → grail-score → grail-parquet → parquet",
         );
-        refused(&["grail-devnet: grail-infer"], "grail-cli must not reach tch");
+        refused(&["grail-devnet: grail-torch"], "grail-cli must not reach tch");
     }
 
     #[test]

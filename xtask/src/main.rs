@@ -73,7 +73,7 @@ enum Commands {
 
     /// Print the variables that plain cargo needs, for `eval "$(cargo xtask env)"`
     ///
-    /// After that, `cargo build`, `cargo test -p grail-infer` and the built programs find libtorch,
+    /// After that, `cargo build`, `cargo test -p grail-torch` and the built programs find libtorch,
     /// and share the target folder with xtask.
     Env,
 

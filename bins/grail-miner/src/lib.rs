@@ -4,7 +4,6 @@ pub mod check;
 
 use clap::Args;
 use grail_engine::{Follower, Loader};
-use grail_infer::TorchGenerator;
 use grail_parquet::ParquetCodec;
 use grail_ports::model::Generator;
 use grail_roles::mine::{Miner, Parts, Settings};
@@ -12,6 +11,7 @@ use grail_settings::{
     args::{RoleArgs, Told},
     network::Joined,
 };
+use grail_torch::TorchGenerator;
 use std::sync::Arc;
 
 /// What a miner is told.

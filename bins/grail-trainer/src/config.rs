@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn every_setting_has_a_meaning_and_every_meaning_a_setting() {
         let settings =
-            TrainerSettings { lora: Some(grail_train::Lora::default()), ..TrainerSettings::default() };
+            TrainerSettings { lora: Some(grail_torch::Lora::default()), ..TrainerSettings::default() };
         let settings = leaves(&toml::Value::try_from(settings).unwrap());
         let settings: BTreeSet<&str> = settings.keys().map(String::as_str).collect();
         let meanings: BTreeSet<&str> = MEANINGS.iter().map(|(name, _)| *name).collect();

@@ -20,7 +20,7 @@ use grail_settings::{
 };
 use grail_store::checkpoint::LocalCheckpoint;
 use grail_tokenize::Tokenizer;
-use grail_train::{Compute, Student};
+use grail_torch::{Compute, Student};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},

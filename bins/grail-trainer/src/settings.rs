@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use grail_engine::PressSettings;
 use grail_roles::{disk::read_bounded, train::EvaluationSettings};
-use grail_train::{
+use grail_torch::{
     Anchor, Course, Estimator, FilterSettings, LearnerSettings, Lora, ReplaySettings, Stored, StudentSettings,
 };
 use serde::{Deserialize, Serialize};

@@ -21,9 +21,9 @@ use grail_roles::{
 };
 use grail_settings::args::ModelArgs;
 use grail_tokenize::{Tokenizer, learn};
-use grail_train::{
-    AdamWSettings, Compute, Example, Family, Learner, LearnerSettings, Model, Outcome, Schedule, Shape,
-    Stored, Stretch, write_tensors,
+use grail_torch::{
+    AdamWSettings, Compute, Example, Family, Learner, LearnerSettings, LearningModel, Outcome, Schedule,
+    Shape, Stored, Stretch, write_tensors,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::PathBuf, sync::Arc};
@@ -174,8 +174,8 @@ fn shape(args: &TeachArgs, vocabulary: i64) -> anyhow::Result<Shape> {
 }
 
 fn learner(args: &TeachArgs, shape: Shape) -> anyhow::Result<Learner> {
-    let place = Compute { place: grail_infer::Place::Cpu, bf16: false, threads: args.threads }.open()?;
-    let model = Model::fresh(shape, place, args.seed)?;
+    let place = Compute { place: grail_torch::Place::Cpu, bf16: false, threads: args.threads }.open()?;
+    let model = LearningModel::fresh(shape, place, args.seed)?;
     let settings = LearnerSettings {
         optimizer: AdamWSettings { weight_decay: 0.01, clip_norm: 1.0, ..AdamWSettings::default() },
         schedule: Schedule { rate: args.rate, warmup: 20, ..Schedule::default() },

@@ -10,7 +10,6 @@ use grail_artifact::{
 };
 use grail_engine::Follower;
 use grail_env::Environment;
-use grail_infer::TorchOracle;
 use grail_ports::shelf::Fetch;
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
@@ -25,6 +24,7 @@ use grail_settings::{
     config::table,
     network::{self, DATASET_BYTES, ENVIRONMENTS, environment},
 };
+use grail_torch::TorchOracle;
 use grail_verify::audit::Tools;
 use std::path::{Path, PathBuf};
 

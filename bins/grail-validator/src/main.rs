@@ -5,7 +5,6 @@ mod audit;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use grail_engine::{Follower, Loader};
-use grail_infer::TorchOracle;
 use grail_parquet::ParquetCodec;
 use grail_ports::model::Oracle as _;
 use grail_roles::{
@@ -19,6 +18,7 @@ use grail_settings::{
     config::table,
     logging, network,
 };
+use grail_torch::TorchOracle;
 use grail_verify::verify_file;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 

@@ -4,7 +4,6 @@ use crate::load;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use grail_artifact::checkpoint::Moment;
-use grail_infer::{TorchGenerator, TorchOracle};
 use grail_ports::{
     Door, Fault, Retry,
     model::{Generator, Oracle},
@@ -16,6 +15,7 @@ use grail_settings::{
     network::Joined,
 };
 use grail_store::checkpoint::{Cache, Consumer, Limits, LocalCheckpoint, Progress, Tell};
+use grail_torch::{TorchGenerator, TorchOracle};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::{Arc, Mutex};
 

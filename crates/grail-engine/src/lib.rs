@@ -10,12 +10,12 @@ pub use press::{PressSettings, StorePress};
 
 use anyhow::Context as _;
 use grail_artifact::manifest::Manifest;
-use grail_infer::{Dtype, Model, Options, Place};
 use grail_ports::model::Tokenize as _;
 use grail_protocol::profile::NumericProfile;
 use grail_roles::checkpoint;
 use grail_settings::args::ModelArgs;
 use grail_tokenize::Tokenizer;
+use grail_torch::{Dtype, Model, Options, Place};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::Path, sync::Arc};
 

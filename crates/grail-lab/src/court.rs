@@ -6,7 +6,6 @@ use crate::{
     old::OldSketches,
     stand::{Scene, Stand, shelved},
 };
-use grail_infer::TorchOracle;
 use grail_ports::{
     Fault,
     model::{GroupProbe, ModelCard, Oracle, ProbeRollout, Readout},
@@ -15,6 +14,7 @@ use grail_protocol::{
     hash::{Digest, Hasher},
     words::TokenId,
 };
+use grail_torch::TorchOracle;
 use grail_verify::{MinerReport, verify_file};
 use std::collections::HashMap;
 

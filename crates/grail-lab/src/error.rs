@@ -1,8 +1,8 @@
 use grail_env::EnvError;
-use grail_infer::LoadError;
 use grail_ports::Fault;
 use grail_protocol::words::WordError;
 use grail_tokenize::TokenizeError;
+use grail_torch::LoadError;
 use std::path::PathBuf;
 
 /// Why an experiment could not be made. Nothing is concluded then.

@@ -7,7 +7,6 @@ use grail_artifact::{
     window::{Header, RolloutRecord, VERSION, WindowCodec as _, WindowFile},
 };
 use grail_env::{Environment, Problem};
-use grail_infer::{Dtype, Forced, Model, Options, Pick, Place, TorchGenerator, TorchOracle};
 use grail_parquet::ParquetCodec;
 use grail_ports::{
     model::{
@@ -32,6 +31,7 @@ use grail_protocol::{
 };
 use grail_roles::checkpoint::{Terms, describe};
 use grail_tokenize::Tokenizer;
+use grail_torch::{Dtype, Forced, Model, Options, Pick, Place, TorchGenerator, TorchOracle};
 use grail_verify::{Case, Sampling, outcome_of, prompt_of};
 use std::{path::PathBuf, sync::Arc};
 

@@ -135,7 +135,7 @@ impl Work {
         folder: &Path,
     ) -> Result<Vec<Pair>> {
         let Self { on, rows, new, threads } = self;
-        let program = runs::example(config, Some(library), ("grail-infer", "group_speed"), Profile::Dev)?;
+        let program = runs::example(config, Some(library), ("grail-torch", "group_speed"), Profile::Dev)?;
         let sizes = [
             ("--rows", rows),
             ("--prompt", PROMPT),

@@ -58,7 +58,7 @@ impl Speed {
     /// # Errors
     /// When it does not build.
     pub(super) fn over(config: &Config, library: PathBuf, model: PathBuf, on: On) -> Result<Self> {
-        let program = runs::example(config, Some(&library), ("grail-train", "speed"), Profile::Dev)?;
+        let program = runs::example(config, Some(&library), ("grail-torch", "step_speed"), Profile::Dev)?;
         Ok(Self { program, library, model, on })
     }
 

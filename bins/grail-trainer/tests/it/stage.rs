@@ -8,7 +8,7 @@ use grail_artifact::{
 };
 use grail_devnet::{Devnet, Founder, Options};
 use grail_env::{Environment, arith::Arith};
-use grail_infer::{Model, TorchGenerator};
+use grail_torch::{Model, TorchGenerator};
 use grail_parquet::ParquetCodec;
 use grail_ports::{
     clock::Clock as _,
@@ -74,7 +74,7 @@ pub(crate) fn network(dir: &Path, trainer: Option<&str>, windows_ago: u64) -> De
 pub(crate) fn mine(net: &Devnet, windows: u64) {
     let view = grail_settings::network::look(net.dir(), false).unwrap();
     let tokenizer = Tokenizer::open(&model()).unwrap();
-    let options = grail_infer::Options { threads: Some(1), ..grail_infer::Options::default() };
+    let options = grail_torch::Options { threads: Some(1), ..grail_torch::Options::default() };
     let loaded = Model::load(&model(), &options, view.manifest.id()).unwrap();
     let mut generator = TorchGenerator::new(loaded, 16).unwrap();
     let (miner, validator) = (net.key("miner").unwrap(), net.key("validator").unwrap());

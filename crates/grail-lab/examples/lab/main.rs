@@ -10,7 +10,7 @@ mod table;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use grail_env::{Environment, arith::Arith};
-use grail_infer::{Dtype, Place};
+use grail_torch::{Dtype, Place};
 use grail_lab::stand::Setup;
 use grail_protocol::profile::NumericProfile;
 use indicatif::{ProgressBar, ProgressStyle};

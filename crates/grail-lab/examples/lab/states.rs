@@ -2,7 +2,7 @@
 
 use crate::{Model, bar};
 use anyhow::{Context as _, Result, bail};
-use grail_infer::{Dtype, Place};
+use grail_torch::{Dtype, Place};
 use grail_lab::{
     attack::{Attack, Liar},
     stand::Stand,

@@ -6,7 +6,6 @@ use crate::{
     stand::{Asked, Scene, Stand, beacon},
 };
 use grail_artifact::window::RolloutRecord;
-use grail_infer::TorchOracle;
 use grail_ports::model::{Oracle as _, Tokenize as _};
 use grail_protocol::{
     params::ROLLOUTS_PER_PROBLEM,
@@ -14,6 +13,7 @@ use grail_protocol::{
     stream::Stream,
     words::{GroupIndex, TokenId},
 };
+use grail_torch::TorchOracle;
 use std::collections::BTreeMap;
 
 /// A lie about a rollout.

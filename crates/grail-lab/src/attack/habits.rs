@@ -1,11 +1,11 @@
 //! Ways of picking tokens that are not the published one.
 
-use grail_infer::{Pick, PickPlace};
 use grail_protocol::{
     draw::{DrawError, Drawn, Sampler, SamplingPolicy},
     seed::DrawKey,
     words::TokenId,
 };
+use grail_torch::{Pick, PickPlace};
 
 /// What is far below every logit and still a number.
 const NEVER: f32 = -1e30;

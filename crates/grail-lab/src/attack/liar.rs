@@ -5,11 +5,11 @@ use crate::{
     stand::{DEADLINE, Scene, Stand, encode, header, pair, seal},
 };
 use grail_artifact::window::{RolloutRecord, rollout_digest};
-use grail_infer::{Model, States};
 use grail_protocol::{
     params::ROLLOUTS_PER_PROBLEM,
     words::{TokenId, UnixMillis},
 };
+use grail_torch::{Model, States};
 
 /// Tells one lie, window after window.
 #[derive(Debug)]

@@ -4,9 +4,9 @@
 use super::{Bank, Card, habits::Habit};
 use crate::{LabError, stand::Stand};
 use grail_artifact::window::RolloutRecord;
-use grail_infer::{Forced, Pick};
 use grail_ports::model::{Answer, GroupRequest};
 use grail_protocol::{draw::SamplingPolicy, params::ROLLOUTS_PER_PROBLEM, words::TokenId};
+use grail_torch::{Forced, Pick};
 use std::sync::Arc;
 
 /// A lie about the draws.

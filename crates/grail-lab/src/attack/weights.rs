@@ -7,8 +7,8 @@ use crate::{
     stand::Stand,
 };
 use grail_artifact::window::RolloutRecord;
-use grail_infer::{CacheFormat, Dtype, Forced, Model, Options};
 use grail_ports::model::GroupRequest;
+use grail_torch::{CacheFormat, Dtype, Forced, Model, Options};
 use std::sync::Arc;
 
 /// Another computation.

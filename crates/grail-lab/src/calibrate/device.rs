@@ -1,4 +1,4 @@
-use grail_infer::Place;
+use grail_torch::Place;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 

@@ -17,7 +17,6 @@ use crate::{
     stand::{Scene, Setup, Stand},
 };
 use grail_artifact::window::RolloutRecord;
-use grail_infer::TorchOracle;
 use grail_ports::model::{GroupProbe, Oracle as _, Readout};
 use grail_protocol::{
     logprob::dequantise,
@@ -26,6 +25,7 @@ use grail_protocol::{
     sketch::{UNITS_PER_SPREAD, distance},
     words::TokenId,
 };
+use grail_torch::TorchOracle;
 use grail_verify::Digits;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

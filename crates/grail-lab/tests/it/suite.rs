@@ -1,5 +1,5 @@
 use grail_env::{Environment, arith::Arith};
-use grail_infer::{Dtype, Place};
+use grail_torch::{Dtype, Place};
 use grail_lab::{
     Court, Outcome,
     attack::{Attack, ClaimLie, Expectation, Kind},

@@ -1,0 +1,161 @@
+//! Measures generation and verification of one group:
+//! `group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]`.
+//!
+//! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
+//! `fixtures/vectors/smollm2/greedy.json`), and no token ends a completion: every row runs to the cap.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program that measures time and prints it"
+)]
+
+use grail_ports::model::{
+    GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout, RolloutKeys,
+};
+use grail_protocol::{
+    draw::SamplingPolicy,
+    seed::ProblemSeed,
+    words::{CheckpointId, RolloutIndex},
+};
+use grail_torch::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (flags, arguments): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
+    let usage = "usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]";
+    let (mut place, mut dtype) = (Place::Cpu, Dtype::F32);
+    for flag in &flags {
+        match flag.as_str() {
+            "--cuda" => place = Place::Cuda(0),
+            "--bf16" => dtype = Dtype::Bf16,
+            _ => return Err(usage.into()),
+        }
+    }
+    let folder = arguments.first().ok_or(usage)?;
+    let number = |index: usize, default: usize| match arguments.get(index) {
+        Some(text) => text.parse::<usize>(),
+        None => Ok(default),
+    };
+    let (rows, prompt, new) = (number(1, 16)?, number(2, 150)?, number(3, 128)?);
+    let (threads, runs) = (number(4, 2)?, number(5, 3)?);
+
+    let started = Instant::now();
+    let options = Options { place, dtype, threads: Some(threads) };
+    let unending = unending(Path::new(folder))?;
+    let model = Model::load(&unending, &options, CheckpointId::from_bytes([0; 32]))?;
+    let load_seconds = started.elapsed().as_secs_f64();
+    let rss_loaded = memory("VmRSS:");
+
+    let prompt = text(prompt)?;
+    let rule = GenerationRule { policy: SamplingPolicy::DEFAULT, max_new_tokens: new as u32 };
+    let mut generator = TorchGenerator::new(model.clone(), rows)?;
+    let mut oracle = TorchOracle::new(model);
+    let mut measures = Vec::new();
+    for run in 0..runs {
+        let mut seed = [0u8; 32];
+        seed[..8].copy_from_slice(&(run as u64).to_le_bytes());
+        let problem = ProblemSeed::from_bytes(seed);
+        let keys: Vec<RolloutKeys> = (0..rows)
+            .map(|rollout| RolloutIndex(rollout as u8))
+            .map(|rollout| RolloutKeys {
+                draw: problem.draw_key(rollout),
+                sketch: problem.sketch_key(rollout),
+            })
+            .collect();
+        let request = GroupRequest { prompt: prompt.clone(), rollouts: keys.clone() };
+        let cpu = cpu_seconds();
+        let answers = generator.generate(&[request], &rule, &mut |_| true)?.pop().unwrap_or_default();
+        let cpu = cpu_seconds() - cpu;
+        let effort = generator.effort();
+        let total = effort.total.as_secs_f64();
+        let probe = GroupProbe {
+            prompt: prompt.clone(),
+            rollouts: keys
+                .into_iter()
+                .zip(&answers)
+                .map(|(keys, answer)| ProbeRollout { completion: answer.tokens.clone(), keys })
+                .collect(),
+            policy: rule.policy,
+            nucleus_slack: if dtype == Dtype::F32 { 1e-4 } else { 5e-3 },
+        };
+        let (clock, verify_cpu) = (Instant::now(), cpu_seconds());
+        let readouts = oracle.read(&probe)?;
+        let verify_cpu = cpu_seconds() - verify_cpu;
+        let verify = clock.elapsed().as_secs_f64();
+        let margin = readouts.iter().flat_map(|r| &r.draws).map(|d| d.margin).fold(0f32, f32::max);
+        let agree = readouts.iter().zip(&answers).all(|(r, a)| r.sketch.len() == a.tokens.len());
+        if !agree {
+            return Err("the oracle read another number of tokens".into());
+        }
+        measures.push(serde_json::json!({
+            "tokens": effort.tokens,
+            "seconds": total,
+            "cpu_seconds": cpu,
+            "tokens_per_second": effort.tokens as f64 / total,
+            "share_model": effort.model.as_secs_f64() / total,
+            "share_draw": effort.draw.as_secs_f64() / total,
+            "share_proof": effort.proof.as_secs_f64() / total,
+            "steps": effort.steps,
+            "verify_seconds": verify,
+            "verify_cpu_seconds": verify_cpu,
+            "verify_tokens_per_second": effort.tokens as f64 / verify,
+            "largest_margin": margin,
+        }));
+    }
+    let report = serde_json::json!({
+        "model": folder, "computing": format!("{dtype:?} on {place:?}"), "rows": rows, "prompt_tokens": prompt.len(), "new_tokens": new, "threads": threads,
+        "load_seconds": load_seconds,
+        "rss_after_load_mb": rss_loaded, "peak_rss_mb": memory("VmHWM:"), "runs": measures,
+    });
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    fs::remove_dir_all(unending)?;
+    Ok(())
+}
+
+/// The model's folder with another end token, one that is never drawn in practice.
+fn unending(folder: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let copy = std::env::temp_dir().join(format!("grail-speed-{}", std::process::id()));
+    fs::create_dir_all(&copy)?;
+    for entry in fs::read_dir(folder.canonicalize()?)? {
+        let path = entry?.path();
+        let name = path.file_name().ok_or("a file without a name")?;
+        if name != "generation_config.json" {
+            std::os::unix::fs::symlink(&path, copy.join(name))?;
+        }
+    }
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(copy.join("config.json"))?)?;
+    let last = config["vocab_size"].as_u64().ok_or("config.json has no vocab_size")? - 1;
+    fs::write(copy.join("generation_config.json"), serde_json::json!({ "eos_token_id": last }).to_string())?;
+    Ok(copy)
+}
+
+/// The first tokens of the recorded prompts and continuations, one after another.
+fn text(count: usize) -> Result<Vec<u32>, Box<dyn Error>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/vectors/smollm2/greedy.json");
+    let fixture: serde_json::Value = serde_json::from_slice(&fs::read(file)?)?;
+    let cases = fixture["cases"].as_array().ok_or("the fixture has no cases")?;
+    let ids = |case: &serde_json::Value, key: &str| case[key].as_array().cloned().unwrap_or_default();
+    let tokens = cases.iter().flat_map(|case| [ids(case, "prompt"), ids(case, "continuation")].concat());
+    Ok(tokens.filter_map(|id| u32::try_from(id.as_u64()?).ok()).cycle().take(count).collect())
+}
+
+/// Processor time of this process so far, all threads together; in ticks of 10 ms.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    ticks as f64 / 100.0
+}
+
+/// A line of `/proc/self/status` in MB, 0 where there is none.
+fn memory(field: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1_024
+}

@@ -1,0 +1,235 @@
+//! A loaded model: one set of weights, shared by whoever asks it.
+
+use crate::serve::{
+    config::{self, Scaling},
+    cuda,
+    error::{LoadError, RunError},
+    network::Network,
+};
+use grail_ports::model::ModelCard;
+use grail_protocol::{
+    draw::Sampler,
+    words::{CheckpointId, TokenId},
+};
+use rayon::prelude::*;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tch::{Device, Kind};
+
+/// Where a model computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The processor.
+    Cpu,
+    /// A CUDA device, by index. libtorch decides once a process whether CUDA is there: where both are used, load
+    /// the first model on the CUDA device.
+    Cuda(usize),
+}
+
+impl Place {
+    /// libtorch's name for it, after opening what it needs.
+    ///
+    /// Errors: [`LoadError::Device`] where it is not there.
+    pub fn open(self) -> Result<Device, LoadError> {
+        match self {
+            Self::Cpu => Ok(Device::Cpu),
+            Self::Cuda(index) => cuda::open(index),
+        }
+    }
+}
+
+/// Number format of weights and activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// Brain floats. The output head multiplies them into 32-bit logits, so that logits are not rounded once more.
+    Bf16,
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Where to compute.
+    pub place: Place,
+    /// Number format; files of the other one are converted while loading.
+    pub dtype: Dtype,
+    /// Threads of libtorch and of sampling, 1 to 1,024; all processors when absent.
+    ///
+    /// libtorch keeps one such number for the whole process: the last model loaded sets it. Where several programs
+    /// share the processors, give each its part: its threads wait for each other spinning, and with fewer processors
+    /// than threads everything becomes tens of times slower. `OMP_WAIT_POLICY=passive` in the environment makes them
+    /// sleep instead, for about a tenth of the speed.
+    pub threads: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { place: Place::Cpu, dtype: Dtype::F32, threads: None }
+    }
+}
+
+/// How keys and values are kept between steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheFormat {
+    /// As they were computed: what every program uses.
+    #[default]
+    AsComputed,
+    /// Rounded to eight bits (e4m3), as serving engines offer it to save memory: for a laboratory that shows that it is
+    /// noticed.
+    Fp8,
+}
+
+/// A loaded model. Clones share the weights, and take turns computing.
+#[derive(Clone)]
+pub struct Model {
+    card: Arc<ModelCard>,
+    engine: Arc<Mutex<Engine>>,
+}
+
+/// What computes: weights, threads and scratch memory.
+pub(crate) struct Engine {
+    pub(crate) network: Network,
+    pool: rayon::ThreadPool,
+    samplers: Vec<Sampler>,
+    pub(crate) row_time: Duration,
+}
+
+impl Model {
+    /// Loads a Hugging Face folder: `config.json`, `generation_config.json`, and `model.safetensors` or the files
+    /// of `model.safetensors.index.json`. `checkpoint` is what the caller's manifest says the folder is.
+    ///
+    /// Memory: the weights once, in the wanted format. On a CPU the embedding stays in the file, mapped; the files
+    /// must not be written to while the model lives.
+    ///
+    /// Errors: every way in which folder, options and device can be unusable, see [`LoadError`].
+    pub fn load(folder: &Path, options: &Options, checkpoint: CheckpointId) -> Result<Self, LoadError> {
+        Self::load_keeping(folder, options, checkpoint, CacheFormat::AsComputed)
+    }
+
+    /// [`Self::load`] with another format of keys and values: for a laboratory.
+    ///
+    /// Errors: those of [`Self::load`].
+    pub fn load_keeping(
+        folder: &Path,
+        options: &Options,
+        checkpoint: CheckpointId,
+        cache: CacheFormat,
+    ) -> Result<Self, LoadError> {
+        let threads = threads(options)?;
+        let device = options.place.open()?;
+        let kind = match options.dtype {
+            Dtype::F32 => Kind::Float,
+            Dtype::Bf16 => Kind::BFloat16,
+        };
+        let (config, end_tokens) = config::read(folder)?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("sampling-{index}"))
+            .build()
+            .map_err(|error| LoadError::Option { option: "threads", problem: error.to_string() })?;
+        tch::set_num_threads(threads as i32);
+
+        let _guard = tch::no_grad_guard();
+        let number = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+        let scaled = if config.scaling == Scaling::None { "" } else { ", llama3 rope" };
+        let card = ModelCard {
+            checkpoint,
+            width: number(config.hidden),
+            vocabulary: number(config.vocabulary),
+            context_length: number(config.context as i64),
+            end_tokens,
+            description: format!(
+                "{:?}, {} layers{scaled}, {:?} on {:?}, {threads} threads",
+                config.family, config.layers, options.dtype, options.place
+            ),
+        };
+        let mut network = Network::load(folder, config, device, kind)?;
+        network.cache = cache;
+        let samplers = (0..threads).map(|_| Sampler::new()).collect();
+        let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));
+        Ok(Self { card: Arc::new(card), engine })
+    }
+
+    /// What is loaded.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// Waits for its turn to compute. A panic of an earlier holder costs its own call alone: weights do not change, and
+    /// scratch memory is written before it is read.
+    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks that a prompt has room for `more` tokens and consists of tokens that exist.
+    pub(crate) fn check(&self, prompt: &[TokenId], more: usize) -> Result<(), RunError> {
+        let context = self.card.context_length as usize;
+        let refuse = |text: String| Err(RunError::Input(text));
+        if prompt.is_empty() {
+            return refuse("the prompt is empty".into());
+        }
+        if prompt.len().saturating_add(more) > context {
+            let prompt = prompt.len();
+            return refuse(format!(
+                "a prompt of {prompt} tokens and {more} more exceed the model's context of {context}"
+            ));
+        }
+        self.check_tokens(prompt)
+    }
+
+    /// Checks that tokens exist.
+    pub(crate) fn check_tokens(&self, tokens: &[TokenId]) -> Result<(), RunError> {
+        let vocabulary = self.card.vocabulary;
+        match tokens.iter().find(|token| **token >= vocabulary) {
+            Some(token) => {
+                Err(RunError::Input(format!("token {token} is outside the vocabulary of {vocabulary}")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("card", &self.card).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Does `work` on every job, spread over the threads; results in the order of the jobs.
+    pub(crate) fn spread<J: Sync, R: Send>(
+        &mut self,
+        jobs: &[J],
+        work: impl Fn(&mut Sampler, &J) -> Result<R, RunError> + Sync,
+    ) -> Result<Vec<R>, RunError> {
+        let share = jobs.len().div_ceil(self.samplers.len().max(1)).max(1);
+        let samplers = &mut self.samplers;
+        let parts: Vec<Result<Vec<R>, RunError>> = self.pool.install(|| {
+            jobs.par_chunks(share)
+                .zip(samplers.par_iter_mut())
+                .map(|(jobs, sampler)| jobs.iter().map(|job| work(sampler, job)).collect())
+                .collect()
+        });
+        let mut results = Vec::with_capacity(jobs.len());
+        for part in parts {
+            results.extend(part?);
+        }
+        Ok(results)
+    }
+}
+
+fn threads(options: &Options) -> Result<usize, LoadError> {
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    match options.threads {
+        None => Ok(available()),
+        Some(threads) if (1..=1_024).contains(&threads) => Ok(threads),
+        Some(threads) => Err(LoadError::Option {
+            option: "threads",
+            problem: format!("is {threads}, 1 to 1024 are possible"),
+        }),
+    }
+}
