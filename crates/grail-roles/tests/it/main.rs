@@ -2,6 +2,7 @@
 
 mod evidence;
 mod follow;
+mod golden;
 mod stage;
 mod train;
 mod walk;

@@ -58,6 +58,11 @@ impl Load for Once {
     }
 }
 
+/// Settings of a miner that answers what the model knows.
+fn quick() -> mine::Settings {
+    mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() }
+}
+
 pub(crate) struct Stage {
     pub(crate) clock: ManualClock,
     pub(crate) chain: MemChain,
@@ -135,11 +140,25 @@ impl Stage {
         generator: impl Generator + 'static,
         oracle: Option<FakeModel>,
     ) -> Miner {
+        self.miner_told(id, generator, oracle, quick())
+    }
+
+    pub(crate) fn miner_told(
+        &self,
+        id: u8,
+        generator: impl Generator + 'static,
+        oracle: Option<FakeModel>,
+        settings: mine::Settings,
+    ) -> Miner {
         let once = Once::new(Some(Box::new(generator)), oracle.map(|oracle| Box::new(oracle) as _));
-        self.miner_with(id, self.models(once))
+        self.miner_of(id, self.models(once), settings)
     }
 
     pub(crate) fn miner_with(&self, id: u8, models: Models) -> Miner {
+        self.miner_of(id, models, quick())
+    }
+
+    fn miner_of(&self, id: u8, models: Models, settings: mine::Settings) -> Miner {
         let parts = mine::Parts {
             sources: self.sources.clone(),
             shelf: Arc::new(self.shelf.clone()),
@@ -149,7 +168,7 @@ impl Stage {
             codec: Arc::new(JsonCodec),
             signer: Arc::new(HeldKey(Self::pair(id))),
         };
-        Miner::new(parts, mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() })
+        Miner::new(parts, settings)
     }
 
     fn models(&self, once: Once) -> Models {

@@ -38,14 +38,14 @@ const STRANGER: u8 = 10;
 
 /// What a learner has, in memory and on its disk. Clones are the same machine.
 #[derive(Clone, Default)]
-struct Machine(Arc<Mutex<State>>);
+pub(crate) struct Machine(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     /// Windows studied, with their lessons, since the last start.
     studied: Vec<(WindowStart, Vec<Lesson>)>,
     weights: u64,
-    saved: Option<(u64, Value)>,
+    pub(crate) saved: Option<(u64, Value)>,
     full_disk: bool,
     /// Plans carried out, and the weights that went out with each.
     published: Vec<(Plan, u64)>,
@@ -53,7 +53,7 @@ struct State {
 }
 
 impl Machine {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
 
@@ -81,7 +81,7 @@ impl Learner for Machine {
         let learns = !lessons.is_empty();
         state.weights += lessons.iter().map(|lesson| u64::from(lesson.group.0) + 1).sum::<u64>();
         state.studied.push((window, lessons));
-        Ok(Study { steps: u32::from(learns), ..Study::default() })
+        Ok(Study { steps: u32::from(learns), steps_in_all: u64::from(learns), ..Study::default() })
     }
 
     fn save(&mut self, journal: &Value) -> Result<(), Fault> {
@@ -143,6 +143,16 @@ fn manifest(plan: &Plan) -> Manifest {
 }
 
 fn trainer(stage: &Stage, machine: &Machine, records: &Path, settings: Settings) -> Trainer {
+    trainer_with(stage, machine, Arc::new(machine.clone()), records, settings)
+}
+
+pub(crate) fn trainer_with(
+    stage: &Stage,
+    machine: &Machine,
+    press: Arc<dyn Press>,
+    records: &Path,
+    settings: Settings,
+) -> Trainer {
     let parts = Parts {
         sources: stage.sources.clone(),
         directory: Arc::new(stage.directory.clone()),
@@ -151,7 +161,7 @@ fn trainer(stage: &Stage, machine: &Machine, records: &Path, settings: Settings)
         environments: Environments::new([Environment::Sat]).unwrap(),
         codec: Arc::new(JsonCodec),
         learner: Box::new(machine.clone()),
-        press: Arc::new(machine.clone()),
+        press,
         genesis: stage.manifest.clone(),
         examiner: None,
         records: Records::new(records),
@@ -159,7 +169,7 @@ fn trainer(stage: &Stage, machine: &Machine, records: &Path, settings: Settings)
     Trainer::new(parts, settings).unwrap()
 }
 
-fn from_zero() -> Settings {
+pub(crate) fn from_zero() -> Settings {
     Settings { from: Some(WindowStart(0)), ..Settings::default() }
 }
 

@@ -1,0 +1,115 @@
+//! What roles leave behind, byte for byte: the same clock, chain, beacon, model and keys leave the files that they left at
+//! the first version of these programs. A digest here changes with a format, and with nothing else.
+
+use crate::{
+    stage::Stage,
+    train::{Machine, from_zero, trainer_with},
+};
+use async_trait::async_trait;
+use grail_artifact::{
+    checkpoint::{Kind, Publication},
+    manifest::{Manifest, PUBLISHED_VERSION},
+    tensors::TensorRoot,
+};
+use grail_ports::Fault;
+use grail_protocol::hash::sha256;
+use grail_roles::train::{Export, Issued, Plan, Press};
+use grail_roles::{
+    bundle::{BundleFolder, Bundles},
+    mine::Settings as MineSettings,
+    train::Step,
+    validate::{Settings, WeightsSet},
+};
+use grail_testkit::{
+    doors::HeldKey,
+    model::{Habit, Liar},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+const HONEST: u8 = 1;
+const LIAR: u8 = 2;
+const VALIDATOR: u8 = 9;
+
+/// Publishes nothing, and says that it did.
+struct Paper(Manifest);
+
+#[async_trait]
+impl Press for Paper {
+    fn issued(&self) -> Result<Vec<Manifest>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn publish(&self, plan: &Plan, _: Export) -> Result<Issued, Fault> {
+        let publication = Publication {
+            kind: Kind::Full,
+            step: None,
+            tensors: TensorRoot([1; 32]),
+            trained_on: plan.trained_on,
+            trainer: Stage::pair(20).hotkey(),
+            signature: None,
+        };
+        let manifest = Manifest {
+            version: PUBLISHED_VERSION,
+            window: plan.window,
+            sequence: plan.sequence,
+            publication: Some(publication),
+            ..self.0.clone()
+        };
+        Ok(Issued { manifest, folder: "nowhere".into(), sent_bytes: 1 })
+    }
+}
+
+/// What each thing comes to: its size and the head of its SHA-256.
+const EVER: &[(&str, &str)] = &[];
+
+fn sum(bytes: &[u8]) -> String {
+    format!("{} {}", bytes.len(), hex::encode(&sha256(bytes)[..16]))
+}
+
+#[tokio::test]
+async fn a_window_leaves_the_same_bytes_as_ever() {
+    let stage = Stage::new();
+    let (reports, bundles, records) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    stage.register(HONEST, false);
+    stage.register(LIAR, false);
+    stage.register(VALIDATOR, true);
+    let model = stage.model(&[HONEST]).await;
+    let settings =
+        || MineSettings { max_groups: Some(2), program: "golden 1".into(), ..MineSettings::default() };
+    let liar = Liar { model: model.clone(), habit: Habit::Temperature(1.5) };
+    let mut honest = stage.miner_told(HONEST, model.clone(), Some(model.clone()), settings());
+    let mut lying = stage.miner_told(LIAR, liar, None, settings());
+    stage.mine(&mut honest).await;
+    stage.mine(&mut lying).await;
+
+    let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
+    let bundles_of_all =
+        Bundles { folder: BundleFolder { everyone: true, ..BundleFolder::new(bundles.path()) }, signer };
+    let settings = Settings { bundles: Some(bundles_of_all), ..Settings::default() };
+    let mut validator = stage.validator_told(VALIDATOR, model, reports.path(), settings);
+    let (_, weights) = stage.judge(&mut validator).await;
+    let WeightsSet::Set { block, row } = weights else { panic!("the honest miner has solutions") };
+
+    let learner = Machine::default();
+    let press = Arc::new(Paper(stage.manifest.clone()));
+    let mut trainer = trainer_with(&stage, &learner, press, records.path(), from_zero());
+    stage.play(async { while !matches!(trainer.step().await.unwrap(), Step::Published(_)) {} }).await;
+    let (_, journal) = learner.state().saved.clone().unwrap();
+
+    let mut left: BTreeMap<String, String> = BTreeMap::new();
+    left.insert("weights".into(), format!("{block} {row:?}"));
+    left.insert("trainer's journal".into(), sum(journal.to_string().as_bytes()));
+    for key in stage.shelf.keys() {
+        left.insert(key.to_string(), sum(&stage.shelf.peek(key).unwrap().body));
+    }
+    for (folder, journal) in [("reports", reports), ("bundles", bundles), ("records", records)] {
+        for entry in std::fs::read_dir(journal.path()).unwrap().map(|entry| entry.unwrap()) {
+            let name = entry.file_name().into_string().unwrap();
+            left.insert(format!("{folder}/{name}"), sum(&std::fs::read(entry.path()).unwrap()));
+        }
+    }
+    let ever: BTreeMap<String, String> =
+        EVER.iter().map(|(what, sum)| ((*what).to_owned(), (*sum).to_owned())).collect();
+    assert_eq!(left, ever);
+}
