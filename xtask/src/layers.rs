@@ -68,6 +68,8 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
+    // A tokenizer renders what a problem says to a model.
+    ("grail-ports", "grail-env"),
     // The model's arguments are settings.
     ("grail-engine", "grail-settings"),
     // The adversary is the honest miner with one part exchanged.
@@ -209,7 +211,7 @@ mod tests {
             "grail-reward:",
             "grail-env: grail-protocol grail-reward | grail-testkit",
             "grail-artifact: grail-protocol",
-            "grail-ports: grail-protocol grail-artifact",
+            "grail-ports: grail-protocol grail-artifact grail-env",
             "grail-v5: sha2",
             "grail-verify: grail-protocol grail-env grail-ports",
             "grail-score: grail-protocol",

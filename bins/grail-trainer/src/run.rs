@@ -6,11 +6,11 @@ use clap::Args;
 use grail_engine::{Loader, StorePress};
 use grail_env::Environment;
 use grail_parquet::ParquetCodec;
+use grail_ports::follow::Found;
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_roles::{
     checkpoint,
     disk::read_bounded,
-    model::Found,
     train::{Examiner, Parts, Records, Settings, Trainer},
 };
 use grail_settings::{

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use grail_engine::Loader;
 use grail_env::{Environment, Problem, arith::Arith};
-use grail_ports::model::Tokenize as _;
+use grail_ports::{follow::Found, model::Tokenize as _};
 use grail_protocol::{
     draw::SamplingPolicy, hash::digest, params::DEV, profile::NumericProfile, seed::ProblemSeed,
     stream::Stream, words::TokenId,
@@ -16,7 +16,6 @@ use grail_protocol::{
 use grail_roles::{
     checkpoint::{Terms, describe},
     disk::write_atomic,
-    model::Found,
     train::{Evaluation, EvaluationSettings, Examiner},
 };
 use grail_settings::args::ModelArgs;
@@ -251,7 +250,7 @@ impl Lessons<'_> {
         let (problem, worked) = self.next()?;
         let mut completion: Vec<TokenId> = tokenizer.encode_untrusted(&worked)?;
         completion.extend(tokenizer.end_tokens().first());
-        Ok(Example { prompt: grail_verify::prompt_of(&problem, tokenizer)?, completion })
+        Ok(Example { prompt: grail_ports::model::prompt_of(&problem, tokenizer)?, completion })
     }
 }
 

@@ -10,12 +10,11 @@ use grail_artifact::{
 };
 use grail_engine::Follower;
 use grail_env::Environment;
-use grail_ports::shelf::Fetch;
+use grail_ports::{follow::Checkpoints as _, shelf::Fetch};
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
     bundle::{BundleFolder, Circumstances, Matter, signed},
     disk::{read_bounded, write_atomic},
-    model::Checkpoints as _,
     reports::{Outcome, ReportFolder},
 };
 use grail_settings::{

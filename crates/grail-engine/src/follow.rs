@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use grail_artifact::checkpoint::Moment;
 use grail_ports::{
     Door, Fault, Retry,
+    follow::{Checkpoints, Found, Load, Loaded},
     model::{Generator, Oracle},
 };
 use grail_protocol::{params::Params, words::Hotkey};
-use grail_roles::model::{Checkpoints, Found, Load, Loaded, Models};
+use grail_roles::model::Models;
 use grail_settings::{
     args::{ModelArgs, Told},
     network::Joined,

@@ -14,12 +14,16 @@ use grail_artifact::{
     delta::Options,
     manifest::{MANIFEST_FILE, Manifest, PUBLISHED_VERSION},
 };
-use grail_ports::{Door, Fault, Retry, checkpoint::CheckpointShelf, sign::Sign};
+use grail_ports::{
+    Door, Fault, Retry,
+    checkpoint::CheckpointShelf,
+    publish::{Export, Issued, Plan, Press},
+    sign::Sign,
+};
 use grail_protocol::{params::Params, words::WindowStart};
 use grail_roles::{
     checkpoint::{Terms, describe},
     disk::write_atomic,
-    train::{Export, Issued, Plan, Press},
 };
 use grail_store::checkpoint::{
     Cache, LocalCheckpoint, Outgoing, PublishError, Published, Publisher, make_deltas, tensor_root,

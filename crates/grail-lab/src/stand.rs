@@ -11,7 +11,7 @@ use grail_parquet::ParquetCodec;
 use grail_ports::{
     model::{
         Answer, GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout,
-        RolloutKeys, Tokenize as _,
+        RolloutKeys, Tokenize as _, outcome_of, prompt_of,
     },
     shelf::{Fetched, ObjectMeta},
 };
@@ -32,7 +32,7 @@ use grail_protocol::{
 use grail_roles::checkpoint::{Terms, describe};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Dtype, Forced, Model, Options, Pick, Place, TorchGenerator, TorchOracle};
-use grail_verify::{Case, Sampling, outcome_of, prompt_of};
+use grail_verify::{Case, Sampling};
 use std::{path::PathBuf, sync::Arc};
 
 /// Latest moment for an upload; moments mean nothing else here.

@@ -13,8 +13,10 @@ pub mod chain;
 pub mod checkpoint;
 pub mod clock;
 mod fault;
+pub mod follow;
 pub mod learn;
 pub mod model;
+pub mod publish;
 pub mod shelf;
 pub mod sign;
 

@@ -1,36 +1,21 @@
 //! The model and its tokenizer.
 
 use crate::Fault;
+use grail_env::{Outcome, Problem, strip_final_end};
 use grail_protocol::{
     draw::{DrawReading, SamplingPolicy},
     seed::{DrawKey, SketchKey},
     words::{CheckpointId, TokenId},
 };
 
-/// Who speaks in a conversation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Standing instruction.
-    System,
-    /// The question.
-    User,
-    /// An answer, as an example.
-    Assistant,
-}
-
-/// One message of a conversation. Its content is text from outside: it never turns into control tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Message<'a> {
-    /// Speaker.
-    pub role: Role,
-    /// Text.
-    pub content: &'a str,
-}
+pub use grail_env::{Message, Role};
 
 /// Text to token ids and back.
 pub trait Tokenize: Send + Sync {
     /// Token ids of a conversation rendered by the model's chat template, up to where the assistant begins.
-    fn encode_chat(&self, messages: &[Message<'_>]) -> Result<Vec<TokenId>, Fault>;
+    ///
+    /// What a message says is text from outside: it never turns into control tokens.
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Fault>;
 
     /// Text of token ids, special tokens included; bytes that are not UTF-8 become U+FFFD.
     fn decode(&self, tokens: &[TokenId]) -> Result<String, Fault>;
@@ -40,6 +25,21 @@ pub trait Tokenize: Send + Sync {
 
     /// Ids are below this.
     fn vocabulary(&self) -> u32;
+}
+
+/// Token ids of a problem's prompt: its messages in the model's chat template, up to where the answer begins.
+///
+/// Errors: the tokenizer's.
+pub fn prompt_of(problem: &Problem, tokenizer: &dyn Tokenize) -> Result<Vec<TokenId>, Fault> {
+    tokenizer.encode_chat(&problem.messages())
+}
+
+/// What a completion earns: one final end token removed by id, the rest decoded and judged.
+///
+/// Errors: the tokenizer's.
+pub fn outcome_of(problem: &Problem, tokens: &[TokenId], tokenizer: &dyn Tokenize) -> Result<Outcome, Fault> {
+    let text = tokenizer.decode(strip_final_end(tokens, tokenizer.end_tokens()))?;
+    Ok(problem.judge(&text))
 }
 
 /// What a loaded model is.

@@ -8,61 +8,11 @@ use async_trait::async_trait;
 use grail_artifact::{checkpoint::Moment, manifest::Manifest, window::WindowCodec};
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Generator, Oracle, Tokenize},
+    follow::{Checkpoints, Found, Load},
+    model::{Generator, Tokenize},
 };
 use grail_protocol::words::WindowStart;
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
-
-/// A checkpoint on this machine, whole and verified.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Found {
-    /// Where its files lie.
-    pub folder: PathBuf,
-    /// Its manifest.
-    pub manifest: Manifest,
-}
-
-/// Finds checkpoints.
-#[async_trait]
-pub trait Checkpoints: Send + Sync {
-    /// The checkpoint of a moment, fetched where it is not here.
-    ///
-    /// Errors: whoever cannot see the shelf does not know which checkpoint answers, and waits.
-    async fn find(&self, moment: Moment) -> Result<Found, Fault>;
-
-    /// Fetches ahead what may become the checkpoint of the windows from `before` on.
-    async fn prefetch(&self, before: WindowStart) -> Result<(), Fault> {
-        self.find(Moment { before, ..Moment::ANY }).await.map(drop)
-    }
-}
-
-/// A loaded checkpoint.
-pub struct Loaded {
-    /// Text and tokens.
-    pub tokenizer: Arc<dyn Tokenize>,
-    /// Answers; where the role asked for it.
-    pub generator: Option<Box<dyn Generator>>,
-    /// Recomputes; where the role asked for it.
-    pub oracle: Option<Box<dyn Oracle>>,
-}
-
-impl std::fmt::Debug for Loaded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loaded")
-            .field("generator", &self.generator.is_some())
-            .field("oracle", &self.oracle.is_some())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Loads checkpoints. Blocks while it does.
-pub trait Load: Send + Sync {
-    /// Loads what the role needs of a checkpoint.
-    fn load(&self, found: &Found) -> Result<Loaded, Fault>;
-}
+use std::sync::{Arc, Mutex};
 
 /// The model that a network starts with, where nobody publishes another.
 #[derive(Debug, Clone)]

@@ -23,12 +23,7 @@ pub(crate) struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// A turn with these words.
     pub(crate) fn new(role: Role, content: impl Into<Cow<'a, str>>) -> Self {
-        let role = match role {
-            Role::System => "system",
-            Role::User => "user",
-            Role::Assistant => "assistant",
-        };
-        Self { role, content: content.into() }
+        Self { role: role.as_str(), content: content.into() }
     }
 }
 

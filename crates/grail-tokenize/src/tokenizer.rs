@@ -101,10 +101,10 @@ impl Tokenizer {
     /// When there is no template or it refuses the messages.
     pub fn render_chat(
         &self,
-        messages: &[Message<'_>],
+        messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, TokenizeError> {
-        let turns: Vec<_> = messages.iter().map(|m| Turn::new(m.role, m.content)).collect();
+        let turns: Vec<_> = messages.iter().map(|m| Turn::new(m.role, m.content.as_str())).collect();
         self.template()?.render(&turns, add_generation_prompt)
     }
 
@@ -114,14 +114,14 @@ impl Tokenizer {
     /// When there is no template or it refuses the messages, or when they hold every private-use character.
     pub fn encode_chat_with(
         &self,
-        messages: &[Message<'_>],
+        messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<Vec<TokenId>, TokenizeError> {
         let template = self.template()?;
-        let contents = messages.iter().map(|message| message.content);
+        let contents = messages.iter().map(|message| message.content.as_str());
         let mark = self.control.free_mark(contents.chain(template.own_words()))?;
         let turns: Vec<_> =
-            messages.iter().map(|m| Turn::new(m.role, self.control.defuse(m.content, mark))).collect();
+            messages.iter().map(|m| Turn::new(m.role, self.control.defuse(&m.content, mark))).collect();
         let rendered = template.render(&turns, add_generation_prompt)?;
         let mut ids = Vec::new();
         for piece in self.control.split(&rendered, mark) {
@@ -160,7 +160,7 @@ impl Tokenizer {
 }
 
 impl Tokenize for Tokenizer {
-    fn encode_chat(&self, messages: &[Message<'_>]) -> Result<Vec<TokenId>, Fault> {
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Fault> {
         self.encode_chat_with(messages, true).map_err(|error| fault("encode a conversation", error))
     }
 

@@ -45,8 +45,7 @@ mod verdict;
 mod verify;
 
 pub use corridor::{
-    Arrived, Decoded, ProofProgress, Proven, Replayed, Sampled, Sealed, Watch, arrive, outcome_of, oversize,
-    prompt_of,
+    Arrived, Decoded, ProofProgress, Proven, Replayed, Sampled, Sealed, Watch, arrive, oversize,
 };
 pub use digits::{Digits, Over};
 pub use rejection::{ALL_CODES, Rejection};

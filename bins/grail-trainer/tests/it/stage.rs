@@ -12,7 +12,7 @@ use grail_torch::{Model, TorchGenerator};
 use grail_parquet::ParquetCodec;
 use grail_ports::{
     clock::Clock as _,
-    model::{GenerationRule, Generator as _, GroupRequest, RolloutKeys},
+    model::{GenerationRule, Generator as _, GroupRequest, RolloutKeys, outcome_of, prompt_of},
 };
 use grail_protocol::{
     draw::SamplingPolicy,
@@ -28,7 +28,6 @@ use grail_roles::{
     clock::SystemClock,
 };
 use grail_tokenize::Tokenizer;
-use grail_verify::{outcome_of, prompt_of};
 use std::{
     fs,
     path::{Path, PathBuf},

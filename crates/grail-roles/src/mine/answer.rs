@@ -6,14 +6,13 @@ use grail_artifact::window::RolloutRecord;
 use grail_env::Environment;
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Answer, GenerationRule, GroupRequest, RolloutKeys},
+    model::{Answer, GenerationRule, GroupRequest, RolloutKeys, outcome_of, prompt_of},
 };
 use grail_protocol::{
     logprob,
     seed::WindowContext,
     words::{GroupIndex, RolloutIndex, UnixMillis},
 };
-use grail_verify::{outcome_of, prompt_of};
 use std::sync::Arc;
 
 /// A group answered and judged by its environment.

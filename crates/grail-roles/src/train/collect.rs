@@ -12,7 +12,7 @@ use grail_env::Environment;
 use grail_ports::{
     Door, Fault, Retry,
     learn::{Lesson, LessonRollout},
-    model::Tokenize,
+    model::{Tokenize, prompt_of},
     shelf::{Fetch, Fetched},
 };
 use grail_protocol::{
@@ -20,7 +20,7 @@ use grail_protocol::{
     seed::WindowContext,
     words::{CheckpointId, GroupIndex, Hotkey, NetworkId, UnixMillis, WindowStart},
 };
-use grail_verify::{Rejection, arrive, prompt_of};
+use grail_verify::{Rejection, arrive};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a window has to teach.

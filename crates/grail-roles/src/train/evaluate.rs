@@ -5,14 +5,12 @@
 //! trained on; where an environment has a data set, the operator names another one for it.
 
 use super::{Journal, Trainer};
-use crate::{
-    model::{Found, Load},
-    work::blocking,
-};
+use crate::work::blocking;
 use grail_env::Environment;
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize},
+    follow::{Found, Load},
+    model::{Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize, outcome_of, prompt_of},
 };
 use grail_protocol::{
     hash::digest,
@@ -20,7 +18,6 @@ use grail_protocol::{
     words::{RolloutIndex, WindowStart},
 };
 use grail_reward::{Component, pass_at_k};
-use grail_verify::{outcome_of, prompt_of};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinHandle;

@@ -1,7 +1,7 @@
 //! What a trainer must know again after a restart, beside weights and moments.
 
 use grail_artifact::window::RootHex;
-use grail_ports::{Door, Fault, Retry};
+use grail_ports::{Door, Fault, Retry, publish::Plan};
 use grail_protocol::{
     hash::Digest,
     words::{Hotkey, NetworkId, WindowStart},
@@ -27,18 +27,6 @@ pub struct Journal {
     pub moved: bool,
     /// Files learned from since then.
     pub used: BTreeSet<UsedFile>,
-}
-
-/// A publication.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Plan {
-    /// The window that was under way when it was decided on; names its place on the shelf.
-    pub window: WindowStart,
-    /// Its sequence number; the first has 1.
-    pub sequence: u64,
-    /// Digest of the window files learned from since the one before.
-    pub trained_on: RootHex,
 }
 
 /// A window file that was learned from.

@@ -9,19 +9,16 @@
 mod collect;
 mod evaluate;
 mod journal;
-mod press;
 mod record;
 
 pub use evaluate::{Evaluation, EvaluationSettings, Examiner};
-pub use journal::{Journal, Plan};
-pub use press::{Export, Issued, Press};
+pub use journal::Journal;
 pub use record::{IssueRecord, Records, WindowRecord};
 
 use crate::{
     context::Sources,
     disk,
     environments::Environments,
-    model::Found,
     work::{blocking, held},
 };
 use collect::Lessons;
@@ -34,8 +31,10 @@ use grail_artifact::{
 use grail_ports::{
     Door, Fault, Retry,
     clock::Clock,
+    follow::Found,
     learn::{Learner, LearnerCard},
     model::Tokenize,
+    publish::{Export, Plan, Press},
     shelf::ShelfDirectory,
 };
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};

@@ -1,9 +1,13 @@
 //! What happened, on disk: for the operator, for pictures, and decided by nothing.
 
-use super::{Evaluation, Issued, Plan, write_json};
+use super::{Evaluation, write_json};
 use crate::disk::read_bounded;
 use grail_artifact::checkpoint::Kind;
-use grail_ports::{Door, Fault, Retry, learn::Study};
+use grail_ports::{
+    Door, Fault, Retry,
+    learn::Study,
+    publish::{Issued, Plan},
+};
 use grail_protocol::words::{Hotkey, NetworkId, WindowStart};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{

@@ -9,9 +9,12 @@ use grail_artifact::{
     manifest::Manifest,
     window::{JsonCodec, WindowCodec as _},
 };
-use grail_ports::{Door, Fault, Retry};
+use grail_ports::{
+    Door, Fault, Retry,
+    follow::{Checkpoints, Found, Load, Loaded},
+};
 use grail_protocol::words::WindowStart;
-use grail_roles::model::{Checkpoints, Found, Load, Loaded, Models};
+use grail_roles::model::Models;
 use grail_testkit::model::{FakeModel, FakeTokenizer};
 use std::sync::{
     Arc,

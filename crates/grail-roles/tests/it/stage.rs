@@ -8,7 +8,8 @@ use grail_env::Environment;
 use grail_ports::{
     Fault, Retry,
     clock::Clock,
-    model::{Generator, Oracle},
+    follow::{Found, Load, Loaded},
+    model::{Generator, Oracle, prompt_of},
 };
 use grail_protocol::{
     draw::SamplingPolicy,
@@ -22,7 +23,7 @@ use grail_roles::{
     context::{Network, Randomness, Sources},
     environments::Environments,
     mine::{self, MinedWindow, Miner},
-    model::{Fixed, Found, Load, Loaded, Models},
+    model::{Fixed, Models},
     reports::ReportFolder,
     validate::{self, Step, Validator},
 };
@@ -31,7 +32,6 @@ use grail_testkit::{
     model::{FakeModel, FakeTokenizer},
     window::completions,
 };
-use grail_verify::prompt_of;
 use std::{
     collections::BTreeMap,
     path::Path,

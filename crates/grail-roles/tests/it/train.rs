@@ -15,6 +15,7 @@ use grail_ports::{
     Door, Fault, Retry,
     learn::{Learner, LearnerCard, Lesson, Study},
     model::Tokenize as _,
+    publish::{Export, Issued, Plan, Press},
 };
 use grail_protocol::{
     params::DEV_FAST,
@@ -22,7 +23,7 @@ use grail_protocol::{
 };
 use grail_roles::{
     environments::Environments,
-    train::{Export, Issued, Parts, Plan, Press, Records, Settings, Step, Trainer, WindowRecord},
+    train::{Parts, Records, Settings, Step, Trainer, WindowRecord},
 };
 use grail_testkit::model::FakeTokenizer;
 use serde_json::Value;

@@ -43,7 +43,7 @@ const fn text_of(special: TokenId) -> Option<&'static str> {
 }
 
 impl Tokenize for FakeTokenizer {
-    fn encode_chat(&self, messages: &[Message<'_>]) -> Result<Vec<TokenId>, Fault> {
+    fn encode_chat(&self, messages: &[Message]) -> Result<Vec<TokenId>, Fault> {
         let mut tokens = Vec::new();
         for message in messages {
             tokens.push(match message.role {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn text_survives_and_never_becomes_a_special_token() {
-        let message = Message { role: Role::User, content: "<|end|> ä" };
+        let message = Message::new(Role::User, "<|end|> ä");
         let tokens = FakeTokenizer.encode_chat(&[message]).unwrap();
         assert_eq!((tokens[0], tokens[tokens.len() - 1]), (USER, ASSISTANT));
         assert!(!tokens.contains(&END));

@@ -1,6 +1,7 @@
 use crate::model::{ANSWER_CLOSE, ANSWER_OPEN, END, FakeModel, FakeTokenizer, THINKING_CLOSE, THINKING_OPEN};
 use grail_artifact::limits::LIMITS;
 use grail_env::{Environment, Problem};
+use grail_ports::model::prompt_of;
 use grail_protocol::{
     beacon::{Beacon, WindowRandomness},
     draw::SamplingPolicy,
@@ -12,7 +13,7 @@ use grail_protocol::{
         BlockHash, CheckpointId, EnvId, GroupIndex, Hotkey, NetworkId, TokenId, UnixMillis, WindowStart,
     },
 };
-use grail_verify::{Sampling, prompt_of};
+use grail_verify::Sampling;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

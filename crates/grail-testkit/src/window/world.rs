@@ -8,7 +8,7 @@ use grail_artifact::{
 };
 use grail_env::{Environment, Problem};
 use grail_ports::{
-    model::{Answer, GenerationRule, Generator, GroupRequest, Oracle, RolloutKeys},
+    model::{Answer, GenerationRule, Generator, GroupRequest, Oracle, RolloutKeys, outcome_of, prompt_of},
     shelf::{Fetched, ObjectMeta},
 };
 use grail_protocol::{
@@ -18,7 +18,7 @@ use grail_protocol::{
     sign::HotkeyPair,
     words::{GroupIndex, Hotkey, RolloutIndex},
 };
-use grail_verify::{Case, MinerReport, outcome_of, prompt_of, verify_file};
+use grail_verify::{Case, MinerReport, verify_file};
 
 /// One window, one miner, one environment and a model that everybody can run in microseconds.
 #[derive(Debug)]

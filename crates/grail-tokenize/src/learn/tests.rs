@@ -132,7 +132,7 @@ fn each_digit_is_a_token_of_its_own_and_no_other_token_holds_one() {
 
 #[test]
 fn a_chat_is_written_as_it_was_said_and_nothing_is_invented() {
-    let said = |role, content| Message { role, content };
+    let said = |role, content: &str| Message::new(role, content);
     let chat = [said(Role::System, "Add."), said(Role::User, "7 + 5"), said(Role::Assistant, "12")];
     assert_eq!(
         learnt().render_chat(&chat[..2], true).unwrap(),
@@ -175,7 +175,7 @@ proptest! {
         let text = pieces.concat();
         let ids = learnt().encode_untrusted(&text).unwrap();
         prop_assert!(ids.iter().all(|&id| id > 2), "{:?}", ids);
-        let chat = |content| learnt().encode_chat_with(&[Message { role: Role::User, content }], true).unwrap();
+        let chat = |content: &str| learnt().encode_chat_with(&[Message::new(Role::User, content)], true).unwrap();
         let controls = |ids: Vec<TokenId>| ids.into_iter().filter(|&id| id <= 2).collect::<Vec<_>>();
         prop_assert_eq!(controls(chat(&text)), controls(chat("calm")));
     }

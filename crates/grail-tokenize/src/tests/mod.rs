@@ -22,8 +22,8 @@ fn reduced(name: &str) -> Tokenizer {
     Tokenizer::open(&fixture("tokenizers").join(name)).expect("a tokenizer of the fixtures opens")
 }
 
-fn user(content: &str) -> [Message<'_>; 1] {
-    [Message { role: Role::User, content }]
+fn user(content: &str) -> [Message; 1] {
+    [Message::new(Role::User, content)]
 }
 
 /// A copy of a reduced tokenizer's folder, to be spoiled.

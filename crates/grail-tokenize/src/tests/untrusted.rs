@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use super::{reduced, user};
 use crate::Tokenizer;
 
-fn said(content: &str) -> Message<'_> {
-    Message { role: Role::User, content }
+fn said(content: &str) -> Message {
+    Message::new(Role::User, content)
 }
 
 /// How many control tokens are among the ids.
@@ -124,7 +124,7 @@ proptest! {
     fn without_control_tokens_a_chat_is_encoded_as_its_rendering(contents in prop::collection::vec(".{0,30}", 1..4)) {
         let roles = [Role::User, Role::Assistant];
         let chat: Vec<_> =
-            contents.iter().zip(roles.iter().cycle()).map(|(text, &role)| Message { role, content: text }).collect();
+            contents.iter().zip(roles.iter().cycle()).map(|(text, &role)| Message::new(role, text)).collect();
         for tokenizer in tokenizers() {
             let rendered = tokenizer.render_chat(&chat, true).unwrap();
             let ids = tokenizer.encode_chat_with(&chat, true).unwrap();

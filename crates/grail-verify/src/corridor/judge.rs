@@ -6,17 +6,8 @@ use crate::{
     Doubt, Rejection, Verdict,
     report::{GroupReport, Judgement, MinerReport, RolloutReport},
 };
-use grail_env::{Outcome, Problem, strip_final_end};
-use grail_ports::{Fault, model::Tokenize};
-use grail_protocol::words::TokenId;
-
-/// What a completion earns: one final end token removed by id, the rest decoded and judged.
-///
-/// Errors: the tokenizer's.
-pub fn outcome_of(problem: &Problem, tokens: &[TokenId], tokenizer: &dyn Tokenize) -> Result<Outcome, Fault> {
-    let text = tokenizer.decode(strip_final_end(tokens, tokenizer.end_tokens()))?;
-    Ok(problem.judge(&text))
-}
+use grail_env::Outcome;
+use grail_ports::model::{Tokenize, outcome_of};
 
 impl Proven {
     /// Judges every completion by the environment and writes the report.

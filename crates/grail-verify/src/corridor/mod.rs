@@ -11,8 +11,7 @@ mod sample;
 mod seal;
 
 pub use arrive::{Arrived, Decoded, arrive, oversize};
-pub use judge::outcome_of;
 pub use prove::{ProofProgress, Proven, Watch};
-pub use replay::{Replayed, prompt_of};
+pub use replay::Replayed;
 pub use sample::Sampled;
 pub use seal::Sealed;

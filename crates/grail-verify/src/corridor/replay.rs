@@ -7,7 +7,7 @@ use grail_artifact::window::RolloutRecord;
 use grail_env::{EnvError, Environment, Problem};
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Message, Role, Tokenize},
+    model::{Tokenize, prompt_of},
 };
 use grail_protocol::{
     seed::ProblemSeed,
@@ -92,25 +92,6 @@ fn set(
         )));
     }
     Ok(Setting { problem, prompt })
-}
-
-/// Token ids of a problem's prompt: its messages in the model's chat template, up to where the answer begins.
-///
-/// Errors: the tokenizer's.
-pub fn prompt_of(problem: &Problem, tokenizer: &dyn Tokenize) -> Result<Vec<TokenId>, Fault> {
-    let messages = problem.messages();
-    let messages: Vec<Message<'_>> = messages
-        .iter()
-        .map(|message| Message {
-            role: match message.role {
-                grail_env::Role::System => Role::System,
-                grail_env::Role::User => Role::User,
-                grail_env::Role::Assistant => Role::Assistant,
-            },
-            content: &message.content,
-        })
-        .collect();
-    tokenizer.encode_chat(&messages)
 }
 
 /// What is wrong with the end of a completion.

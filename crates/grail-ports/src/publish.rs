@@ -1,10 +1,23 @@
-//! Publishing, as the trainer's loop asks for it.
+//! Making checkpoints of trained weights, and publishing them.
 
-use super::Plan;
+use crate::Fault;
 use async_trait::async_trait;
-use grail_artifact::manifest::Manifest;
-use grail_ports::Fault;
+use grail_artifact::{manifest::Manifest, window::RootHex};
+use grail_protocol::words::WindowStart;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// A publication that was decided on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// The window that was under way when it was decided on; names its place on the shelf.
+    pub window: WindowStart,
+    /// Its sequence number; the first has 1.
+    pub sequence: u64,
+    /// Digest of the window files learned from since the one before.
+    pub trained_on: RootHex,
+}
 
 /// Writes the weights into a folder; called at most once, from a thread that may block.
 pub type Export = Box<dyn FnOnce(&Path) -> Result<(), Fault> + Send>;
