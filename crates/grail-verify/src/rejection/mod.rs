@@ -1,6 +1,5 @@
 //! Why a file or a rollout is refused: one variant for each thing a miner can do wrong.
 
-mod advice;
 mod codes;
 
 pub use codes::ALL_CODES;
