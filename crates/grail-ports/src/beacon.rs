@@ -4,7 +4,7 @@ use crate::Fault;
 use async_trait::async_trait;
 use grail_protocol::beacon::{Beacon, BeaconChain};
 
-/// Hands out verified beacon rounds.
+/// Hands out verified beacon rounds: drand's relays in a network, one key on a development network.
 #[async_trait]
 pub trait BeaconSource: Send + Sync {
     /// The beacon network whose rounds come through this door.

@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 /// A participant's number on the subnet.
 pub type Uid = u16;
 
-/// One block.
+/// One block, as far as roles need it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
-    /// Its number.
+    /// Number on the chain.
     pub number: BlockNumber,
-    /// Its hash.
+    /// Hash of its header, 32 bytes.
     pub hash: BlockHash,
     /// The timestamp that the block itself carries.
     pub time: UnixMillis,
 }
 
-/// One registered participant.
+/// One registered participant: a row of Bittensor's metagraph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Neuron {
-    /// Number on the subnet.
+    /// Number on the subnet, below the number of participants; another hotkey may have it later.
     pub uid: Uid,
-    /// Hotkey.
+    /// The hotkey that holds the number now.
     pub hotkey: Hotkey,
     /// Stake in whole tokens, for display and ranking.
     pub stake: f64,
@@ -46,7 +46,7 @@ pub struct Metagraph {
 }
 
 impl Metagraph {
-    /// The participant with that hotkey.
+    /// The participant with that hotkey; `None` when it is not registered.
     pub fn find(&self, hotkey: &Hotkey) -> Option<&Neuron> {
         self.neurons.iter().find(|neuron| neuron.hotkey == *hotkey)
     }
@@ -55,7 +55,7 @@ impl Metagraph {
 /// Weights of one validator, as the chain stores them.
 pub type WeightRow = Vec<(Uid, u16)>;
 
-/// Reading the chain.
+/// Reading the chain, through whichever node answers.
 #[async_trait]
 pub trait ChainView: Send + Sync {
     /// The newest block.
@@ -74,7 +74,7 @@ pub trait ChainView: Send + Sync {
     async fn weights(&self, uid: Uid) -> Result<Option<WeightRow>, Fault>;
 }
 
-/// What became of a transaction.
+/// What became of an extrinsic that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Inclusion {
     /// It stands in this block.

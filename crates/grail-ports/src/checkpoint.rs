@@ -6,7 +6,7 @@ use bytes::Bytes;
 use grail_artifact::checkpoint::{CheckpointKey, Listed};
 use std::path::Path;
 
-/// A piece of an object.
+/// A piece of an object: what a ranged read of an object store gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The bytes; fewer than were asked for where the object ends, none where it ends before.

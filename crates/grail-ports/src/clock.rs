@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use grail_protocol::words::UnixMillis;
 
-/// The wall clock.
+/// The wall clock: the machine's in programs, a hand-turned one in tests.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// Now.

@@ -20,7 +20,7 @@ pub enum Door {
 }
 
 impl Door {
-    /// Word for logs and metrics.
+    /// Word for logs, metrics and the doubts of a verdict; stable.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Chain => "chain",
@@ -48,7 +48,7 @@ pub enum Retry {
 /// Prints what was being done; the cause is its source.
 #[derive(Clone)]
 pub struct Fault {
-    /// Where it happened.
+    /// The door through which it came.
     pub door: Door,
     /// What was being done, with the names of the things involved.
     pub doing: String,

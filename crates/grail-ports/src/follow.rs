@@ -12,9 +12,9 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// A checkpoint on this machine, whole and verified.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// Where its files lie.
+    /// The folder on this machine that holds its files, whole and checked.
     pub folder: PathBuf,
-    /// Its manifest.
+    /// Its manifest, whose id the role works under.
     pub manifest: Manifest,
 }
 
@@ -36,7 +36,7 @@ pub trait Checkpoints: Send + Sync {
 
 /// A loaded checkpoint.
 pub struct Loaded {
-    /// Text and tokens.
+    /// Its tokenizer and chat template.
     pub tokenizer: Arc<dyn Tokenize>,
     /// Answers; where the role asked for it.
     pub generator: Option<Box<dyn Generator>>,

@@ -10,17 +10,17 @@ use std::{collections::BTreeMap, path::Path};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lesson {
-    /// Who answered.
+    /// The miner that answered.
     pub hotkey: Hotkey,
-    /// In which window.
+    /// The window that it answered in, by its first block.
     pub window: WindowStart,
-    /// Which problem of that miner's.
+    /// The group's number in that miner's file. Hotkey, window and number are a group's identity.
     pub group: GroupIndex,
     /// Sequence number of the checkpoint that answered; 0 for the one a network starts with.
     pub checkpoint: u64,
-    /// The prompt, derived.
+    /// Prompt token ids, derived from seed, environment and tokenizer; never uploaded.
     pub prompt: Vec<TokenId>,
-    /// The rollouts, in order.
+    /// The group's rollouts, in order: 16 in every network.
     pub rollouts: Vec<LessonRollout>,
 }
 
@@ -32,7 +32,7 @@ pub struct LessonRollout {
     pub tokens: Vec<TokenId>,
     /// Log-probability of each token by the model that wrote it, nats.
     pub logprobs: Vec<f32>,
-    /// Reward by the court.
+    /// Reward by the court, 0 to 0.815.
     pub reward: f64,
     /// Whether the answer is right, by the court.
     pub right: bool,
@@ -50,7 +50,7 @@ pub struct Study {
     pub steps_in_all: u64,
     /// Groups that steps used, one used twice counted twice.
     pub groups_used: usize,
-    /// Groups left out, by reason.
+    /// How many groups were left out, by the reason's stable name.
     pub left_out: BTreeMap<String, u64>,
     /// Tokens that went through the model.
     pub tokens: u64,
@@ -59,10 +59,10 @@ pub struct Study {
     pub figures: BTreeMap<String, f64>,
 }
 
-/// What a learner can take.
+/// What a learner can take: longer groups, and tokens outside its vocabulary, are left out before it sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LearnerCard {
-    /// Token ids are below this.
+    /// Number of rows of the embedding; token ids are below it.
     pub vocabulary: u32,
     /// Most positions, prompt and completion together.
     pub context_length: u32,

@@ -42,18 +42,18 @@ pub fn outcome_of(problem: &Problem, tokens: &[TokenId], tokenizer: &dyn Tokeniz
     Ok(problem.judge(&text))
 }
 
-/// What a loaded model is.
+/// What a loaded model is, for whoever asks it and for the court. Not Hugging Face's model card, which is a README.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelCard {
-    /// The checkpoint that was loaded.
+    /// Id of the checkpoint that was loaded.
     pub checkpoint: CheckpointId,
-    /// Width of the hidden state.
+    /// Width of the hidden state that sketches bind: `hidden_size` of a `config.json`.
     pub width: u32,
-    /// Number of logits.
+    /// Number of logits: `vocab_size` of a `config.json`, which may exceed the tokenizer's.
     pub vocabulary: u32,
     /// Most positions, prompt and completion together.
     pub context_length: u32,
-    /// Tokens that end a completion.
+    /// Tokens that end a completion, at least one: what the folder gives as `eos_token_id`.
     pub end_tokens: Vec<TokenId>,
     /// For people: architecture, dtype and device.
     pub description: String,
@@ -62,9 +62,9 @@ pub struct ModelCard {
 /// The public keys of one rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RolloutKeys {
-    /// Key of the sampling noise.
+    /// Key of the sampling noise, `K_draw`.
     pub draw: DrawKey,
-    /// Key of the sketch signs.
+    /// Key of the sketch signs, `K_sketch`.
     pub sketch: SketchKey,
 }
 
@@ -73,20 +73,20 @@ pub struct RolloutKeys {
 pub struct GroupRequest {
     /// Prompt token ids, computed once for the group.
     pub prompt: Vec<TokenId>,
-    /// One answer for each.
+    /// Keys of each rollout; one answer is given for each, in this order.
     pub rollouts: Vec<RolloutKeys>,
 }
 
 /// How to answer, the same for every group of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GenerationRule {
-    /// Temperature and top-p.
+    /// Temperature and top-p of the checkpoint's manifest.
     pub policy: SamplingPolicy,
-    /// Completion cap in tokens.
+    /// Completion cap in tokens, the end token included.
     pub max_new_tokens: u32,
 }
 
-/// One answer with its proof.
+/// One answer with its proof, captured while decoding; three lists of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// Completion token ids, the end token included where one was drawn.
@@ -102,7 +102,7 @@ pub struct Answer {
 pub struct GenerationProgress {
     /// Tokens drawn so far, all rows together.
     pub tokens: u64,
-    /// Rows still being extended.
+    /// Rows of the batch that have not ended.
     pub live_rows: u32,
 }
 
@@ -123,12 +123,12 @@ pub trait Generator: Send {
     ) -> Result<Vec<Vec<Answer>>, Fault>;
 }
 
-/// A completion to recompute.
+/// A completion to recompute, and under which keys.
 #[derive(Debug, Clone)]
 pub struct ProbeRollout {
     /// Claimed completion token ids, at least one, all inside the vocabulary.
     pub completion: Vec<TokenId>,
-    /// The rollout's keys.
+    /// The rollout's keys, derived from the problem's seed.
     pub keys: RolloutKeys,
 }
 
@@ -137,9 +137,9 @@ pub struct ProbeRollout {
 pub struct GroupProbe {
     /// Prompt token ids.
     pub prompt: Vec<TokenId>,
-    /// Claimed completions.
+    /// Claimed completions of that prompt, in the order of the group.
     pub rollouts: Vec<ProbeRollout>,
-    /// Temperature and top-p.
+    /// Temperature and top-p of the checkpoint's manifest.
     pub policy: SamplingPolicy,
     /// How far the nucleus boundary may move.
     pub nucleus_slack: f64,
@@ -150,7 +150,7 @@ pub struct GroupProbe {
 pub struct Readout {
     /// The verifier's sketch, one byte a completion token.
     pub sketch: Vec<i8>,
-    /// One reading a completion token.
+    /// One reading a completion token: what the verifier's logits say of the claimed one.
     pub draws: Vec<DrawReading>,
 }
 

@@ -22,10 +22,10 @@ pub struct Plan {
 /// Writes the weights into a folder; called at most once, from a thread that may block.
 pub type Export = Box<dyn FnOnce(&Path) -> Result<(), Fault> + Send>;
 
-/// What was published.
+/// What publishing came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issued {
-    /// The signed manifest.
+    /// The signed manifest, as it lies on the shelf.
     pub manifest: Manifest,
     /// Where its files lie on this machine.
     pub folder: PathBuf,

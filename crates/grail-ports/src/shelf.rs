@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// What the store says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// Size in bytes.
+    /// Size of the whole object in bytes.
     pub size: u64,
     /// When the store says it was written.
     pub stored_at: UnixMillis,
@@ -21,9 +21,9 @@ pub struct ObjectMeta {
 /// An object's bytes with the metadata of exactly those bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// The bytes.
+    /// The object's bytes, all of them.
     pub body: Bytes,
-    /// Their metadata.
+    /// Time and tag of these very bytes, not of what lies there by now.
     pub meta: ObjectMeta,
 }
 

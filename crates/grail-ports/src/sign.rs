@@ -21,7 +21,7 @@ pub struct ChainCall {
     pub additional: Vec<u8>,
 }
 
-/// Signs as one hotkey.
+/// Signs as one hotkey, whose secret may lie in another process.
 pub trait Sign: Send + Sync + std::fmt::Debug {
     /// Whose signatures these are.
     fn hotkey(&self) -> Hotkey;
