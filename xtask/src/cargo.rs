@@ -29,6 +29,17 @@ pub(crate) fn command(config: &Config, libtorch: Option<&Path>) -> Result<Comman
     Ok(command)
 }
 
+/// A cargo command in the workspace of the development chain, which has a lock file of its own. The target folder is the
+/// same, so that what both are built with is compiled once.
+///
+/// # Errors
+/// When the root of the checkout cannot be named.
+pub(crate) fn devchain(config: &Config) -> Result<Command> {
+    let mut command = command(config, None)?;
+    command.current_dir(workspace::root()?.join("devchain"));
+    Ok(command)
+}
+
 /// The file in a target folder that says whose checkout it was last built from.
 const CHECKOUT: &str = "checkout";
 

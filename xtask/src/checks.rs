@@ -40,13 +40,19 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     let scope = scope(&left_out);
 
     if args.filter.is_empty() {
-        timed("format", || cargo::run(cargo::command(config, None)?.args(["fmt", "--all", "--check"])))?;
+        timed("format", || {
+            cargo::run(cargo::command(config, None)?.args(["fmt", "--all", "--check"]))?;
+            cargo::run(cargo::devchain(config)?.args(["fmt", "--check"]))
+        })?;
         timed("tidy", || tidy::run(config))?;
         timed("vectors", || vectors::check(root()?))?;
         if deny_is_installed(config) {
             timed("deny", || {
-                let mut deny = cargo::command(config, None)?;
-                cargo::run(deny.args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+                let what = ["bans", "licenses", "sources"];
+                cargo::run(cargo::command(config, None)?.args(["deny", "--locked", "check"]).args(what))?;
+                let mut outside = cargo::devchain(config)?;
+                outside.args(["deny", "--locked", "check", "--config", "../deny.toml"]);
+                cargo::run(outside.args(what))
             })?;
             // That list changes from day to day, so it must not decide about a change to the code.
             skipped.push(("deny advisories".to_owned(), "look with `cargo deny check advisories`"));
@@ -59,7 +65,9 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
         timed("clippy", || {
             let mut clippy = cargo::command(config, library.as_deref())?;
             clippy.arg("clippy").args(&scope).args(["--all-targets", "--locked", "--", "-D", "warnings"]);
-            cargo::run(&mut clippy)
+            cargo::run(&mut clippy)?;
+            let mut outside = cargo::devchain(config)?;
+            cargo::run(outside.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]))
         })?;
     } else {
         skipped.push(("format, tidy, vectors, deny, clippy".to_owned(), "only some tests were asked for"));
@@ -69,17 +77,23 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     }
     timed("tests", || {
         let mut test = cargo::command(config, library.as_deref())?;
-        test.arg("test").args(&scope).arg("--locked");
-        if !args.filter.is_empty() {
-            test.arg("--").args(&args.filter);
-        }
-        cargo::run(&mut test)
+        cargo::run(filtered(test.arg("test").args(&scope), &args.filter))
+    })?;
+    // It needs no libtorch, so that --light runs it too.
+    timed("tests of the development chain", || {
+        cargo::run(filtered(cargo::devchain(config)?.arg("test"), &args.filter))
     })?;
     report::done(&format!("all that was run passed, in {}", report::duration(watch.elapsed())));
     for (what, why) in &skipped {
         report::skipped(what, why);
     }
     Ok(())
+}
+
+/// `cargo test`, of the tests with such names alone.
+fn filtered<'a>(test: &'a mut Command, filter: &[String]) -> &'a mut Command {
+    test.arg("--locked");
+    if filter.is_empty() { test } else { test.arg("--").args(filter) }
 }
 
 /// Cargo's words for "all members but these".

@@ -54,7 +54,6 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-lab", Layer::Wiring),
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
-    ("grail-devchain", Layer::Program),
     ("grail-miner", Layer::Program),
     ("grail-trainer", Layer::Program),
     ("grail-validator", Layer::Program),
@@ -87,12 +86,9 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
     ("tokenizers", &["grail-tokenize"]),
     ("object_store", &["grail-store"]),
     ("rusqlite", &["grail-devnet"]),
-    // Copyleft with an exception for linking: for the development chain, which nothing shipped is built with.
-    ("smoldot", &["grail-devchain"]),
-    // grail-devchain names them for its tests only; see OUT_OF_REACH.
-    ("subxt", &["grail-chain", "grail-devchain"]),
-    ("subxt-rpcs", &["grail-chain", "grail-devchain"]),
-    ("subxt-signer", &["grail-chain", "grail-devchain"]),
+    ("subxt", &["grail-chain"]),
+    ("subxt-rpcs", &["grail-chain"]),
+    ("subxt-signer", &["grail-chain"]),
     ("timelock", &["grail-chain"]),
 ];
 
@@ -100,7 +96,6 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("grail", &["tch", "torch-sys", "parquet", "subxt", "tokenizers"]),
     ("grail-cli", &["tch", "torch-sys"]),
-    ("grail-devchain", &["tch", "torch-sys", "subxt"]),
     ("grail-devnet", &["tch", "torch-sys"]),
     ("xtask", &["tokio", "reqwest", "tch"]),
 ];
@@ -108,8 +103,9 @@ const OUT_OF_REACH: &[(&str, &[&str])] = &[
 /// What no pure room reaches: an async runtime, a socket, a database.
 const OUT_OF_REACH_OF_PURE_ROOMS: &[&str] = &["tokio", "reqwest", "hyper", "object_store", "rusqlite"];
 
-/// What nothing in the workspace is built with.
-const OUT_OF_THE_HOUSE: &[&str] = &["openssl", "openssl-sys", "native-tls"];
+/// What nothing in the workspace is built or tested with. smoldot is copyleft with an exception for linking: for the
+/// development chain, a workspace of its own.
+const OUT_OF_THE_HOUSE: &[&str] = &["openssl", "openssl-sys", "native-tls", "smoldot"];
 
 impl Layer {
     /// Whether an ordinary import of `other` looks down.
@@ -165,8 +161,11 @@ pub(crate) fn check(workspace: &Workspace) -> Vec<String> {
         }
         let own = OUT_OF_REACH.iter().filter(|(name, _)| name == importer).flat_map(|(_, targets)| *targets);
         let pure = OUT_OF_REACH_OF_PURE_ROOMS.iter().filter(|_| layer.is_pure());
-        for target in own.chain(pure).chain(OUT_OF_THE_HOUSE) {
-            if let Some(way) = workspace.way(importer, target) {
+        let built = own.chain(pure).map(|target| (target, workspace.way(importer, target)));
+        let at_all =
+            OUT_OF_THE_HOUSE.iter().map(|target| (target, workspace.way_with_tests(importer, target)));
+        for (target, way) in built.chain(at_all) {
+            if let Some(way) = way {
                 problems.push(format!("{importer} must not reach {target}: {}", way.join(" → ")));
             }
         }
@@ -219,7 +218,7 @@ mod tests {
             "grail-tokenize: grail-ports tokenizers",
             "grail-store: grail-ports object_store",
             "grail-beacon: grail-ports reqwest",
-            "grail-chain: grail-ports subxt | grail-devchain",
+            "grail-chain: grail-ports subxt",
             "grail-devnet: grail-ports rusqlite",
             "grail-parquet: grail-artifact parquet",
             "grail-wallet: grail-ports",
@@ -230,7 +229,6 @@ mod tests {
             "grail-lab: grail-verify grail-v5 grail-torch",
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
-            "grail-devchain: smoldot tokio | subxt",
             "grail-miner: grail-roles grail-torch",
             "grail-trainer: grail-roles grail-torch",
             "grail-validator: grail-roles grail-torch",
@@ -307,15 +305,9 @@ mod tests {
     }
 
     #[test]
-    fn the_development_chain_is_for_tests_and_itself() {
-        refused(
-            &["grail-cli: grail-devchain"],
-            "grail-cli (Program) must not import grail-devchain (Program)",
-        );
-        refused(&["grail-beacon: smoldot"], "grail-beacon names smoldot, which is for grail-devchain alone");
-        refused(&["grail-devchain: subxt"], "grail-devchain must not reach subxt");
-        let fine = house(&["grail-beacon: grail-ports reqwest | grail-devchain"]);
-        assert_eq!(check(&fine), Vec::<String>::new());
+    fn the_development_chain_stays_in_its_own_workspace_for_tests_too() {
+        refused(&["grail-beacon: smoldot"], "grail-beacon must not reach smoldot");
+        refused(&["grail-beacon: grail-ports reqwest | smoldot"], "grail-beacon must not reach smoldot");
     }
 
     #[test]

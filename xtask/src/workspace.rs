@@ -95,10 +95,15 @@ impl Workspace {
         self.way_from([from], to)
     }
 
+    /// As [`Self::way`], also through what a member is tested with.
+    pub(crate) fn way_with_tests(&self, member: &str, to: &str) -> Option<Vec<String>> {
+        let tests_with = self.members.get(member).into_iter().flat_map(|member| &member.tests_with);
+        self.way_from(tests_with.map(String::as_str).chain([member]), to)
+    }
+
     /// Whether building, or testing, the member needs the C++ library.
     pub(crate) fn is_native(&self, member: &str) -> bool {
-        let tests_with = self.members.get(member).into_iter().flat_map(|member| &member.tests_with);
-        self.way_from(tests_with.map(String::as_str).chain([member]), "torch-sys").is_some()
+        self.way_with_tests(member, "torch-sys").is_some()
     }
 
     /// Names of the members that need libtorch.

@@ -137,11 +137,10 @@ pub(super) fn run(config: &Config, build: impl FnOnce() -> Result<()>) -> Result
     };
     let library = libtorch::ensure(config)?;
     build()?;
-    for (package, name) in
-        [("grail-devnet", "drand_relay"), ("grail-store", "s3_server"), ("grail-chain", "stage")]
-    {
+    for (package, name) in [("grail-devnet", "drand_relay"), ("grail-store", "s3_server")] {
         example(config, Some(&library), (package, name), Profile::Dev)?;
     }
+    cargo::run(cargo::devchain(config)?.args(["build", "--locked", "--bins", "--example", "stage"]))?;
     let out = root()?.join("target").join("demo-real");
     if out.exists() {
         fs::remove_dir_all(&out).with_context(|| format!("cannot clear {}", out.display()))?;

@@ -1,8 +1,6 @@
-//! The chain through this crate's face: bytes against three runtimes' metadata and the Python SDK, the connection
-//! against nodes that misbehave, and the door's promises against the real runtime.
+//! The chain through this crate's face: bytes against three runtimes' metadata and the Python SDK, and the connection
+//! against nodes that misbehave. The door's promises against the real runtime stand in `devchain/tests`.
 
-mod devchain;
 mod offline;
 mod recorded;
-mod stage;
 mod vectors;

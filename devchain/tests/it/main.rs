@@ -5,10 +5,12 @@
 mod flow;
 mod forks;
 mod genesis;
+mod grail;
 mod program;
 mod requests;
 mod sealing;
 mod snapshots;
+mod stage;
 
 use grail_devchain::{Node, NodeConfig, Origin, Seal, Start};
 use serde_json::Value;

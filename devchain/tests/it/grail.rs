@@ -1,6 +1,9 @@
-//! The door's promises on the real runtime, and what only it shows: sealed weights, reorganisations, restarts.
+//! GRAIL's chain on the real runtime: the door's promises, and what only it shows: sealed weights, reorganisations, restarts.
 
-use crate::stage::{Held, How, SEEDS, Stage, settings, spec};
+use crate::{
+    spec,
+    stage::{Held, How, SEEDS, Stage, settings},
+};
 use grail_chain::{
     Settings, Subnet,
     intents::{self, State},
@@ -198,7 +201,7 @@ async fn a_killed_process_is_followed_up_and_weights_are_set_once() {
     std::fs::write(dir.path().join(ERRAND), text).unwrap();
 
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "devchain::errand"])
+        .args(["--ignored", "--exact", "grail::errand"])
         .current_dir(dir.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -44,22 +44,6 @@ pub(crate) fn settings(url: &str, journal: Option<&Path>) -> Settings {
     settings
 }
 
-/// The chain spec that the developer names.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the spec is not part of the project; a variable says where it is"
-)]
-#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-pub(crate) fn spec() -> Option<PathBuf> {
-    let spec = std::env::var_os("GRAIL_SUBTENSOR_SPEC").map(PathBuf::from).filter(|path| path.is_file());
-    if spec.is_none() {
-        eprintln!(
-            "SKIPPED: the real runtime is not at hand; GRAIL_SUBTENSOR_SPEC names a chain spec of subtensor"
-        );
-    }
-    spec
-}
-
 /// A hotkey whose secret is here.
 #[derive(Debug)]
 pub(crate) struct Held(pub(crate) HotkeyPair);
