@@ -2,11 +2,11 @@
 //!
 //! A bench of a group whose name within the group starts with `peer ` is the peer of the others in that group.
 
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Figure, Measure, Outcome};
 use crate::config::Config;
@@ -75,64 +75,38 @@ impl Measure for Bench {
     }
 }
 
-/// What criterion writes about a bench, as far as it is used here.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct About {
-    group_id: String,
-    function_id: Option<String>,
-    value_str: Option<String>,
-    throughput: Option<Throughput>,
-}
-
-/// Work done in one iteration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Throughput {
-    Bytes(u64),
-    BytesDecimal(u64),
-    Elements(u64),
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-struct Estimates {
-    mean: Estimate,
-    slope: Option<Estimate>,
-}
-
-/// Time of an iteration in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-struct Estimate {
-    confidence_interval: Interval,
-    point_estimate: f64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-struct Interval {
-    lower_bound: f64,
-    upper_bound: f64,
-}
-
+/// One bench, out of what criterion leaves about it.
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
-    about: About,
-    time: Estimate,
+    /// Group, function and parameter; the last two may be absent.
+    group: String,
+    function: Option<String>,
+    parameter: Option<String>,
+    /// A speed where the bench says how much work an iteration is, else the time of one; and its unit.
+    value: (f64, &'static str),
+    /// Time of an iteration.
+    nanoseconds: f64,
+    /// Half the width of its interval, as a share of it.
+    spread: f64,
 }
 
 /// Reads every `new/` folder below criterion's home, in the order of their paths.
 fn collect(folder: &Path) -> Result<Vec<Found>> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let mut paths: Vec<_> = entries
+        .with_context(|| format!("cannot list {}", folder.display()))?
+        .iter()
+        .map(fs::DirEntry::path)
+        .filter(|path| path.is_dir())
+        .collect();
+    paths.sort();
     let mut found = Vec::new();
-    let cannot = || format!("cannot list {}", folder.display());
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot)? {
-        entries.push(entry.with_context(cannot)?.path());
-    }
-    entries.sort();
-    for path in entries.into_iter().filter(|path| path.is_dir()) {
-        if path.file_name().is_some_and(|name| name == "new") {
-            let about = read(&path.join("benchmark.json"))?;
-            let estimates: Estimates = read(&path.join("estimates.json"))?;
-            found.push(Found { about, time: estimates.slope.unwrap_or(estimates.mean) });
+    for path in paths {
+        if path.ends_with("new") {
+            let (about, estimates) =
+                (read(&path.join("benchmark.json"))?, read(&path.join("estimates.json"))?);
+            let one = one(&about, &estimates);
+            found.push(one.with_context(|| format!("{} is not what criterion writes", path.display()))?);
         } else {
             found.extend(collect(&path)?);
         }
@@ -140,65 +114,57 @@ fn collect(folder: &Path) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+fn read(path: &Path) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not what criterion writes", path.display()))
 }
 
-fn figures(name: &str, found: &[Found], command: &str) -> Vec<Figure> {
-    let peer_of = |one: &Found| {
-        found.iter().find(|other| {
-            other.about.group_id == one.about.group_id
-                && other.about.value_str == one.about.value_str
-                && other.is_peer()
-        })
+fn one(about: &Value, estimates: &Value) -> Option<Found> {
+    let time = estimates.get("slope").filter(|slope| !slope.is_null()).or(estimates.get("mean"))?;
+    let nanoseconds = time["point_estimate"].as_f64()?;
+    let end = |name: &str| time["confidence_interval"][name].as_f64();
+    let work = |kind: &str| about["throughput"][kind].as_f64();
+    // Bytes in a nanosecond are gigabytes in a second.
+    let value = match (work("Bytes").or(work("BytesDecimal")), work("Elements")) {
+        (Some(bytes), _) => (bytes / nanoseconds, "GB/s"),
+        (_, Some(count)) => (count / nanoseconds * 1e9, "elements/s"),
+        _ => (nanoseconds, "ns"),
     };
-    let ours = found.iter().filter(|one| !one.is_peer());
-    ours.map(|one| {
-        let (value, unit) = speed(one);
-        let peer = peer_of(one);
-        let Interval { lower_bound, upper_bound } = one.time.confidence_interval;
+    let text = |name: &str| about[name].as_str().map(str::to_owned);
+    Some(Found {
+        group: text("group_id")?,
+        function: text("function_id"),
+        parameter: text("value_str"),
+        value,
+        nanoseconds,
+        spread: (end("upper_bound")? - end("lower_bound")?) / 2.0 / nanoseconds,
+    })
+}
+
+fn figures(name: &str, found: &[Found], command: &str) -> Vec<Figure> {
+    let is_peer = |one: &&Found| one.peer().is_some();
+    let figure = |one: &Found| {
+        let same = |other: &&Found| (&other.group, &other.parameter) == (&one.group, &one.parameter);
+        let peer = found.iter().filter(is_peer).find(same);
+        let title = [Some(&one.group), one.function.as_ref(), one.parameter.as_ref()];
+        let title: Vec<&str> = title.into_iter().flatten().map(String::as_str).collect();
         Figure {
-            name: format!("{name}: {}", one.title()),
-            value,
-            unit: unit.to_owned(),
-            peer: peer
-                .and_then(|peer| peer.about.function_id.as_deref()?.strip_prefix(PEER))
-                .map(str::to_owned),
-            ratio: peer.map(|peer| peer.time.point_estimate / one.time.point_estimate),
-            spread: Some((upper_bound - lower_bound) / 2.0 / one.time.point_estimate),
+            name: format!("{name}: {}", title.join("/")),
+            value: one.value.0,
+            unit: one.value.1.to_owned(),
+            peer: peer.and_then(Found::peer).map(str::to_owned),
+            ratio: peer.map(|peer| peer.nanoseconds / one.nanoseconds),
+            spread: Some(one.spread),
             command: command.to_owned(),
         }
-    })
-    .collect()
+    };
+    found.iter().filter(|one| !is_peer(one)).map(figure).collect()
 }
-
-const PEER: &str = "peer ";
 
 impl Found {
-    fn is_peer(&self) -> bool {
-        self.about.function_id.as_deref().is_some_and(|function| function.starts_with(PEER))
-    }
-
-    fn title(&self) -> String {
-        let About { group_id, function_id, value_str, .. } = &self.about;
-        let parts =
-            std::iter::once(group_id.as_str()).chain(function_id.as_deref()).chain(value_str.as_deref());
-        parts.collect::<Vec<_>>().join("/")
-    }
-}
-
-/// A speed where the bench says how much work an iteration is, else the time of one.
-#[expect(clippy::cast_precision_loss, reason = "counts of work stay far below 2^53")]
-fn speed(found: &Found) -> (f64, &'static str) {
-    let nanoseconds = found.time.point_estimate;
-    match found.about.throughput {
-        // Bytes in a nanosecond are gigabytes in a second.
-        Some(Throughput::Bytes(bytes) | Throughput::BytesDecimal(bytes)) => {
-            (bytes as f64 / nanoseconds, "GB/s")
-        }
-        Some(Throughput::Elements(count)) => (count as f64 / nanoseconds * 1e9, "elements/s"),
-        Some(Throughput::Other) | None => (nanoseconds, "ns"),
+    /// Whose time it is, where it is the peer of its group.
+    fn peer(&self) -> Option<&str> {
+        self.function.as_deref()?.strip_prefix("peer ")
     }
 }
 

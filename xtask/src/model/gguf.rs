@@ -1,43 +1,16 @@
-//! A bounded reader of GGUF files: header, key-value pairs and where each tensor's bytes lie.
+//! A bounded reader of GGUF files: header, key-value pairs, where each tensor's bytes lie, and their values as 32-bit floats.
 //!
 //! Nothing in the file is believed before it is checked against the bytes that are there: counts and lengths against what
 //! remains, tensor places against the end of the file. A broken file gives an error that says where it broke.
+//! The crates that read GGUF come with a tensor library (candle) or read its index alone; xtask is compiled first on a fresh
+//! machine and converts one file.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use anyhow::{Context, Result, bail, ensure};
-
-use super::dequant::Kind;
-
-/// A value of the key-value section, widened to the largest type of its sort.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Value {
-    Uint(u64),
-    Int(i64),
-    /// Kept at the file's precision, so that `1e-5` is written as such and not with the digits of its double.
-    F32(f32),
-    F64(f64),
-    Bool(bool),
-    Str(String),
-    Array(Vec<Value>),
-}
-
-/// One tensor: its shape with the slowest axis first, and its bytes' place in the file.
-#[derive(Debug, Clone)]
-pub(crate) struct TensorInfo {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) kind: Kind,
-    pub(crate) bytes: Range<usize>,
-}
-
-/// A parsed file. Every tensor's byte range lies inside the bytes that were parsed.
-#[derive(Debug)]
-pub(crate) struct Gguf<'a> {
-    file: &'a [u8],
-    values: BTreeMap<String, Value>,
-    tensors: BTreeMap<String, TensorInfo>,
-}
+use half::{bf16, f16};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 const MAX_AXES: u32 = 4;
 const DEFAULT_ALIGNMENT: usize = 32;
@@ -46,19 +19,36 @@ const MAX_ALIGNMENT: usize = 1 << 16;
 const LEAST_PAIR: u64 = 8 + 4 + 1;
 /// The smallest tensor entry: length of the name, number of axes, type, offset.
 const LEAST_TENSOR: u64 = 8 + 4 + 4 + 8;
+/// Values of one quantised block.
+const BLOCK: usize = 32;
+
+/// A parsed file.
+#[derive(Debug)]
+pub(crate) struct Gguf<'a> {
+    values: BTreeMap<String, Value>,
+    /// Every tensor by name.
+    pub(crate) tensors: BTreeMap<String, Tensor<'a>>,
+}
+
+/// One tensor: its shape with the slowest axis first, and its stored bytes, which are whole blocks of its kind.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) shape: Vec<usize>,
+    kind: Kind,
+    bytes: &'a [u8],
+}
 
 impl<'a> Gguf<'a> {
     /// Reads the index of a whole file held in memory.
     pub(crate) fn parse(file: &'a [u8]) -> Result<Self> {
-        let mut cursor = Cursor { file, at: 0 };
+        let mut cursor = Cursor { left: file };
         ensure!(
             cursor.take(4).ok() == Some(b"GGUF"),
             "not a GGUF file: it does not begin with the letters GGUF"
         );
-        let version = cursor.u32()?;
+        let version = u32::from_le_bytes(cursor.array()?);
         ensure!(version == 2 || version == 3, "GGUF version {version} is not supported, only 2 and 3");
-        let tensor_count = cursor.u64()?;
-        let pair_count = cursor.u64()?;
+        let (tensor_count, pair_count) = (cursor.u64()?, cursor.u64()?);
         cursor.room_for(pair_count, LEAST_PAIR, "key-value pairs")?;
         cursor.room_for(tensor_count, LEAST_TENSOR, "tensors")?;
 
@@ -67,32 +57,23 @@ impl<'a> Gguf<'a> {
             let (key, value) = cursor.pair().with_context(|| format!("key-value pair {number}"))?;
             ensure!(values.insert(key.clone(), value).is_none(), "the key {key} occurs twice");
         }
-        let mut entries = Vec::new();
-        for number in 0..tensor_count {
-            entries.push(cursor.tensor().with_context(|| format!("tensor entry {number}"))?);
-        }
+        let entry = |number| cursor.tensor().with_context(|| format!("tensor entry {number}"));
+        let entries = (0..tensor_count).map(entry).collect::<Result<Vec<_>>>()?;
 
-        let alignment = match values.get("general.alignment") {
-            None => DEFAULT_ALIGNMENT,
-            Some(Value::Uint(n)) => usize::try_from(*n).unwrap_or(0),
-            Some(other) => bail!("general.alignment should be a whole number, not {other:?}"),
-        };
+        let alignment = values.get("general.alignment").map(|value| value.as_u64().unwrap_or(0));
+        let alignment = alignment.map_or(DEFAULT_ALIGNMENT, |n| usize::try_from(n).unwrap_or(0));
         ensure!(
             alignment.is_power_of_two() && alignment <= MAX_ALIGNMENT,
             "general.alignment must be a power of two up to {MAX_ALIGNMENT}"
         );
-        let data_start = cursor.at.next_multiple_of(alignment);
-
+        let data = (file.len() - cursor.left.len()).next_multiple_of(alignment);
         let mut tensors = BTreeMap::new();
-        for Entry { name, shape, kind, offset } in entries {
-            let bytes = place(file.len(), data_start, &shape, kind, offset)
-                .with_context(|| format!("tensor {name}"))?;
-            ensure!(
-                tensors.insert(name.clone(), TensorInfo { shape, kind, bytes }).is_none(),
-                "the tensor {name} occurs twice"
-            );
+        for (name, shape, kind, offset) in entries {
+            let bytes = place(file, data, &shape, kind, offset).with_context(|| format!("tensor {name}"))?;
+            let twice = tensors.insert(name.clone(), Tensor { shape, kind, bytes });
+            ensure!(twice.is_none(), "the tensor {name} occurs twice");
         }
-        Ok(Self { file, values, tensors })
+        Ok(Self { values, tensors })
     }
 
     /// The value under a key, if the file has it.
@@ -100,130 +81,43 @@ impl<'a> Gguf<'a> {
         self.values.get(key)
     }
 
-    fn require(&self, key: &str) -> Result<&Value> {
-        self.get(key).with_context(|| format!("the GGUF file has no value {key}"))
-    }
-
-    /// A whole number that must be there and not be negative.
-    pub(crate) fn uint(&self, key: &str) -> Result<u64> {
-        match self.require(key)? {
-            Value::Uint(n) => Ok(*n),
-            Value::Int(n) => u64::try_from(*n).with_context(|| format!("{key} is negative")),
-            _ => bail!("the GGUF value {key} is not a whole number"),
-        }
-    }
-
-    /// A single-precision number that must be there.
-    pub(crate) fn f32(&self, key: &str) -> Result<f32> {
-        match self.require(key)? {
-            Value::F32(x) if x.is_finite() => Ok(*x),
-            _ => bail!("the GGUF value {key} is not a finite 32-bit float"),
-        }
-    }
-
-    /// A text that must be there.
-    pub(crate) fn str(&self, key: &str) -> Result<&str> {
-        match self.require(key)? {
-            Value::Str(text) => Ok(text),
-            _ => bail!("the GGUF value {key} is not a text"),
-        }
-    }
-
-    /// A list of texts that must be there.
-    pub(crate) fn strings(&self, key: &str) -> Result<Vec<&str>> {
-        let Value::Array(items) = self.require(key)? else { bail!("the GGUF value {key} is not a list") };
-        items
-            .iter()
-            .map(|item| match item {
-                Value::Str(text) => Ok(text.as_str()),
-                _ => bail!("the GGUF value {key} has an entry that is not a text"),
-            })
-            .collect()
-    }
-
-    /// A list of whole numbers that must be there.
-    pub(crate) fn ints(&self, key: &str) -> Result<Vec<i64>> {
-        let Value::Array(items) = self.require(key)? else { bail!("the GGUF value {key} is not a list") };
-        items
-            .iter()
-            .map(|item| match item {
-                Value::Int(n) => Ok(*n),
-                Value::Uint(n) => {
-                    i64::try_from(*n).with_context(|| format!("{key} has an entry out of range"))
-                }
-                _ => bail!("the GGUF value {key} has an entry that is not a whole number"),
-            })
-            .collect()
-    }
-
-    /// Every tensor by name.
-    pub(crate) fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
-        &self.tensors
-    }
-
-    /// The stored bytes of a tensor of this file.
-    pub(crate) fn bytes(&self, tensor: &TensorInfo) -> &'a [u8] {
-        self.file.get(tensor.bytes.clone()).unwrap_or_default()
+    /// A value of some type that must be there.
+    pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<T> {
+        let value = self.get(key).with_context(|| format!("the GGUF file has no value {key}"))?;
+        T::deserialize(value).with_context(|| format!("the GGUF value {key} is of another type"))
     }
 }
 
-/// Where a tensor's bytes lie in a file of `file_len` bytes whose data begin at `data_start`.
-fn place(
-    file_len: usize,
-    data_start: usize,
-    shape: &[usize],
-    kind: Kind,
-    offset: u64,
-) -> Result<Range<usize>> {
+/// A tensor's bytes in a file whose data begin at `data`.
+fn place<'a>(file: &'a [u8], data: usize, shape: &[usize], kind: Kind, offset: u64) -> Result<&'a [u8]> {
+    let (len, bytes) = kind.block();
     let row = shape.last().copied().unwrap_or(1);
-    let elements =
-        shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis)).context("its size overflows")?;
-    ensure!(
-        row % kind.block_len() == 0,
-        "rows of {row} do not divide into blocks of {} ({kind:?})",
-        kind.block_len()
-    );
-    let size = (elements / kind.block_len()).checked_mul(kind.block_bytes()).context("its size overflows")?;
-    let start = usize::try_from(offset)
-        .ok()
-        .and_then(|n| n.checked_add(data_start))
-        .context("its offset overflows")?;
-    let end = start.checked_add(size).context("its place overflows")?;
-    ensure!(
-        end <= file_len,
-        "its bytes {start}..{end} lie beyond the end of the file ({file_len} bytes): the file is cut short or damaged"
-    );
-    Ok(start..end)
+    ensure!(row % len == 0, "rows of {row} do not divide into blocks of {len} ({kind:?})");
+    let size = shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+    let size = size.and_then(|n| (n / len).checked_mul(bytes)).context("its size overflows")?;
+    let start = usize::try_from(offset).ok().and_then(|n| n.checked_add(data));
+    let range =
+        start.and_then(|start| Some(start..start.checked_add(size)?)).context("its place overflows")?;
+    file.get(range.clone()).with_context(|| {
+        let end = file.len();
+        format!(
+            "its bytes {range:?} lie beyond the end of the file ({end} bytes): it is cut short or damaged"
+        )
+    })
 }
 
-/// A tensor as the index tells of it, before its place is known.
-struct Entry {
-    name: String,
-    shape: Vec<usize>,
-    kind: Kind,
-    offset: u64,
-}
-
+/// What is not read yet.
 struct Cursor<'a> {
-    file: &'a [u8],
-    at: usize,
+    left: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, n: usize) -> Result<&'a [u8]> {
-        let bytes = self.at.checked_add(n).and_then(|end| self.file.get(self.at..end));
-        let bytes =
-            bytes.with_context(|| format!("the file ends inside its index, at byte {}", self.file.len()))?;
-        self.at += n;
-        Ok(bytes)
+        self.left.split_off(..n).context("the file ends inside its index")
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         Ok(self.take(N)?.try_into()?)
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        Ok(u32::from_le_bytes(self.array()?))
     }
 
     fn u64(&mut self) -> Result<u64> {
@@ -232,7 +126,7 @@ impl<'a> Cursor<'a> {
 
     /// Refuses a count whose items could not fit in what is left, so that memory follows the file's size and not its claims.
     fn room_for(&self, count: u64, least: u64, what: &str) -> Result<()> {
-        let left = (self.file.len() - self.at) as u64;
+        let left = self.left.len() as u64;
         ensure!(count <= left / least, "the file claims {count} {what}, but only {left} bytes are left");
         Ok(())
     }
@@ -240,19 +134,15 @@ impl<'a> Cursor<'a> {
     fn text(&mut self) -> Result<String> {
         let len = self.u64()?;
         self.room_for(len, 1, "bytes of text")?;
-        let at = self.at;
         let bytes = self.take(len as usize)?;
-        Ok(std::str::from_utf8(bytes)
-            .with_context(|| format!("the text at byte {at} is not UTF-8"))?
-            .to_owned())
+        Ok(std::str::from_utf8(bytes).context("a text is not UTF-8")?.to_owned())
     }
 
     fn pair(&mut self) -> Result<(String, Value)> {
         let key = self.text()?;
-        let kind = self.u32()?;
-        let value = match kind {
+        let value = match u32::from_le_bytes(self.array()?) {
             9 => self.list(),
-            _ => self.scalar(kind),
+            kind => self.scalar(kind),
         };
         let value = value.with_context(|| format!("the value {key}"))?;
         Ok((key, value))
@@ -260,29 +150,30 @@ impl<'a> Cursor<'a> {
 
     fn scalar(&mut self, kind: u32) -> Result<Value> {
         Ok(match kind {
-            0 => Value::Uint(u8::from_le_bytes(self.array()?).into()),
-            1 => Value::Int(i8::from_le_bytes(self.array()?).into()),
-            2 => Value::Uint(u16::from_le_bytes(self.array()?).into()),
-            3 => Value::Int(i16::from_le_bytes(self.array()?).into()),
-            4 => Value::Uint(self.u32()?.into()),
-            5 => Value::Int(i32::from_le_bytes(self.array()?).into()),
-            6 => Value::F32(f32::from_le_bytes(self.array()?)),
+            0 => u8::from_le_bytes(self.array()?).into(),
+            1 => i8::from_le_bytes(self.array()?).into(),
+            2 => u16::from_le_bytes(self.array()?).into(),
+            3 => i16::from_le_bytes(self.array()?).into(),
+            4 => u32::from_le_bytes(self.array()?).into(),
+            5 => i32::from_le_bytes(self.array()?).into(),
+            // The double with the shortest decimals that means the same single: 1e-5 and not 9.999999747378752e-6.
+            6 => f32::from_le_bytes(self.array()?).to_string().parse::<f64>()?.into(),
             7 => match self.array()? {
-                [0] => Value::Bool(false),
-                [1] => Value::Bool(true),
+                [0] => false.into(),
+                [1] => true.into(),
                 [other] => bail!("a truth value is {other}, not 0 or 1"),
             },
-            8 => Value::Str(self.text()?),
+            8 => self.text()?.into(),
             9 => bail!("lists of lists are not supported"),
-            10 => Value::Uint(self.u64()?),
-            11 => Value::Int(i64::from_le_bytes(self.array()?)),
-            12 => Value::F64(f64::from_le_bytes(self.array()?)),
+            10 => self.u64()?.into(),
+            11 => i64::from_le_bytes(self.array()?).into(),
+            12 => f64::from_le_bytes(self.array()?).into(),
             other => bail!("{other} is not a type of value"),
         })
     }
 
     fn list(&mut self) -> Result<Value> {
-        let kind = self.u32()?;
+        let kind = u32::from_le_bytes(self.array()?);
         let least = match kind {
             0 | 1 | 7 => 1,
             2 | 3 => 2,
@@ -291,18 +182,176 @@ impl<'a> Cursor<'a> {
         };
         let len = self.u64()?;
         self.room_for(len, least, "list entries")?;
-        (0..len).map(|_| self.scalar(kind)).collect::<Result<_>>().map(Value::Array)
+        (0..len).map(|_| self.scalar(kind)).collect()
     }
 
-    fn tensor(&mut self) -> Result<Entry> {
+    /// A tensor as the index tells of it, before its place is known: name, shape, kind, offset.
+    fn tensor(&mut self) -> Result<(String, Vec<usize>, Kind, u64)> {
         let name = self.text()?;
-        let axes = self.u32()?;
+        let axes = u32::from_le_bytes(self.array()?);
         ensure!((1..=MAX_AXES).contains(&axes), "the tensor {name} has {axes} axes");
-        let mut shape = (0..axes)
-            .map(|_| usize::try_from(self.u64()?).context("an axis is too long"))
-            .collect::<Result<Vec<_>>>()?;
+        let axis = |_| usize::try_from(self.u64()?).context("an axis is too long");
+        let mut shape = (0..axes).map(axis).collect::<Result<Vec<_>>>()?;
         shape.reverse();
-        let kind = Kind::from_code(self.u32()?).with_context(|| format!("the tensor {name}"))?;
-        Ok(Entry { name, shape, kind, offset: self.u64()? })
+        let kind = u32::from_le_bytes(self.array()?);
+        let kind = Kind::from_code(kind).with_context(|| format!("the tensor {name}"))?;
+        Ok((name, shape, kind, self.u64()?))
+    }
+}
+
+/// How a tensor's values are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    F32,
+    F16,
+    Bf16,
+    /// A block is a half-precision scale `d`, with `least` also a half-precision least value `m`, and small whole numbers `q`
+    /// of so many bits. A value is `d·q + m`, or `d` times `q` around zero, in single precision and in that order.
+    Quantised {
+        bits: u8,
+        least: bool,
+    },
+}
+
+impl Kind {
+    /// The format with this number in the file's index.
+    fn from_code(code: u32) -> Result<Self> {
+        let quantised = |bits, least| Self::Quantised { bits, least };
+        Ok(match code {
+            0 => Self::F32,
+            1 => Self::F16,
+            2 => quantised(4, false),
+            3 => quantised(4, true),
+            6 => quantised(5, false),
+            7 => quantised(5, true),
+            8 => quantised(8, false),
+            30 => Self::Bf16,
+            other => bail!(
+                "number format {other} is not supported; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0"
+            ),
+        })
+    }
+
+    /// Values and bytes of one block.
+    fn block(self) -> (usize, usize) {
+        match self {
+            Self::F32 => (1, 4),
+            Self::F16 | Self::Bf16 => (1, 2),
+            Self::Quantised { bits, least } => {
+                (BLOCK, 2 + 2 * usize::from(least) + BLOCK * usize::from(bits) / 8)
+            }
+        }
+    }
+}
+
+impl Tensor<'_> {
+    /// The values, in the order of the shape.
+    pub(crate) fn to_f32(&self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.shape.iter().product());
+        for block in self.bytes.chunks_exact(self.kind.block().1) {
+            match self.kind {
+                Kind::F32 => out.push(f32::from_le_bytes([block[0], block[1], block[2], block[3]])),
+                Kind::F16 => out.push(f16_at(block, 0)),
+                Kind::Bf16 => out.push(bf16::from_le_bytes([block[0], block[1]]).to_f32()),
+                Kind::Quantised { bits: 8, .. } => {
+                    let d = f16_at(block, 0);
+                    out.extend(block[2..].iter().map(|&q| d * f32::from(q.cast_signed())));
+                }
+                Kind::Quantised { bits, least } => {
+                    let d = f16_at(block, 0);
+                    let (middle, m) =
+                        if least { (0.0, f16_at(block, 2)) } else { (f32::from(1u8 << (bits - 1)), 0.0) };
+                    let rest = &block[if least { 4 } else { 2 }..];
+                    let (high, packed) = rest.split_at(rest.len() - BLOCK / 2);
+                    // The fifth bits of all numbers, in order.
+                    let high = high.iter().rev().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+                    // First all low halves, then all high halves.
+                    let halves = packed.iter().map(|b| b & 15).chain(packed.iter().map(|b| b >> 4));
+                    out.extend(halves.enumerate().map(|(i, q)| {
+                        let q = f32::from(q | (((high >> i) & 1) as u8) << 4);
+                        if least { d * q + m } else { d * (q - middle) }
+                    }));
+                }
+            }
+        }
+        out
+    }
+}
+
+fn f16_at(block: &[u8], at: usize) -> f32 {
+    f16::from_le_bytes([block[at], block[at + 1]]).to_f32()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A block with d = 0.5, m = −1 (where the format has one), a word of high bits and the bytes that follow.
+    fn block(minimum: bool, high: Option<u32>, rest: &[u8]) -> Vec<u8> {
+        let mut out = f16::from_f32(0.5).to_le_bytes().to_vec();
+        if minimum {
+            out.extend(f16::from_f32(-1.0).to_le_bytes());
+        }
+        if let Some(high) = high {
+            out.extend(high.to_le_bytes());
+        }
+        out.extend(rest);
+        out
+    }
+
+    /// The values of one block in the format with this number.
+    fn values(code: u32, bytes: &[u8]) -> Vec<f32> {
+        let kind = Kind::from_code(code).expect("a known format");
+        assert_eq!(bytes.len(), kind.block().1);
+        Tensor { shape: vec![kind.block().0], kind, bytes }.to_f32()
+    }
+
+    /// Low halves 0 to 15 in order, high halves 15 down to 0.
+    fn ramp() -> Vec<u8> {
+        (0u8..16).map(|i| i | (15 - i) << 4).collect()
+    }
+
+    #[test]
+    fn four_bits_are_low_halves_first() {
+        let centred = values(2, &block(false, None, &ramp()));
+        let shifted = values(3, &block(true, None, &ramp()));
+        for i in 0..16 {
+            let (low, high) = (i as f32, (15 - i) as f32);
+            assert_eq!((centred[i], centred[16 + i]), (0.5 * (low - 8.0), 0.5 * (high - 8.0)));
+            assert_eq!((shifted[i], shifted[16 + i]), (0.5 * low - 1.0, 0.5 * high - 1.0));
+        }
+    }
+
+    #[test]
+    fn the_fifth_bit_belongs_to_the_value_of_its_number() {
+        let high = 1 | 1 << 31;
+        let centred = values(6, &block(false, Some(high), &ramp()));
+        let shifted = values(7, &block(true, Some(high), &ramp()));
+        assert_eq!(centred[0], 0.0);
+        assert_eq!(centred[1], 0.5 * (1.0 - 16.0));
+        assert_eq!(centred[31], 0.0);
+        assert_eq!(shifted[0], 0.5 * 16.0 - 1.0);
+        assert_eq!(shifted[30], 0.5 * 1.0 - 1.0);
+        assert_eq!(shifted[31], 0.5 * 16.0 - 1.0);
+    }
+
+    #[test]
+    fn eight_bits_carry_a_sign() {
+        let rest: Vec<u8> = (0..32).map(|i: i8| (i - 16).cast_unsigned()).collect();
+        let values = values(8, &block(false, None, &rest));
+        assert_eq!(values, (0..32).map(|i| 0.5 * (i - 16) as f32).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn plain_floats_keep_their_value() {
+        assert_eq!(values(0, &1.5f32.to_le_bytes()), [1.5]);
+        assert_eq!(values(1, &f16::from_f32(-2.25).to_le_bytes()), [-2.25]);
+        assert_eq!(values(30, &bf16::from_f32(3.0).to_le_bytes()), [3.0]);
+    }
+
+    #[test]
+    fn an_unknown_format_is_named() {
+        let error = Kind::from_code(14).unwrap_err().to_string();
+        assert!(error.contains("number format 14"), "{error}");
     }
 }

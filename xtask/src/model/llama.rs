@@ -7,25 +7,25 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::ProgressBar;
 use safetensors::Dtype;
 use safetensors::tensor::View;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::gguf::{Gguf, TensorInfo, Value};
+use super::gguf::{Gguf, Tensor};
 
 /// The sizes of a Llama model.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
-    pub(crate) layers: usize,
-    pub(crate) hidden: usize,
-    pub(crate) inner: usize,
-    pub(crate) heads: usize,
-    pub(crate) kv_heads: usize,
-    pub(crate) head_dim: usize,
+    layers: usize,
+    hidden: usize,
+    inner: usize,
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
     pub(crate) vocab: usize,
     pub(crate) context: usize,
-    pub(crate) rope_theta: f32,
-    pub(crate) rms_eps: f32,
+    rope_theta: f64,
+    rms_eps: f64,
     /// The output head is the embedding table.
-    pub(crate) tied: bool,
+    tied: bool,
 }
 
 /// More layers than any model this command is for; a bound on the work a damaged file can ask for.
@@ -36,50 +36,46 @@ const MAX_SIZE: usize = 1 << 24;
 impl Sizes {
     /// Reads and checks the sizes; refuses what a plain Llama model does not have.
     pub(crate) fn read(gguf: &Gguf<'_>) -> Result<Self> {
-        let architecture = gguf.str("general.architecture")?;
+        let architecture: String = gguf.read("general.architecture")?;
         ensure!(
             architecture == "llama",
             "the model's architecture is {architecture}; only llama can be converted"
         );
-        let size = |key: &str| -> Result<usize> {
-            let value = gguf.uint(key)?;
-            usize::try_from(value)
-                .ok()
-                .filter(|n| (1..=MAX_SIZE).contains(n))
-                .with_context(|| format!("{key} is {value}, which no such model has"))
-        };
         match gguf.get("llama.rope.scaling.type") {
             None => {}
-            Some(Value::Str(kind)) if kind == "none" => {}
-            Some(other) => bail!("rotary scaling {other:?} is not supported"),
+            Some(kind) if kind == "none" => {}
+            Some(other) => bail!("rotary scaling {other} is not supported"),
         }
-        let hidden = size("llama.embedding_length")?;
-        let heads = size("llama.attention.head_count")?;
-        let kv_heads = size("llama.attention.head_count_kv")?;
-        let head_dim = size("llama.rope.dimension_count")?;
-        let layers = size("llama.block_count")?;
-        ensure!(layers <= MAX_LAYERS, "llama.block_count is {layers}, which no such model has");
+        let most = |name: &str, most: usize| -> Result<usize> {
+            let key = format!("llama.{name}");
+            let size = gguf.read(&key)?;
+            ensure!((1..=most).contains(&size), "{key} is {size}, which no such model has");
+            Ok(size)
+        };
+        let size = |name: &str| most(name, MAX_SIZE);
+        let (heads, kv_heads) = (size("attention.head_count")?, size("attention.head_count_kv")?);
+        let head_dim = size("rope.dimension_count")?;
         ensure!(heads % kv_heads == 0, "{heads} heads do not divide over {kv_heads} key heads");
         ensure!(head_dim % 2 == 0, "a head of {head_dim} values cannot be rotated in pairs");
-        let embedding =
-            gguf.tensors().get("token_embd.weight").context("the tensor token_embd.weight is missing")?;
+        let embedding = gguf.tensors.get("token_embd.weight");
+        let embedding = embedding.context("the tensor token_embd.weight is missing")?;
         Ok(Self {
-            layers,
-            hidden,
-            inner: size("llama.feed_forward_length")?,
+            layers: most("block_count", MAX_LAYERS)?,
+            hidden: size("embedding_length")?,
+            inner: size("feed_forward_length")?,
             heads,
             kv_heads,
             head_dim,
             vocab: embedding.shape.first().copied().unwrap_or(0),
-            context: size("llama.context_length")?,
-            rope_theta: gguf.f32("llama.rope.freq_base")?,
-            rms_eps: gguf.f32("llama.attention.layer_norm_rms_epsilon")?,
-            tied: !gguf.tensors().contains_key("output.weight"),
+            context: size("context_length")?,
+            rope_theta: gguf.read("llama.rope.freq_base")?,
+            rms_eps: gguf.read("llama.attention.layer_norm_rms_epsilon")?,
+            tied: !gguf.tensors.contains_key("output.weight"),
         })
     }
 
     /// The `config.json` that says the same.
-    pub(crate) fn config(&self, bos: u64, eos: u64) -> serde_json::Value {
+    pub(crate) fn config(&self, bos: usize, eos: usize) -> Value {
         json!({
             "architectures": ["LlamaForCausalLM"],
             "attention_bias": false,
@@ -96,9 +92,9 @@ impl Sizes {
             "num_attention_heads": self.heads,
             "num_hidden_layers": self.layers,
             "num_key_value_heads": self.kv_heads,
-            "rms_norm_eps": shortest(self.rms_eps),
+            "rms_norm_eps": self.rms_eps,
             "rope_scaling": null,
-            "rope_theta": shortest(self.rope_theta),
+            "rope_theta": self.rope_theta,
             "tie_word_embeddings": self.tied,
             "torch_dtype": "float32",
             "use_cache": true,
@@ -107,52 +103,33 @@ impl Sizes {
     }
 
     /// Every tensor the model has: GGUF name, Hugging Face name, shape, and for q and k the number of heads.
-    fn tensors(&self) -> Vec<Wanted> {
+    fn tensors(&self) -> Vec<(String, String, Vec<usize>, Option<usize>)> {
         let Self { hidden, inner, vocab, .. } = *self;
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
-        let mut all = vec![
-            Wanted::new("token_embd".into(), "model.embed_tokens".into(), &[vocab, hidden]),
-            Wanted::new("output_norm".into(), "model.norm".into(), &[hidden]),
-        ];
+        let mut all = Vec::new();
+        let mut add = |from: &str, to: &str, shape: &[usize], heads| {
+            all.push((format!("{from}.weight"), format!("{to}.weight"), shape.to_vec(), heads));
+        };
+        add("token_embd", "model.embed_tokens", &[vocab, hidden], None);
+        add("output_norm", "model.norm", &[hidden], None);
         if !self.tied {
-            all.push(Wanted::new("output".into(), "lm_head".into(), &[vocab, hidden]));
+            add("output", "lm_head", &[vocab, hidden], None);
         }
         for layer in 0..self.layers {
-            let parts: [(&str, &str, &[usize], Option<usize>); 9] = [
-                ("attn_norm", "input_layernorm", &[hidden], None),
-                ("attn_q", "self_attn.q_proj", &[q, hidden], Some(self.heads)),
-                ("attn_k", "self_attn.k_proj", &[kv, hidden], Some(self.kv_heads)),
-                ("attn_v", "self_attn.v_proj", &[kv, hidden], None),
-                ("attn_output", "self_attn.o_proj", &[hidden, q], None),
-                ("ffn_norm", "post_attention_layernorm", &[hidden], None),
-                ("ffn_gate", "mlp.gate_proj", &[inner, hidden], None),
-                ("ffn_up", "mlp.up_proj", &[inner, hidden], None),
-                ("ffn_down", "mlp.down_proj", &[hidden, inner], None),
-            ];
-            all.extend(parts.map(|(from, to, shape, heads)| Wanted {
-                heads,
-                ..Wanted::new(format!("blk.{layer}.{from}"), format!("model.layers.{layer}.{to}"), shape)
-            }));
+            let mut add = |from: &str, to: &str, shape: &[usize], heads| {
+                add(&format!("blk.{layer}.{from}"), &format!("model.layers.{layer}.{to}"), shape, heads);
+            };
+            add("attn_norm", "input_layernorm", &[hidden], None);
+            add("attn_q", "self_attn.q_proj", &[q, hidden], Some(self.heads));
+            add("attn_k", "self_attn.k_proj", &[kv, hidden], Some(self.kv_heads));
+            add("attn_v", "self_attn.v_proj", &[kv, hidden], None);
+            add("attn_output", "self_attn.o_proj", &[hidden, q], None);
+            add("ffn_norm", "post_attention_layernorm", &[hidden], None);
+            add("ffn_gate", "mlp.gate_proj", &[inner, hidden], None);
+            add("ffn_up", "mlp.up_proj", &[inner, hidden], None);
+            add("ffn_down", "mlp.down_proj", &[hidden, inner], None);
         }
         all
-    }
-}
-
-/// The double with the shortest decimals that means the same single: 1e-5 and not 9.999999747378752e-6.
-fn shortest(value: f32) -> f64 {
-    value.to_string().parse().unwrap_or(f64::from(value))
-}
-
-struct Wanted {
-    from: String,
-    to: String,
-    shape: Vec<usize>,
-    heads: Option<usize>,
-}
-
-impl Wanted {
-    fn new(from: String, to: String, shape: &[usize]) -> Self {
-        Self { from: from + ".weight", to: to + ".weight", shape: shape.to_vec(), heads: None }
     }
 }
 
@@ -163,41 +140,25 @@ pub(crate) fn weights<'a>(
     sizes: &Sizes,
     progress: &'a ProgressBar,
 ) -> Result<BTreeMap<String, Weight<'a>>> {
-    let wanted = sizes.tensors();
-    for name in gguf.tensors().keys() {
-        ensure!(
-            wanted.iter().any(|w| &w.from == name),
-            "the tensor {name} has no place in a plain Llama model"
-        );
+    let mut left = gguf.tensors.clone();
+    let mut weights = BTreeMap::new();
+    for (from, to, shape, heads) in sizes.tensors() {
+        let tensor = left.remove(&from).with_context(|| format!("the tensor {from} is missing"))?;
+        ensure!(tensor.shape == shape, "the tensor {from} has shape {:?}, not {shape:?}", tensor.shape);
+        weights.insert(to, Weight { tensor, heads, progress });
     }
-    wanted
-        .into_iter()
-        .map(|Wanted { from, to, shape, heads }| {
-            let info = gguf.tensors().get(&from).with_context(|| format!("the tensor {from} is missing"))?;
-            ensure!(info.shape == shape, "the tensor {from} has shape {:?}, not {shape:?}", info.shape);
-            Ok((to, Weight { bytes: gguf.bytes(info), info: info.clone(), heads, progress }))
-        })
-        .collect()
+    if let Some((name, _)) = left.first_key_value() {
+        bail!("the tensor {name} has no place in a plain Llama model");
+    }
+    Ok(weights)
 }
 
 /// One tensor on its way into a safetensors file.
 #[derive(Debug)]
 pub(crate) struct Weight<'a> {
-    bytes: &'a [u8],
-    info: TensorInfo,
+    tensor: Tensor<'a>,
     heads: Option<usize>,
     progress: &'a ProgressBar,
-}
-
-impl Weight<'_> {
-    /// The values in Hugging Face's order of rows.
-    fn values(&self) -> Vec<f32> {
-        let values = self.info.kind.to_f32(self.bytes);
-        match (self.heads, self.info.shape.as_slice()) {
-            (Some(heads), &[rows, columns]) => split_halves(&values, rows / heads, columns),
-            _ => values,
-        }
-    }
 }
 
 impl View for Weight<'_> {
@@ -206,17 +167,21 @@ impl View for Weight<'_> {
     }
 
     fn shape(&self) -> &[usize] {
-        &self.info.shape
+        &self.tensor.shape
     }
 
+    /// The values in Hugging Face's order of rows.
     fn data(&self) -> Cow<'_, [u8]> {
-        let bytes = self.values().iter().flat_map(|x| x.to_le_bytes()).collect();
+        let mut values = self.tensor.to_f32();
+        if let (Some(heads), &[rows, columns]) = (self.heads, self.shape()) {
+            values = split_halves(&values, rows / heads, columns);
+        }
         self.progress.inc(self.data_len() as u64);
-        Cow::Owned(bytes)
+        Cow::Owned(values.iter().flat_map(|x| x.to_le_bytes()).collect())
     }
 
     fn data_len(&self) -> usize {
-        self.info.shape.iter().product::<usize>() * size_of::<f32>()
+        self.shape().iter().product::<usize>() * size_of::<f32>()
     }
 }
 
@@ -226,9 +191,7 @@ fn split_halves(values: &[f32], head_dim: usize, columns: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(values.len());
     for head in values.chunks_exact(head_dim * columns) {
         for parity in 0..2 {
-            for row in head.chunks_exact(columns).skip(parity).step_by(2) {
-                out.extend_from_slice(row);
-            }
+            out.extend(head.chunks_exact(columns).skip(parity).step_by(2).flatten());
         }
     }
     out

@@ -1,6 +1,5 @@
 //! Models for the demo and the tests: fetched once, turned into an ordinary Hugging Face folder.
 
-mod dequant;
 mod gguf;
 mod llama;
 #[cfg(test)]
@@ -101,17 +100,18 @@ pub(crate) fn convert_gguf(file: &[u8], out_dir: &Path, progress: &ProgressBar) 
     let gguf = Gguf::parse(file)?;
     let sizes = llama::Sizes::read(&gguf)?;
     let vocabulary = Vocabulary::read(&gguf)?;
-    ensure!(vocabulary.len() == sizes.vocab, "{} tokens have {} embeddings", vocabulary.len(), sizes.vocab);
+    ensure!(vocabulary.len == sizes.vocab, "{} tokens have {} embeddings", vocabulary.len, sizes.vocab);
     let weights = llama::weights(&gguf, &sizes, progress)?;
     progress.set_length(weights.values().map(|w| w.data_len() as u64).sum());
 
     make_dir(out_dir)?;
-    let (bos, eos) = (vocabulary.bos, vocabulary.eos);
+    let Vocabulary { bos, eos, pad, tokenizer, mut config, .. } = vocabulary;
+    config["model_max_length"] = sizes.context.into();
     write_json(&out_dir.join("config.json"), &sizes.config(bos, eos), true)?;
-    let generation = json!({"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": vocabulary.pad});
+    let generation = json!({"bos_token_id": bos, "eos_token_id": eos, "pad_token_id": pad});
     write_json(&out_dir.join("generation_config.json"), &generation, true)?;
-    write_json(&out_dir.join("tokenizer_config.json"), &vocabulary.config(sizes.context), true)?;
-    write_json(&out_dir.join("tokenizer.json"), &vocabulary.tokenizer(), false)?;
+    write_json(&out_dir.join("tokenizer_config.json"), &config, true)?;
+    write_json(&out_dir.join("tokenizer.json"), &tokenizer, false)?;
 
     let path = out_dir.join(WEIGHTS);
     let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);

@@ -1,8 +1,7 @@
 //! The tokenizer of a GGUF file as Hugging Face files: `tokenizer.json` and `tokenizer_config.json`.
 
-use anyhow::{Context, Result, ensure};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::gguf::Gguf;
@@ -12,129 +11,92 @@ const CONTROL: i64 = 3;
 /// The kind of ordinary tokens.
 const NORMAL: i64 = 1;
 
-/// Tokens, merges and the tokens with a role, as the GGUF file has them.
+/// The tokenizer, and the tokens with a role.
 #[derive(Debug)]
-pub(crate) struct Vocabulary<'a> {
-    tokens: Vec<&'a str>,
-    merges: Vec<(&'a str, &'a str)>,
-    control: Vec<usize>,
-    pub(crate) bos: u64,
-    pub(crate) eos: u64,
-    pub(crate) pad: u64,
-    unknown: u64,
-    template: &'a str,
+pub(crate) struct Vocabulary {
+    /// How many tokens there are.
+    pub(crate) len: usize,
+    pub(crate) bos: usize,
+    pub(crate) eos: usize,
+    pub(crate) pad: usize,
+    /// The `tokenizer.json`.
+    pub(crate) tokenizer: Tokenizer,
+    /// The `tokenizer_config.json`, without the length of the context.
+    pub(crate) config: Value,
 }
 
-impl<'a> Vocabulary<'a> {
+impl Vocabulary {
     /// Reads and checks the tokenizer: byte-level BPE behind a split into single digits, the way of SmolLM.
-    pub(crate) fn read(gguf: &'a Gguf<'_>) -> Result<Self> {
-        let model = gguf.str("tokenizer.ggml.model")?;
+    pub(crate) fn read(gguf: &Gguf<'_>) -> Result<Self> {
+        let text = |key: &str| gguf.read::<String>(&format!("tokenizer.{key}"));
+        let model = text("ggml.model")?;
         ensure!(
             model == "gpt2",
             "the tokenizer is of the sort {model}; only gpt2 (byte-level BPE) can be converted"
         );
-        let pre = gguf.str("tokenizer.ggml.pre")?;
+        let pre = text("ggml.pre")?;
         ensure!(pre == "smollm", "how the tokenizer {pre} splits text is not known here; only smollm is");
         for flag in ["tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_space_prefix"] {
-            let off = matches!(gguf.get(flag), None | Some(super::gguf::Value::Bool(false)));
+            let off = gguf.get(flag).is_none_or(|value| *value == Value::Bool(false));
             ensure!(off, "{flag} is set, which is not supported");
         }
-
-        let tokens = gguf.strings("tokenizer.ggml.tokens")?;
-        let merges = gguf
-            .strings("tokenizer.ggml.merges")?
-            .into_iter()
-            .map(|merge| {
-                merge
-                    .split_once(' ')
-                    .with_context(|| format!("the merge {merge:?} has no space between its parts"))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let kinds = gguf.ints("tokenizer.ggml.token_type")?;
+        let tokens: Vec<String> = gguf.read("tokenizer.ggml.tokens")?;
+        let split = |merge: String| {
+            let parts = merge.split_once(' ').map(|(left, right)| (left.to_owned(), right.to_owned()));
+            parts.with_context(|| format!("the merge {merge:?} has no space between its parts"))
+        };
+        let merges: Vec<String> = gguf.read("tokenizer.ggml.merges")?;
+        let merges = merges.into_iter().map(split).collect::<Result<_>>()?;
+        let kinds: Vec<i64> = gguf.read("tokenizer.ggml.token_type")?;
         ensure!(kinds.len() == tokens.len(), "{} tokens have {} kinds", tokens.len(), kinds.len());
-        let mut control = Vec::new();
-        for (id, kind) in kinds.into_iter().enumerate() {
+        let mut added_tokens = Vec::new();
+        for (id, (kind, token)) in kinds.into_iter().zip(&tokens).enumerate() {
             match kind {
-                CONTROL => control.push(id),
+                CONTROL => added_tokens.push(json!({
+                    "id": id, "content": token, "special": true, "normalized": false,
+                    "single_word": false, "lstrip": false, "rstrip": false,
+                })),
                 NORMAL => {}
-                other => anyhow::bail!("token {id} is of kind {other}, which is not supported"),
+                other => bail!("token {id} is of kind {other}, which is not supported"),
             }
         }
-        let named = |key: &str| -> Result<u64> {
-            let id = gguf.uint(key)?;
-            ensure!(id < tokens.len() as u64, "{key} is {id}, but there are {} tokens", tokens.len());
-            Ok(id)
+        let named = |name: &str| -> Result<(usize, &String)> {
+            let key = format!("tokenizer.ggml.{name}_token_id");
+            let id = gguf.read(&key)?;
+            let token = tokens.get(id);
+            Ok((id, token.with_context(|| format!("{key} is {id}, but there are {} tokens", tokens.len()))?))
         };
-        Ok(Self {
-            bos: named("tokenizer.ggml.bos_token_id")?,
-            eos: named("tokenizer.ggml.eos_token_id")?,
-            pad: named("tokenizer.ggml.padding_token_id")?,
-            unknown: named("tokenizer.ggml.unknown_token_id")?,
-            template: gguf.str("tokenizer.chat_template")?,
-            tokens,
-            merges,
-            control,
-        })
-    }
-
-    /// How many tokens there are.
-    pub(crate) fn len(&self) -> usize {
-        self.tokens.len()
-    }
-
-    fn token(&self, id: u64) -> &str {
-        usize::try_from(id).ok().and_then(|id| self.tokens.get(id)).copied().unwrap_or_default()
-    }
-
-    /// The `tokenizer.json`.
-    pub(crate) fn tokenizer(&self) -> impl Serialize + '_ {
-        let added = self
-            .control
-            .iter()
-            .map(|&id| {
-                json!({
-                    "id": id, "content": self.tokens[id], "special": true, "normalized": false,
-                    "single_word": false, "lstrip": false, "rstrip": false,
-                })
-            })
-            .collect();
-        let bytes =
-            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-        TokenizerJson {
-            version: "1.0",
-            truncation: (),
-            padding: (),
-            added_tokens: added,
-            normalizer: (),
-            pre_tokenizer: json!({
-                "type": "Sequence",
-                "pretokenizers": [{"type": "Digits", "individual_digits": true}, bytes],
-            }),
-            post_processor: (),
-            decoder: bytes,
-            model: Bpe { kind: "BPE", vocab: ById(&self.tokens), merges: &self.merges },
-        }
-    }
-
-    /// The `tokenizer_config.json`.
-    pub(crate) fn config(&self, context: usize) -> Value {
-        json!({
+        let ((bos, bos_token), (eos, eos_token)) = (named("bos")?, named("eos")?);
+        let ((pad, pad_token), (_, unk_token)) = (named("padding")?, named("unknown")?);
+        let config = json!({
             "add_bos_token": false,
             "add_prefix_space": false,
-            "bos_token": self.token(self.bos),
-            "chat_template": self.template,
+            "bos_token": bos_token,
+            "chat_template": text("chat_template")?,
             "clean_up_tokenization_spaces": false,
-            "eos_token": self.token(self.eos),
-            "model_max_length": context,
-            "pad_token": self.token(self.pad),
+            "eos_token": eos_token,
+            "pad_token": pad_token,
             "tokenizer_class": "PreTrainedTokenizerFast",
-            "unk_token": self.token(self.unknown),
-        })
+            "unk_token": unk_token,
+        });
+        let bytes =
+            json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let digits = json!({"type": "Digits", "individual_digits": true});
+        let tokenizer = Tokenizer {
+            version: "1.0",
+            added_tokens,
+            pre_tokenizer: json!({"type": "Sequence", "pretokenizers": [digits, bytes]}),
+            decoder: bytes,
+            model: Bpe { kind: "BPE", vocab: tokens, merges },
+            ..Tokenizer::default()
+        };
+        Ok(Self { len: tokenizer.model.vocab.len(), bos, eos, pad, tokenizer, config })
     }
 }
 
-#[derive(Serialize)]
-struct TokenizerJson<'a> {
+/// A `tokenizer.json`, its parts in the order of the published ones.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Tokenizer {
     version: &'static str,
     truncation: (),
     padding: (),
@@ -143,27 +105,20 @@ struct TokenizerJson<'a> {
     pre_tokenizer: Value,
     post_processor: (),
     decoder: Value,
-    model: Bpe<'a>,
+    model: Bpe,
 }
 
 /// What the file leaves out (dropout, prefixes, fallbacks) is off by default.
-#[derive(Serialize)]
-struct Bpe<'a> {
+#[derive(Debug, Default, Serialize)]
+struct Bpe {
     #[serde(rename = "type")]
     kind: &'static str,
-    vocab: ById<'a>,
-    merges: &'a [(&'a str, &'a str)],
+    #[serde(serialize_with = "by_id")]
+    vocab: Vec<String>,
+    merges: Vec<(String, String)>,
 }
 
-/// A vocabulary written in the order of ids.
-struct ById<'a>(&'a [&'a str]);
-
-impl Serialize for ById<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (id, token) in self.0.iter().enumerate() {
-            map.serialize_entry(token, &id)?;
-        }
-        map.end()
-    }
+/// A vocabulary as a map, in the order of ids.
+fn by_id<S: Serializer>(tokens: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tokens.iter().zip(0u64..))
 }
