@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use cargo_metadata::{DependencyKind, MetadataCommand, Node, NodeDep, Package};
 
 use crate::config::Config;
 
@@ -69,7 +69,8 @@ impl Workspace {
             let Some(name) = name_of(&node.id) else { continue };
             let mut built_with = BTreeSet::new();
             let mut tested_with = BTreeSet::new();
-            for dependency in &node.deps {
+            let package = by_id.get(&node.id).context("a node is a package")?;
+            for dependency in node.deps.iter().filter(|dependency| is_on(package, node, dependency)) {
                 let Some(other) = name_of(&dependency.pkg) else { continue };
                 for kind in &dependency.dep_kinds {
                     match kind.kind {
@@ -79,7 +80,6 @@ impl Workspace {
                 }
             }
             if metadata.workspace_members.contains(&node.id) {
-                let package = by_id.get(&node.id).context("a member is a package")?;
                 let member = member(package, root, &built_with, tested_with)?;
                 workspace.members.insert(name.clone(), member);
             }
@@ -138,6 +138,22 @@ impl Workspace {
         }
         None
     }
+}
+
+/// Whether a dependency is built: where it is optional, cargo also lists one that a feature names without asking for it
+/// (`name?/feature`).
+fn is_on(package: &Package, node: &Node, dependency: &NodeDep) -> bool {
+    let called = |name: &str| name.replace('-', "_") == dependency.name;
+    let mut declared = package.dependencies.iter();
+    let optional =
+        declared.all(|other| other.optional || !called(other.rename.as_ref().unwrap_or(&other.name)));
+    let asks = |word: &String| {
+        called(
+            word.strip_prefix("dep:").unwrap_or_else(|| word.split_once('/').map_or(word, |(name, _)| name)),
+        )
+    };
+    let mut words = node.features.iter().flat_map(|name| package.features.get(&**name)).flatten();
+    !optional || words.any(asks) || node.features.iter().any(|name| called(name))
 }
 
 fn member(

@@ -2,9 +2,9 @@
 
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, ensure};
-use grail_torch::{Dtype, Place};
 use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of, too_low};
 use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
+use grail_torch::{Dtype, Place};
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},

@@ -10,9 +10,9 @@ mod table;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use grail_env::{Environment, arith::Arith};
-use grail_torch::{Dtype, Place};
 use grail_lab::stand::Setup;
 use grail_protocol::profile::NumericProfile;
+use grail_torch::{Dtype, Place};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::PathBuf, process::ExitCode};
 

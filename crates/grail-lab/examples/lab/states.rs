@@ -2,12 +2,12 @@
 
 use crate::{Model, bar};
 use anyhow::{Context as _, Result, bail};
-use grail_torch::{Dtype, Place};
 use grail_lab::{
     attack::{Attack, Liar},
     stand::Stand,
     suite::{Ground, Plan},
 };
+use grail_torch::{Dtype, Place};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 /// What is written.

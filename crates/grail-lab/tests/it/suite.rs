@@ -1,11 +1,11 @@
 use grail_env::{Environment, arith::Arith};
-use grail_torch::{Dtype, Place};
 use grail_lab::{
     Court, Outcome,
     attack::{Attack, ClaimLie, Expectation, Kind},
     stand::{Setup, Stand},
     suite::{Ground, Plan, run},
 };
+use grail_torch::{Dtype, Place};
 use std::path::Path;
 
 /// Four groups in two windows: 64 rollouts of each attack.
