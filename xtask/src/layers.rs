@@ -32,13 +32,10 @@ pub(crate) enum Layer {
 /// Every package of ours and its floor.
 const ROOMS: &[(&str, Layer)] = &[
     ("grail-protocol", Layer::Words),
-    ("grail-reward", Layer::Law),
     ("grail-env", Layer::Law),
     ("grail-artifact", Layer::Law),
     ("grail-ports", Layer::Law),
-    ("grail-v5", Layer::Law),
     ("grail-verify", Layer::Court),
-    ("grail-score", Layer::Court),
     ("grail", Layer::Facade),
     ("grail-tokenize", Layer::Edge),
     ("grail-store", Layer::Edge),
@@ -63,8 +60,6 @@ const ROOMS: &[(&str, Layer)] = &[
 
 /// Imports that do not look down and have a reason: (importer, imported).
 const SIDEWAYS: &[(&str, &str)] = &[
-    // An environment names the components of the reward it pays.
-    ("grail-env", "grail-reward"),
     // A door speaks of keys on the shelf.
     ("grail-ports", "grail-artifact"),
     // A tokenizer renders what a problem says to a model.
@@ -207,14 +202,11 @@ mod tests {
     fn house(changed: &[&str]) -> Workspace {
         let mut lines = vec![
             "grail-protocol: sha2",
-            "grail-reward:",
-            "grail-env: grail-protocol grail-reward | grail-testkit",
+            "grail-env: grail-protocol | grail-testkit",
             "grail-artifact: grail-protocol",
             "grail-ports: grail-protocol grail-artifact grail-env",
-            "grail-v5: sha2",
             "grail-verify: grail-protocol grail-env grail-ports",
-            "grail-score: grail-protocol",
-            "grail: grail-verify grail-score",
+            "grail: grail-verify",
             "grail-tokenize: grail-ports tokenizers",
             "grail-store: grail-ports object_store",
             "grail-beacon: grail-ports reqwest",
@@ -226,7 +218,7 @@ mod tests {
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-settings: grail-roles grail-devnet",
             "grail-engine: grail-settings grail-torch",
-            "grail-lab: grail-verify grail-v5 grail-torch",
+            "grail-lab: grail-verify grail-torch",
             "grail-adversary: grail-miner",
             "grail-cli: grail-devnet",
             "grail-miner: grail-roles grail-torch",
@@ -283,7 +275,7 @@ mod tests {
     #[test]
     fn an_import_sideways_is_refused_unless_listed() {
         refused(&["grail-store: grail-beacon"], "grail-store (Edge) must not import grail-beacon (Edge)");
-        refused(&["grail-reward: grail-env"], "grail-reward (Law) must not import grail-env (Law)");
+        refused(&["grail-artifact: grail-env"], "grail-artifact (Law) must not import grail-env (Law)");
     }
 
     #[test]
@@ -313,8 +305,8 @@ mod tests {
     #[test]
     fn the_facade_and_the_tool_stay_light_however_long_the_way() {
         refused(
-            &["grail-score: grail-parquet"],
-            "grail must not reach parquet: grail → grail-score → grail-parquet → parquet",
+            &["grail-verify: grail-parquet"],
+            "grail must not reach parquet: grail → grail-verify → grail-parquet → parquet",
         );
         refused(&["grail-devnet: grail-torch"], "grail-cli must not reach tch");
     }
@@ -336,10 +328,10 @@ mod tests {
     fn a_new_package_needs_a_line_and_a_gone_one_loses_it() {
         refused(&["grail-new: grail-protocol"], "grail-new has no floor");
         let mut workspace = house(&[]);
-        workspace.members.remove("grail-score");
+        workspace.members.remove("grail-wallet");
         let problems = check(&workspace);
         assert!(
-            problems.iter().any(|problem| problem.starts_with("grail-score is in xtask")),
+            problems.iter().any(|problem| problem.starts_with("grail-wallet is in xtask")),
             "{problems:?}"
         );
     }

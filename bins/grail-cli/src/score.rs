@@ -8,7 +8,7 @@ use grail_roles::{
     reports::{Outcome, ReportFolder, WindowReport},
     validate::remember,
 };
-use grail_score::{Alarm, History, Standing, WeightRule};
+use grail_verify::score::{Alarm, History, Standing, WeightRule};
 use grail_verify::{DrawStatistics, Sampling, Verdict};
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf};

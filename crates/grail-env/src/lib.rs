@@ -26,6 +26,7 @@
 //! | [`reading`] | tags of a completion |
 //! | [`decimal`] | exact numbers |
 //! | [`prompt`] | messages |
+//! | [`reward`] | components, weights, totals, group advantages |
 //! | [`outcome`] | what a completion earned and what makes two solutions the same |
 //! | [`ending`] | the end token |
 
@@ -42,6 +43,7 @@ pub mod gsm8k;
 pub mod outcome;
 pub mod prompt;
 pub mod reading;
+pub mod reward;
 pub mod sat;
 
 pub use ending::strip_final_end;

@@ -2,7 +2,7 @@
 
 use crate::reading::Reading;
 use grail_protocol::hash::{Digest, digest};
-use grail_reward::RewardVector;
+use crate::reward::RewardVector;
 use std::fmt;
 
 /// The verdict of an environment about one completion.

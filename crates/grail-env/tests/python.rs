@@ -9,7 +9,7 @@
 
 use grail_env::{EnvError, Environment, gsm8k, reading::Reading};
 use grail_protocol::seed::ProblemSeed;
-use grail_reward::Component;
+use grail_env::reward::Component;
 use serde_json::Value;
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -2,7 +2,7 @@
 
 use grail_env::{Environment, Problem, arith::Arith, gsm8k};
 use grail_protocol::seed::ProblemSeed;
-use grail_reward::Component;
+use grail_env::reward::Component;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, sync::Arc};
 

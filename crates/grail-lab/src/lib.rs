@@ -1,7 +1,8 @@
 //! The soundness laboratory: lies sent through the whole court, and thresholds held against measurements.
 //!
 //! [`suite`] tells every lie of [`attack`] about windows of a real model, from the bytes of a file to its verdict, and counts
-//! what became of it. Beside it stands the Python network's proof ([`old`]) on the same lies.
+//! what became of it. Beside it stands the Python network's proof ([`old`], by
+//! the checks of [`v5`]) on the same lies.
 //!
 //! Nothing here is used by a program of the network. `cargo xtask adversaries` and `cargo xtask calibrate` run the example
 //! `lab`, a small part runs with the tests.
@@ -16,6 +17,7 @@ mod outcome;
 pub mod stand;
 pub mod statistics;
 pub mod suite;
+pub mod v5;
 
 pub use court::Court;
 pub use error::LabError;

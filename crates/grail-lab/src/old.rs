@@ -4,7 +4,7 @@ use crate::{LabError, stand::Scene};
 use grail_artifact::window::RolloutRecord;
 use grail_protocol::{logprob::dequantise, params::ROLLOUTS_PER_PROBLEM, words::TokenId};
 use grail_torch::Model;
-use grail_v5::{
+use crate::v5::{
     CHALLENGED,
     challenge::indices_in_range,
     logprob,

@@ -10,7 +10,7 @@ use crate::{
 };
 use grail_ports::{Door, Fault, Retry};
 use grail_protocol::words::{CheckpointId, Hotkey, NetworkId, WindowStart};
-use grail_score::{Alarm, Evidence};
+use grail_verify::score::{Alarm, Evidence};
 use grail_verify::{MinerReport, Sampling};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -103,7 +103,7 @@ impl std::fmt::Display for Exclusion {
             "up to window {since}, {lost} of {draws} proven draws were lost where honest drift explains {expected:.3} at \
              most on average: evidence of 10^{log10:.1}, and honest miners reach 10^{} once in a million checkpoints; left \
              out until window {until}",
-            grail_score::evidence::LEAVE_OUT_LOG10
+            grail_verify::score::evidence::LEAVE_OUT_LOG10
         )
     }
 }

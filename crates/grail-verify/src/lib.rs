@@ -18,7 +18,7 @@
 //! undecided, which counts neither for nor against anybody.
 //!
 //! Beside the margins of single draws the court keeps their statistics ([`DrawStatistics`]): what they say of one rollout,
-//! and, added up over windows by `grail-score`, of a miner.
+//! and, added up over windows by [`score`], of a miner.
 //!
 //! Every position of a sampled group is proven, since one prefill yields them all. A spot mode that opens only some
 //! positions is not part of this crate.
@@ -40,6 +40,7 @@ mod digits;
 pub mod rejection;
 pub mod report;
 mod sampling;
+pub mod score;
 mod statistics;
 mod verdict;
 mod verify;

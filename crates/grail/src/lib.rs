@@ -25,11 +25,11 @@
 
 pub use grail_artifact as artifact;
 pub use grail_env as env;
+pub use grail_env::reward;
 pub use grail_ports as ports;
 pub use grail_protocol as protocol;
-pub use grail_reward as reward;
-pub use grail_score as score;
 pub use grail_verify as verify;
+pub use grail_verify::score;
 
 /// Verification on paper: everything that can be said of a file without running the model.
 pub mod paper {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Environment;
-use grail_reward::Reward;
+use crate::reward::Reward;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -124,7 +124,7 @@ fn the_prompt_quotes_the_question_and_its_example_is_in_form() {
     let messages = problem.messages();
     assert!(messages.last().unwrap().content.contains("How many?"));
     let example = messages.iter().find(|message| message.role == Role::Assistant).unwrap();
-    assert_eq!(problem.judge(&example.content).reward.total(), grail_reward::Reward::MAX);
+    assert_eq!(problem.judge(&example.content).reward.total(), crate::reward::Reward::MAX);
 }
 
 /// The published data beside the checkout, where it is at hand.
@@ -155,7 +155,7 @@ fn every_published_gold_answer_is_a_number_that_earns_the_full_reward() {
             let gold_text = answer.rsplit_once("####").unwrap().1;
             with_comma += u32::from(gold_text.contains(','));
             let outcome = one(answer).judge(&reply("so", gold_text));
-            assert_eq!(outcome.reward.total(), grail_reward::Reward::MAX, "row {index}: {gold_text}");
+            assert_eq!(outcome.reward.total(), crate::reward::Reward::MAX, "row {index}: {gold_text}");
         }
         // The published implementation can never match these.
         assert!(with_comma >= commas, "{with_comma} golds with commas");

@@ -227,7 +227,7 @@ impl ClaimLie {
             Self::ConstantSketch => each(&mut truth, &mut |sketches| sketches.fill(1_000)),
             Self::ShuffledSketch => each(&mut truth, &mut |sketches| sketches.reverse()),
             Self::NegatedSketch => each(&mut truth, &mut |sketches| {
-                sketches.iter_mut().for_each(|s| *s = (-*s).rem_euclid(grail_v5::sketch::MODULUS));
+                sketches.iter_mut().for_each(|s| *s = (-*s).rem_euclid(crate::v5::sketch::MODULUS));
             }),
             Self::RandomSketch | Self::OtherRolloutSketch => {
                 let shift = if matches!(self, Self::OtherRolloutSketch) { 1 } else { 7 };

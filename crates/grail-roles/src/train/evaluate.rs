@@ -7,6 +7,7 @@
 use super::{Journal, Trainer};
 use crate::work::blocking;
 use grail_env::Environment;
+use grail_env::reward::{Component, pass_at_k};
 use grail_ports::{
     Door, Fault, Retry,
     follow::{Found, Load},
@@ -17,7 +18,6 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{RolloutIndex, WindowStart},
 };
-use grail_reward::{Component, pass_at_k};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::task::JoinHandle;

@@ -23,7 +23,7 @@ use grail_ports::{
     sign::Sign,
 };
 use grail_protocol::words::{UnixMillis, WindowStart};
-use grail_score::History;
+use grail_verify::score::History;
 use grail_verify::Sampling;
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use grail_ports::{
     chain::{Inclusion, WeightRow},
 };
 use grail_protocol::words::{BlockNumber, Hotkey};
-use grail_score::{History, Tally, WeightRule};
+use grail_verify::score::{History, Tally, WeightRule};
 use std::collections::BTreeSet;
 
 /// What became of an attempt to set weights.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::learn::{FilterSettings, GroupFacts, Kept, LeftOut, Replay, ReplaySettings, pack};
-use grail_reward::pass_at_k;
+use grail_env::reward::pass_at_k;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! SHAKE-256 over a label and parts, joined with `||`.
 
-use crate::V5Error;
+use super::V5Error;
 use sha3::{
     Shake256,
     digest::{ExtendableOutput as _, Update as _, XofReader as _},

@@ -1,4 +1,4 @@
-use crate::{Reward, RewardVector};
+use super::{Reward, RewardVector};
 
 /// How much each rollout of a group did better than its group: reward − group mean.
 ///

@@ -1,4 +1,4 @@
-use crate::{WeightRule, Weights};
+use super::{WeightRule, Weights};
 use grail_protocol::words::{Hotkey, WindowStart};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

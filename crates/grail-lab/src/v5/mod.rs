@@ -1,9 +1,9 @@
 //! The proof of the Python network's version 5, reproduced for comparison: its sketch of a hidden state, the positions
 //! it challenges, and its check of log-probabilities.
 //!
-//! Nothing of GRAIL/1 rests on this crate. It exists so that the laboratory can send the same lie through both proofs,
+//! Nothing of GRAIL/1 rests on this module. It exists so that the laboratory can send the same lie through both proofs,
 //! and it is held to vectors that the original wrote. Where the original accepts what it should refuse, so does this
-//! crate; where it raises an error, this crate refuses.
+//! module; where it raises an error, this crate refuses.
 //!
 //! | module | what |
 //! |---|---|
@@ -12,11 +12,6 @@
 //! | [`challenge`] | which positions are looked at |
 //! | [`sketch`] | buckets, coefficients, sketch and tolerance |
 //! | [`logprob`] | the median of 32 deviations |
-
-#![cfg_attr(
-    not(test),
-    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
-)]
 
 pub mod challenge;
 pub mod logprob;

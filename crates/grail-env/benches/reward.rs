@@ -1,7 +1,7 @@
 //! Rewards and advantages of a window's worth of groups.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use grail_reward::{Advantages, Reward, RewardVector};
+use grail_env::reward::{Advantages, Reward, RewardVector};
 use std::hint::black_box;
 
 fn rewards(c: &mut Criterion) {

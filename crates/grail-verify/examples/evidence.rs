@@ -1,13 +1,13 @@
 //! Simulates evidence: how often honest miners are left out, and how soon liars are.
 //!
-//! `cargo run -p grail-score --example evidence` runs 10,000 honest miners over 100,000 draws each and 2,000 liars of
+//! `cargo run -p grail-verify --example evidence` runs 10,000 honest miners over 100,000 draws each and 2,000 liars of
 //! each kind; a number behind it runs so many of both.
 //!
 //! Draws are told only where they are lost: evidence falls between two of them, so it is largest at one.
 #![expect(clippy::print_stdout, reason = "a program that says what it found")]
 
 use grail_protocol::stream::Stream;
-use grail_score::{Alarm, Evidence};
+use grail_verify::score::{Alarm, Evidence};
 
 /// Chance that an honest draw is lost, at most.
 const BOUND: f64 = 0.01;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{History, Tally};
+use crate::score::{History, Tally};
 use grail_protocol::words::WindowStart;
 use proptest::prelude::*;
 
@@ -127,7 +127,7 @@ fn huge_scores_do_not_overflow_into_nothing() {
 #[test]
 fn conversion_agrees_with_python_except_that_nobody_vanishes() {
     let file: serde_json::Value =
-        serde_json::from_str(include_str!("../../../../fixtures/vectors/score/python_u16.json")).unwrap();
+        serde_json::from_str(include_str!("../../../../../fixtures/vectors/score/python_u16.json")).unwrap();
     let mut kept = 0;
     for case in file["cases"].as_array().unwrap() {
         let list =

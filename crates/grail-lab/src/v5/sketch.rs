@@ -1,6 +1,6 @@
 //! The sketch of one hidden state: the sixteen largest values, in coarse buckets, times small coefficients.
 
-use crate::{
+use super::{
     V5Error,
     prf::{clean, prf},
 };

@@ -1,4 +1,4 @@
-use crate::Standing;
+use super::Standing;
 use grail_protocol::words::Hotkey;
 use std::collections::BTreeMap;
 

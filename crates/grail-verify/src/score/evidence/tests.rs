@@ -41,7 +41,7 @@ fn honest_miners_are_left_alone() {
     assert_eq!(false_alarms(0.6 * BOUND, 200, 100_000), 0);
 }
 
-/// The whole of it: `cargo test -p grail-score ten_thousand -- --ignored`.
+/// The whole of it: `cargo test -p grail-verify ten_thousand -- --ignored`.
 #[test]
 #[ignore = "ten seconds of one core; run it when the bets or the arithmetic change"]
 fn none_of_ten_thousand_honest_miners_is_left_out_in_a_hundred_thousand_draws() {

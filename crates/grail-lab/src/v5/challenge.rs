@@ -1,6 +1,6 @@
 //! Which positions of a rollout are looked at.
 
-use crate::{
+use super::{
     V5Error,
     prf::{clean, prf},
     twister::Twister,

@@ -1,4 +1,6 @@
-use grail_v5::{
+//! Version 5 against the vectors that the original wrote.
+
+use grail_lab::v5::{
     CHALLENGED,
     challenge::{indices, indices_in_range},
     logprob, prf,
