@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     field, malformed,
-    schema::{self, COLUMNS, SEAL_KEY},
+    schema::{self, COLUMNS, PLAIN, RLE, SEAL_KEY, ZSTD},
     thrift::{self, Value},
 };
 
@@ -17,9 +17,6 @@ pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
 /// Ours takes under 2 KiB; other writers add statistics.
 const MOST_FOOTER_BYTES: u64 = 64 << 10;
 const MOST_ROW_GROUPS: u64 = 64;
-const PLAIN: i64 = 0;
-const RLE: i64 = 3;
-const ZSTD: i64 = 6;
 
 /// What the metadata holds beside the columns; the fields of [`WindowFile`] without its rollouts.
 #[derive(Debug, Deserialize)]

@@ -2,7 +2,7 @@
 
 use grail_artifact::window::DecodeError;
 
-use crate::malformed;
+use crate::{malformed, thrift::push_varint};
 
 /// Splits the levels off a page's body: a `u32` length, then that many bytes.
 pub(crate) fn split(body: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
@@ -37,6 +37,42 @@ pub(crate) fn decode(mut bytes: &[u8], count: usize, levels: &mut Vec<u8>) -> Re
         }
     }
     if bytes.is_empty() { Ok(()) } else { Err(malformed("bytes follow the levels of a list column")) }
+}
+
+/// Bytes of the longest packed run, which the one byte before it can still count.
+const MOST_PACKED: usize = 63;
+
+/// Appends levels of 0 and 1, their length before them: eight or more alike in a row are a run, the others packed.
+pub(crate) fn encode(levels: &[u8], out: &mut Vec<u8>) {
+    let (mut bytes, mut packed) = (Vec::new(), Vec::new());
+    let mut rest = levels;
+    while let Some(first) = rest.first() {
+        let alike = rest.iter().take_while(|level| *level == first).count();
+        // A short run at the end is one too, unless packed levels stand open that it fits behind.
+        if alike >= 8 || (alike == rest.len() && packed.is_empty()) {
+            close(&mut packed, &mut bytes);
+            push_varint(&mut bytes, (alike as u64) << 1);
+            bytes.push(*first);
+            rest = rest.split_at(alike).1;
+        } else {
+            let (eight, more) = rest.split_at(rest.len().min(8));
+            packed.push(eight.iter().rev().fold(0, |byte, level| byte << 1 | level));
+            if packed.len() == MOST_PACKED {
+                close(&mut packed, &mut bytes);
+            }
+            rest = more;
+        }
+    }
+    close(&mut packed, &mut bytes);
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.append(&mut bytes);
+}
+
+fn close(packed: &mut Vec<u8>, bytes: &mut Vec<u8>) {
+    if !packed.is_empty() {
+        bytes.push((packed.len() as u8) << 1 | 1);
+        bytes.append(packed);
+    }
 }
 
 fn ends() -> DecodeError {
@@ -75,6 +111,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_encoded_is_decoded(runs in proptest::collection::vec((0u8..2, 1usize..20), 0..200)) {
+            let levels: Vec<u8> = runs.iter().flat_map(|(level, count)| vec![*level; *count]).collect();
+            let (mut bytes, mut again) = (Vec::new(), Vec::new());
+            encode(&levels, &mut bytes);
+            let (encoded, rest) = split(&bytes).unwrap();
+            prop_assert!(rest.is_empty());
+            decode(encoded, levels.len(), &mut again).unwrap();
+            prop_assert_eq!(again, levels);
+        }
+
         #[test]
         fn any_bytes_give_the_asked_count_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64),
                                                       count in 0usize..500) {

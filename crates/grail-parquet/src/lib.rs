@@ -1,7 +1,8 @@
 //! Window files as Parquet, the canonical encoding.
 //!
 //! Anyone can look into such a file with a Parquet reader of their choice. Written by [`ParquetCodec`], the same
-//! window file gives the same bytes (for one version of the zstd library).
+//! window file gives the same bytes: pages, headers and the parameters of zstd are decided in this crate. What zstd
+//! makes of its parameters is held to recorded digests by the tests; a version that writes other frames fails them.
 //!
 //! # Bytes
 //! ```text
@@ -27,11 +28,15 @@
 //! A reader accepts any file of that schema with those encodings, whatever its row groups, page sizes and zstd level,
 //! and does not look at what carries no content (creator, statistics, column orders). Everything else is refused.
 //!
-//! # Why reading is done here and not by the `parquet` crate
+//! # Why neither is done by the `parquet` crate
 //! Window files come from strangers. The crate decompresses a zstd page to its end before it compares the size with
 //! the header, reserves memory for as many list elements as Thrift declares, and panics on page types that it does
-//! not know. So the crate writes (and checks this reader in tests), and a reader of the subset above, which bounds
-//! every count before memory is spent, reads. Memory stays near the decoded file plus one page of at most 16 MiB.
+//! not know. So a reader of the subset above reads, which bounds every count before memory is spent. Memory stays near
+//! the decoded file plus one page of at most 16 MiB.
+//!
+//! Written bytes must outlive versions. With the same settings version 60 of the crate writes other frames than version
+//! 56: it tells zstd the size beforehand, and the frame carries it. So this crate writes too, and the other one checks in
+//! tests that what is written is Parquet.
 
 #![cfg_attr(
     not(test),
@@ -63,7 +68,7 @@ impl WindowCodec for ParquetCodec {
     }
 
     fn encode(&self, file: &WindowFile) -> Result<Vec<u8>, String> {
-        encode::encode(file).map_err(|error| error.to_string())
+        encode::encode(file)
     }
 
     fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<WindowFile, DecodeError> {

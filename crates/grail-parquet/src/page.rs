@@ -3,15 +3,17 @@
 use grail_artifact::window::{DecodeError, check_size};
 use zstd::bulk::Decompressor;
 
-use crate::{footer::Chunk, malformed, thrift};
+use crate::{
+    footer::Chunk,
+    malformed,
+    schema::{DATA_PAGE, PLAIN, RLE},
+    thrift,
+};
 
 /// Pages are cut near 1 MiB by writers; the bound is what one page may cost in memory.
 pub(crate) const MOST_PAGE_BYTES: u64 = 16 << 20;
 /// Ours take about 30 bytes; other writers add statistics.
 const MOST_HEADER_BYTES: usize = 4 << 10;
-const DATA_PAGE: i64 = 0;
-const PLAIN: i64 = 0;
-const RLE: i64 = 3;
 
 /// Goes through the pages of one chunk, one buffer for all.
 pub(crate) struct Pages<'a> {

@@ -1,17 +1,6 @@
 //! The columns, once for the writer and once for the reader.
 
-use crate::thrift::Value;
-
-/// The schema in Parquet's own notation.
-pub(crate) const MESSAGE: &str = "
-message grail_window {
-  required int32 group (INTEGER(32, false));
-  required int32 rollout (INTEGER(8, false));
-  required group tokens (LIST) { repeated group list { required int32 element (INTEGER(32, false)); } }
-  required binary sketch;
-  required group logprobs (LIST) { repeated group list { required int32 element (INTEGER(16, true)); } }
-  required float reward;
-}";
+use crate::thrift::{Struct, Value};
 
 /// Key of the metadata that holds header, counts, root and signature.
 pub(crate) const SEAL_KEY: &str = "grail.window";
@@ -30,6 +19,12 @@ pub(crate) enum Column {
 /// The columns, in file order.
 pub(crate) const COLUMNS: [Column; 6] =
     [Column::Group, Column::Rollout, Column::Tokens, Column::Sketch, Column::Logprobs, Column::Reward];
+
+/// Parquet's number of the encoding of values, of the encoding of levels, of the codec, and of the kind of page.
+pub(crate) const PLAIN: i64 = 0;
+pub(crate) const RLE: i64 = 3;
+pub(crate) const ZSTD: i64 = 6;
+pub(crate) const DATA_PAGE: i64 = 0;
 
 const INT32: i64 = 1;
 const FLOAT: i64 = 4;
@@ -61,6 +56,11 @@ impl Column {
         matches!(self, Self::Tokens | Self::Logprobs)
     }
 
+    /// The names from the root down to the values.
+    pub(crate) fn path(self) -> Vec<&'static str> {
+        if self.is_list() { vec![self.name(), "list", "element"] } else { vec![self.name()] }
+    }
+
     /// Parquet's number of the logical type, in its older spelling that every writer adds.
     const fn converted(self) -> Option<i64> {
         match self {
@@ -89,33 +89,64 @@ struct Element<'a> {
     converted: Option<i64>,
 }
 
-/// Compares a footer's schema with ours; `Err` names the first element that differs.
-pub(crate) fn check(found: &[Value<'_>]) -> Result<(), String> {
-    let mut want = Vec::with_capacity(found.len());
+/// The elements behind the root, in order.
+fn elements() -> Vec<Element<'static>> {
+    let mut elements = Vec::new();
     for column in COLUMNS {
-        let name = column.name();
-        let leaf = |name| Element {
+        let leaf = |name: &'static str| Element {
             physical: Some(column.physical()),
             repetition: Some(REQUIRED),
-            name: Some(name),
+            name: Some(name.as_bytes()),
             children: None,
             converted: column.converted(),
         };
         if column.is_list() {
-            let branch = |name, repetition, converted| Element {
+            let branch = |name: &'static str, repetition, converted| Element {
                 physical: None,
                 repetition: Some(repetition),
-                name: Some(name),
+                name: Some(name.as_bytes()),
                 children: Some(1),
                 converted,
             };
-            want.push(branch(name.as_bytes(), REQUIRED, Some(LIST)));
-            want.push(branch(b"list", REPEATED, None));
-            want.push(leaf(b"element"));
+            elements.push(branch(column.name(), REQUIRED, Some(LIST)));
+            elements.push(branch("list", REPEATED, None));
+            elements.push(leaf("element"));
         } else {
-            want.push(leaf(name.as_bytes()));
+            elements.push(leaf(column.name()));
         }
     }
+    elements
+}
+
+/// The schema as the writer puts it into a footer: the logical type in both spellings.
+pub(crate) fn structs() -> Vec<Struct> {
+    let mut structs = vec![Struct::new().bytes(4, b"grail_window").i32(5, COLUMNS.len() as i64)];
+    for Element { physical, repetition, name, children, converted } in elements() {
+        let numbers = Struct::new().some_i32(1, physical).some_i32(3, repetition);
+        let named = numbers.bytes(4, name.unwrap_or_default());
+        let element = named.some_i32(5, children).some_i32(6, converted);
+        let integer = |bits, signed| {
+            let integer = Struct::new().i8(1, bits).bool(2, signed);
+            Struct::new().inner(10, integer)
+        };
+        let logical = match converted {
+            Some(LIST) => Struct::new().inner(3, Struct::new()),
+            Some(UINT_8) => integer(8, false),
+            Some(UINT_32) => integer(32, false),
+            Some(INT_16) => integer(16, true),
+            _ => {
+                structs.push(element);
+                continue;
+            }
+        };
+        structs.push(element.inner(10, logical));
+    }
+    structs
+}
+
+/// Compares a footer's schema with ours; `Err` names the first element that differs.
+pub(crate) fn check(found: &[Value<'_>]) -> Result<(), String> {
+    let want = elements();
     let Some((root, elements)) = found.split_first() else { return Err("the schema is empty".into()) };
     if root.int(5) != Some(COLUMNS.len() as i64) {
         return Err(format!("the schema does not have {} columns", COLUMNS.len()));

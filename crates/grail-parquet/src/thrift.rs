@@ -1,4 +1,5 @@
-//! Thrift's compact protocol, as far as Parquet uses it, read into a tree whose size is bounded by its input.
+//! Thrift's compact protocol, as far as Parquet uses it: read into a tree whose size is bounded by its input, and written
+//! field by field.
 
 use grail_artifact::window::DecodeError;
 
@@ -154,6 +155,126 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A structure being written. Fields are given in the order of their numbers, each at most 15 above the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Struct {
+    bytes: Vec<u8>,
+    last: i16,
+}
+
+impl Struct {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    fn head(mut self, id: i16, kind: u8) -> Self {
+        debug_assert!((1..=15).contains(&(id - self.last)), "field {id} after {}", self.last);
+        self.bytes.push(((id - self.last) as u8) << 4 | kind);
+        self.last = id;
+        self
+    }
+
+    pub(crate) fn bool(self, id: i16, value: bool) -> Self {
+        self.head(id, if value { 1 } else { 2 })
+    }
+
+    pub(crate) fn i8(mut self, id: i16, value: u8) -> Self {
+        self = self.head(id, 3);
+        self.bytes.push(value);
+        self
+    }
+
+    fn number(mut self, id: i16, kind: u8, value: i64) -> Self {
+        self = self.head(id, kind);
+        push_zigzag(&mut self.bytes, value);
+        self
+    }
+
+    pub(crate) fn i16(self, id: i16, value: i64) -> Self {
+        self.number(id, 4, value)
+    }
+
+    pub(crate) fn i32(self, id: i16, value: i64) -> Self {
+        self.number(id, 5, value)
+    }
+
+    pub(crate) fn some_i32(self, id: i16, value: Option<i64>) -> Self {
+        match value {
+            Some(value) => self.i32(id, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn i64(self, id: i16, value: i64) -> Self {
+        self.number(id, 6, value)
+    }
+
+    pub(crate) fn bytes(mut self, id: i16, value: &[u8]) -> Self {
+        self = self.head(id, 8);
+        push_bytes(&mut self.bytes, value);
+        self
+    }
+
+    pub(crate) fn inner(mut self, id: i16, inner: Self) -> Self {
+        self = self.head(id, 12);
+        self.bytes.extend(inner.end());
+        self
+    }
+
+    fn list(mut self, id: i16, kind: u8, count: usize) -> Self {
+        self = self.head(id, 9);
+        if count < 15 {
+            self.bytes.push((count as u8) << 4 | kind);
+        } else {
+            self.bytes.push(0xf0 | kind);
+            push_varint(&mut self.bytes, count as u64);
+        }
+        self
+    }
+
+    pub(crate) fn i32s(mut self, id: i16, items: &[i64]) -> Self {
+        self = self.list(id, 5, items.len());
+        items.iter().for_each(|item| push_zigzag(&mut self.bytes, *item));
+        self
+    }
+
+    pub(crate) fn texts(mut self, id: i16, items: &[&str]) -> Self {
+        self = self.list(id, 8, items.len());
+        items.iter().for_each(|item| push_bytes(&mut self.bytes, item.as_bytes()));
+        self
+    }
+
+    pub(crate) fn structs(mut self, id: i16, items: Vec<Self>) -> Self {
+        self = self.list(id, 12, items.len());
+        items.into_iter().for_each(|item| self.bytes.extend(item.end()));
+        self
+    }
+
+    /// The structure's bytes.
+    pub(crate) fn end(mut self) -> Vec<u8> {
+        self.bytes.push(0);
+        self.bytes
+    }
+}
+
+/// Seven bits a byte, the lowest first.
+pub(crate) fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn push_zigzag(bytes: &mut Vec<u8>, value: i64) {
+    push_varint(bytes, (value << 1 ^ value >> 63) as u64);
+}
+
+fn push_bytes(bytes: &mut Vec<u8>, value: &[u8]) {
+    push_varint(bytes, value.len() as u64);
+    bytes.extend_from_slice(value);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +290,29 @@ mod tests {
         assert_eq!(value.bytes(2), Some(&b"ab"[..]));
         assert_eq!(value.list(20), Some(&[Value::Int(1), Value::Int(2)][..]));
         assert_eq!(value.int(2), None);
+    }
+
+    #[test]
+    fn what_is_written_reads_alike() {
+        let inner = Struct::new().i8(1, 32).bool(2, true);
+        let many = (0..20).map(|n| Struct::new().i64(1, n)).collect();
+        let bytes = Struct::new()
+            .i32(1, -2)
+            .i16(2, 300)
+            .bytes(5, b"ab")
+            .inner(10, inner)
+            .i32s(12, &[0, 3])
+            .texts(13, &["list"])
+            .structs(14, many)
+            .end();
+        let (value, used) = read_struct(&bytes).unwrap();
+        assert_eq!(used, bytes.len());
+        assert_eq!((value.int(1), value.int(2), value.bytes(5)), (Some(-2), Some(300), Some(&b"ab"[..])));
+        assert_eq!(value.get(10).unwrap().int(1), Some(32));
+        assert_eq!(value.list(12), Some(&[Value::Int(0), Value::Int(3)][..]));
+        assert_eq!(value.list(13), Some(&[Value::Bytes(b"list")][..]));
+        let last = value.list(14).and_then(|items| items.last()).unwrap();
+        assert_eq!((value.list(14).unwrap().len(), last.int(1)), (20, Some(19)));
     }
 
     #[test]
