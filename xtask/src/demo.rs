@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn programs_are_the_packages_in_bins() {
-        let workspace = fake(&["grail-cli:", "grail-miner:", "grail-store:"], &[]);
-        assert_eq!(programs(&workspace), ["grail-cli", "grail-miner"]);
+        let workspace = fake(&["grail-cli:", "grail-programs:", "grail-store:"], &[]);
+        assert_eq!(programs(&workspace), ["grail-cli", "grail-programs"]);
     }
 
     #[test]

@@ -46,14 +46,13 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-wallet", Layer::Edge),
     ("grail-torch", Layer::Edge),
     ("grail-roles", Layer::Loop),
-    ("grail-settings", Layer::Wiring),
+    ("grail-config", Layer::Wiring),
+    ("grail-node", Layer::Wiring),
     ("grail-engine", Layer::Wiring),
     ("grail-lab", Layer::Wiring),
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
-    ("grail-miner", Layer::Program),
-    ("grail-trainer", Layer::Program),
-    ("grail-validator", Layer::Program),
+    ("grail-programs", Layer::Program),
     ("grail-testkit", Layer::Testkit),
     ("xtask", Layer::Automation),
 ];
@@ -64,10 +63,13 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-ports", "grail-artifact"),
     // A tokenizer renders what a problem says to a model.
     ("grail-ports", "grail-env"),
+    // Settings become live objects.
+    ("grail-node", "grail-config"),
     // The model's arguments are settings.
-    ("grail-engine", "grail-settings"),
+    ("grail-engine", "grail-config"),
+    ("grail-engine", "grail-node"),
     // The adversary is the honest miner with one part exchanged.
-    ("grail-adversary", "grail-miner"),
+    ("grail-adversary", "grail-programs"),
     // Fakes of the chain and the beacon keep the very rules of the local ones.
     ("grail-testkit", "grail-devnet"),
 ];
@@ -91,7 +93,9 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("grail", &["tch", "torch-sys", "parquet", "subxt", "tokenizers"]),
     ("grail-cli", &["tch", "torch-sys"]),
+    ("grail-config", &["tch", "torch-sys", "tokio", "object_store", "subxt"]),
     ("grail-devnet", &["tch", "torch-sys"]),
+    ("grail-node", &["tch", "torch-sys"]),
     ("xtask", &["tokio", "reqwest", "tch"]),
 ];
 
@@ -216,14 +220,13 @@ mod tests {
             "grail-wallet: grail-ports",
             "grail-torch: grail-ports tch",
             "grail-roles: grail-verify tokio | grail-testkit",
-            "grail-settings: grail-roles grail-devnet",
-            "grail-engine: grail-settings grail-torch",
+            "grail-config: grail-protocol",
+            "grail-node: grail-config grail-roles grail-devnet",
+            "grail-engine: grail-config grail-node",
             "grail-lab: grail-verify grail-torch",
-            "grail-adversary: grail-miner",
+            "grail-adversary: grail-programs",
             "grail-cli: grail-devnet",
-            "grail-miner: grail-roles grail-torch",
-            "grail-trainer: grail-roles grail-torch",
-            "grail-validator: grail-roles grail-torch",
+            "grail-programs: grail-roles grail-torch",
             "grail-testkit: grail-verify",
             "xtask: serde",
         ];
@@ -285,13 +288,16 @@ mod tests {
 
     #[test]
     fn the_testkit_is_for_tests_only() {
-        refused(&["grail-miner: grail-testkit"], "grail-miner has grail-testkit outside [dev-dependencies]");
+        refused(
+            &["grail-programs: grail-testkit"],
+            "grail-programs has grail-testkit outside [dev-dependencies]",
+        );
     }
 
     #[test]
     fn heavy_packages_have_one_holder() {
-        let holders = "grail-miner names tch, which is for grail-torch alone";
-        refused(&["grail-miner: tch"], holders);
+        let holders = "grail-programs names tch, which is for grail-torch alone";
+        refused(&["grail-programs: tch"], holders);
         refused(&["grail-torch: torch-sys"], "grail-torch names torch-sys, which is for nobody alone");
         refused(&["grail-store: | parquet"], "grail-store names parquet, which is for grail-parquet alone");
     }
@@ -340,12 +346,12 @@ mod tests {
     fn default_members_are_exactly_what_builds_without_libtorch() {
         let mut workspace = house(&[]);
         workspace.default_members.remove("grail-env");
-        workspace.default_members.insert("grail-miner".to_owned());
+        workspace.default_members.insert("grail-programs".to_owned());
         assert_eq!(
             check(&workspace),
             [
                 "grail-env needs no libtorch and belongs in default-members",
-                "grail-miner needs libtorch and must not be in default-members",
+                "grail-programs needs libtorch and must not be in default-members",
             ]
         );
     }

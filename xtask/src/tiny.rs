@@ -33,7 +33,7 @@ pub(crate) fn folder(root: &Path) -> PathBuf {
 pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     let library = libtorch::ensure(config)?;
     let mut build = cargo::command(config, Some(&library))?;
-    cargo::run(build.args(["build", "--locked", "--bins", "--package", "grail-trainer"]))?;
+    cargo::run(build.args(["build", "--locked", "--bins", "--package", "grail-programs"]))?;
     let out = args.out.clone().map_or_else(|| root().map(folder), Ok)?;
     let draft = out.with_extension("partial");
     remove(&draft)?;

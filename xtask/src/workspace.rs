@@ -204,11 +204,8 @@ pub(crate) mod tests {
         };
         for line in members {
             let (name, uses, tests_with) = parse(line);
-            let home = if ["grail-cli", "grail-miner", "grail-validator"].contains(&name.as_str()) {
-                "bins"
-            } else {
-                "crates"
-            };
+            let home =
+                if ["grail-cli", "grail-programs"].contains(&name.as_str()) { "bins" } else { "crates" };
             let member = Member {
                 folder: Path::new(home).join(&name),
                 manifest: String::new(),

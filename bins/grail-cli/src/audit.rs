@@ -1,8 +1,8 @@
 //! `grail audit`: whether a validator's verdict follows from what it rests on, as far as paper says.
 
 use clap::Args;
+use grail_node::audit;
 use grail_protocol::words::Hotkey;
-use grail_settings::audit;
 use std::path::PathBuf;
 
 /// Which bundle.

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use console::style;
-use grail_settings::config::{
+use grail_config::{
     Config, Origin, Role, Section, Setting,
     flags::ConfigFlags,
     page,

@@ -1,31 +1,21 @@
 //! `grail devnet`: make a network on this machine, look at it, rehearse on it.
 
-use crate::demo;
-use anyhow::{Context as _, bail};
+use crate::{
+    demo,
+    describe::{Described, MakeArgs, describe_model},
+};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use grail_artifact::manifest::{MANIFEST_FILE, Manifest};
+use grail_artifact::manifest::MANIFEST_FILE;
 use grail_devnet::{Devnet, Founder, Options};
+use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
-use grail_protocol::{
-    draw::SamplingPolicy,
-    params::{self, Params},
-    profile::NumericProfile,
-    words::UnixMillis,
-};
-use grail_roles::{
-    checkpoint::{self, Terms},
-    clock::SystemClock,
-    disk::{read_bounded, write_atomic},
-};
-use grail_settings::network::{self, DATASET_BYTES, ENVIRONMENTS, GSM8K_FILE};
-use indicatif::{ProgressBar, ProgressStyle};
+use grail_protocol::words::UnixMillis;
+use grail_roles::{clock::SystemClock, disk::write_atomic};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// Problems of our own writing, for a network whose maker names no data set.
-const GSM8K_MINI: &[u8] = include_bytes!("../../../fixtures/datasets/gsm8k-mini.jsonl");
 
 /// What to do with a network on this machine.
 #[derive(Debug, Subcommand)]
@@ -39,37 +29,6 @@ pub(crate) enum DevnetCommand {
     },
     /// Rehearse a whole network: one honest miner, two that cheat, one validator; ends by itself with a table.
     Demo(demo::DemoArgs),
-}
-
-/// What a network is made of.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct MakeArgs {
-    /// Folder of the model in Hugging Face layout.
-    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
-    pub(crate) model: PathBuf,
-
-    /// Clock of the network: `dev` has windows of a minute, `dev-fast` of eight seconds.
-    #[arg(long, default_value = "dev", value_parser = profile)]
-    pub(crate) profile: Params,
-
-    /// Completion cap in tokens.
-    #[arg(long, default_value_t = 96)]
-    pub(crate) max_new_tokens: u32,
-
-    /// Environments that take turns, window by window; one may come more than once. Numbers of `arith-1` go to 9,
-    /// of `arith-2` to 19, of `arith-3` to 99, of `arith-4` to 999.
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        default_value = "sat,gsm8k",
-        value_parser = ENVIRONMENTS
-    )]
-    pub(crate) environments: Vec<String>,
-
-    /// GSM8K rows (jsonl as published); by default a dozen problems of our own writing.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) gsm8k: Option<PathBuf>,
 }
 
 /// A network and its first participants.
@@ -94,13 +53,6 @@ pub(crate) struct InitArgs {
     validators: Vec<String>,
 }
 
-fn profile(name: &str) -> Result<Params, String> {
-    match Params::by_name(name) {
-        Some(found) if found.profile != params::MAIN.profile => Ok(found),
-        _ => Err(format!("{name:?} is not a development profile; use dev or dev-fast")),
-    }
-}
-
 /// Runs the command; `Ok(false)` when a rehearsal did not pass.
 pub(crate) async fn run(command: DevnetCommand) -> anyhow::Result<bool> {
     match command {
@@ -108,52 +60,6 @@ pub(crate) async fn run(command: DevnetCommand) -> anyhow::Result<bool> {
         DevnetCommand::Status { dir } => status(&dir).await.map(|()| true),
         DevnetCommand::Demo(args) => demo::run(args).await,
     }
-}
-
-/// A model folder with what a manifest and an environment need.
-pub(crate) struct Described {
-    pub(crate) manifest: Manifest,
-    /// Rows of GSM8K, where it is among the environments.
-    pub(crate) gsm8k: Option<Vec<u8>>,
-}
-
-/// Reads the model folder and the data set; shows a progress bar, since a model is large.
-pub(crate) fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
-    if !args.model.is_dir() {
-        bail!(
-            "{} is not a folder; `cargo xtask model smollm2` makes one and prints where",
-            args.model.display()
-        );
-    }
-    let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
-        (true, None) => Some(GSM8K_MINI.to_vec()),
-        (true, Some(path)) => Some(
-            read_bounded(path, DATASET_BYTES)?
-                .with_context(|| format!("there is no data set at {}", path.display()))?,
-        ),
-        (false, None) => None,
-        (false, Some(_)) => bail!("--gsm8k names rows, but --environments does not name gsm8k"),
-    };
-    let id = |name: &String| anyhow::Ok(network::environment(name, gsm8k.as_deref())?.id()?);
-    let terms = Terms {
-        environments: args.environments.iter().map(id).collect::<Result<_, _>>()?,
-        policy: SamplingPolicy::DEFAULT,
-        max_new_tokens: args.max_new_tokens,
-        numeric: NumericProfile::StrictF32,
-    };
-    let total = std::fs::read_dir(&args.model)
-        .with_context(|| format!("list {}", args.model.display()))?
-        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
-        .sum();
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
-        bar.set_style(style);
-    }
-    bar.set_message("hashing the model");
-    let manifest = checkpoint::describe(&args.model, terms, &mut |done| bar.set_position(done))?;
-    bar.finish_and_clear();
-    manifest.check(&args.profile).context("the manifest of this model")?;
-    Ok(Described { manifest, gsm8k })
 }
 
 /// Makes the network's folder, with manifest and data set.
@@ -175,11 +81,6 @@ pub(crate) fn make(
     }
     write_atomic(&dir.join(MANIFEST_FILE), &described.manifest.to_json()?)?;
     Ok(net)
-}
-
-/// The manifest of a network on this machine.
-pub(crate) fn read_manifest(net: &Devnet) -> anyhow::Result<Manifest> {
-    network::read_manifest(net)
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]

@@ -6,15 +6,16 @@ use grail_artifact::{
     limits::LIMITS,
     window::{header_digest, rollout_digest},
 };
+use grail_node::{
+    check::codec_for,
+    local::Networks,
+    network::{DATASET_BYTES, ENVIRONMENTS, environment},
+};
 use grail_protocol::{
     seed::ProblemSeed,
     words::{GroupIndex, Hotkey, RolloutIndex, WindowStart},
 };
 use grail_roles::disk::read_bounded;
-use grail_settings::{
-    check::codec_for,
-    network::{DATASET_BYTES, ENVIRONMENTS, environment},
-};
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -73,10 +74,10 @@ pub(crate) struct ProblemArgs {
 }
 
 /// Looks.
-pub(crate) async fn run(command: InspectCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(networks: &dyn Networks, command: InspectCommand) -> anyhow::Result<()> {
     match command {
         InspectCommand::Window { file, json } => window(&file, json),
-        InspectCommand::Seed(args) => seed(&args).await,
+        InspectCommand::Seed(args) => seed(networks, &args).await,
         InspectCommand::Problem(args) => problem(&args),
         InspectCommand::Codes => codes(),
     }
@@ -129,9 +130,9 @@ fn window(path: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-async fn seed(args: &SeedArgs) -> anyhow::Result<()> {
+async fn seed(networks: &dyn Networks, args: &SeedArgs) -> anyhow::Result<()> {
     let context =
-        grail_settings::check::derive(&args.devnet, args.window, args.no_drand, args.model.as_deref())
+        grail_node::check::derive(networks, &args.devnet, args.window, args.no_drand, args.model.as_deref())
             .await?;
     let window_seed = context.seed();
     let problem = window_seed.problem(&args.hotkey, GroupIndex(args.group));

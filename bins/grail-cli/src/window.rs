@@ -1,10 +1,9 @@
 //! `grail window check`: what a validator would say of a file, before it is uploaded.
 
-use crate::sibling;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use grail_node::{check, local::Networks, sibling::become_program};
 use grail_roles::disk::read_bounded;
-use grail_settings::check;
 use grail_tokenize::Tokenizer;
 use grail_verify::verify_on_paper;
 use std::path::PathBuf;
@@ -39,10 +38,11 @@ pub(crate) struct CheckArgs {
 }
 
 /// Checks; whether nothing was refused.
-pub(crate) async fn run(command: WindowCommand) -> anyhow::Result<bool> {
+pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand) -> anyhow::Result<bool> {
     let WindowCommand::Check(args) = command;
     if !args.paper {
         let mut arguments = vec![
+            "check-file".into(),
             args.file.into(),
             "--devnet".into(),
             args.devnet.into(),
@@ -54,9 +54,9 @@ pub(crate) async fn run(command: WindowCommand) -> anyhow::Result<bool> {
                 arguments.push(flag.into());
             }
         }
-        return sibling::call("grail-validator", "check-file", arguments);
+        return Err(become_program("grail-validator", arguments));
     }
-    let exhibit = check::exhibit(&args.devnet, &args.file, args.no_drand, &args.model).await?;
+    let exhibit = check::exhibit(networks, &args.devnet, &args.file, args.no_drand, &args.model).await?;
     let tokenizer = Tokenizer::open(&args.model)?;
     let context_length = context_length(&args.model)?;
     let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);

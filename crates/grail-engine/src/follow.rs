@@ -1,22 +1,16 @@
 //! The checkpoint of a moment, from the trainer's shelf to a loaded model.
 
-use crate::load;
-use anyhow::Context as _;
 use async_trait::async_trait;
 use grail_artifact::checkpoint::Moment;
+use grail_config::args::Told;
+use grail_node::network::Joined;
 use grail_ports::{
-    Door, Fault, Retry,
-    follow::{Checkpoints, Found, Load, Loaded},
-    model::{Generator, Oracle},
+    Fault,
+    follow::{Checkpoints, Found, Load},
 };
 use grail_protocol::{params::Params, words::Hotkey};
 use grail_roles::model::Models;
-use grail_settings::{
-    args::{ModelArgs, Told},
-    network::Joined,
-};
 use grail_store::checkpoint::{Cache, Consumer, Limits, LocalCheckpoint, Progress, Tell};
-use grail_torch::{TorchGenerator, TorchOracle};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::{Arc, Mutex};
 
@@ -100,69 +94,7 @@ fn tell() -> Tell {
     })
 }
 
-/// Turns an honest generator into the one that is used; honest miners change nothing.
-pub type Alter = Arc<dyn Fn(TorchGenerator) -> Box<dyn Generator> + Send + Sync>;
-
-/// What a role needs of a model, and how it is loaded.
-#[derive(Clone)]
-pub struct Loader {
-    args: ModelArgs,
-    generator: Option<(usize, Alter)>,
-    oracle: bool,
-}
-
-impl std::fmt::Debug for Loader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loader")
-            .field("args", &self.args)
-            .field("oracle", &self.oracle)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Loader {
-    /// Loads nothing but tokenizer and weights.
-    pub fn new(args: &ModelArgs) -> Self {
-        Self { args: args.clone(), generator: None, oracle: false }
-    }
-
-    /// With a generator that decodes so many rows at once.
-    #[must_use]
-    pub fn answering(self, batch_rows: usize, alter: Alter) -> Self {
-        Self { generator: Some((batch_rows, alter)), ..self }
-    }
-
-    /// With an oracle.
-    #[must_use]
-    pub fn judging(self) -> Self {
-        Self { oracle: true, ..self }
-    }
-
-    fn all(&self, found: &Found) -> anyhow::Result<Loaded> {
-        let engine = load(&found.folder, &found.manifest, &self.args)?;
-        let generator: Option<Box<dyn Generator>> = match &self.generator {
-            None => None,
-            Some((rows, alter)) => {
-                let generator = TorchGenerator::new(engine.model.clone(), *rows);
-                Some(alter(generator.context("make a generator")?))
-            }
-        };
-        let oracle = self.oracle.then(|| Box::new(TorchOracle::new(engine.model.clone())) as Box<dyn Oracle>);
-        Ok(Loaded { tokenizer: engine.tokenizer, generator, oracle })
-    }
-}
-
-impl Load for Loader {
-    fn load(&self, found: &Found) -> Result<Loaded, Fault> {
-        let doing = || format!("load the checkpoint in {}", found.folder.display());
-        self.all(found).map_err(|error| {
-            let text: Box<dyn std::error::Error + Send + Sync> = format!("{error:#}").into();
-            Fault::new(Door::Model, Retry::Never, doing(), text)
-        })
-    }
-}
-
 /// Follower and loader as a role takes them.
-pub fn models(follower: Follower, loader: Loader) -> Models {
+pub fn models(follower: Follower, loader: impl Load + 'static) -> Models {
     Models { checkpoints: Arc::new(follower), loader: Arc::new(loader) }
 }

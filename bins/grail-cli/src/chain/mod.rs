@@ -6,8 +6,9 @@ mod write;
 
 use clap::{Args, Subcommand};
 use grail_chain::errors::{self, RetryClass};
+use grail_config::flags::ConfigFlags;
+use grail_node::local::Networks;
 use grail_protocol::words::Hotkey;
-use grail_settings::config::flags::ConfigFlags;
 use serde::Serialize;
 use std::{path::PathBuf, str::FromStr};
 
@@ -102,17 +103,23 @@ impl FromStr for Who {
 }
 
 /// Runs the command; `Ok(false)` when the answer is no.
-pub(crate) async fn run(command: ChainCommand, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn run(networks: &dyn Networks, command: ChainCommand, json: bool) -> anyhow::Result<bool> {
     match command {
-        ChainCommand::Head(args) => read::head(&args.config, json).await.map(|()| true),
-        ChainCommand::Metagraph(args) => read::metagraph(&args.config, json).await.map(|()| true),
+        ChainCommand::Head(args) => read::head(networks, &args.config, json).await.map(|()| true),
+        ChainCommand::Metagraph(args) => read::metagraph(networks, &args.config, json).await.map(|()| true),
         ChainCommand::Commitment(CommitmentCommand::Get(args)) => {
-            read::commitment(&args.config, args.who, json).await
+            read::commitment(networks, &args.config, args.who, json).await
         }
-        ChainCommand::Commitment(CommitmentCommand::Set(args)) => write::commitment(&args, json).await,
-        ChainCommand::Weights(WeightsCommand::Get(args)) => read::weights(&args.config, args.who, json).await,
-        ChainCommand::Weights(WeightsCommand::Set(args)) => write::weights(&args, json).await,
-        ChainCommand::RegisterCost(args) => read::register_cost(&args.config, json).await.map(|()| true),
+        ChainCommand::Commitment(CommitmentCommand::Set(args)) => {
+            write::commitment(networks, &args, json).await
+        }
+        ChainCommand::Weights(WeightsCommand::Get(args)) => {
+            read::weights(networks, &args.config, args.who, json).await
+        }
+        ChainCommand::Weights(WeightsCommand::Set(args)) => write::weights(networks, &args, json).await,
+        ChainCommand::RegisterCost(args) => {
+            read::register_cost(networks, &args.config, json).await.map(|()| true)
+        }
         ChainCommand::Intents(args) => read::intents(&args, json).map(|()| true),
         ChainCommand::Explain { name } => explain(name.as_deref(), json),
     }

@@ -2,15 +2,15 @@
 
 use anyhow::Context as _;
 use grail_chain::Subnet;
-use grail_devnet::Devnet;
-use grail_ports::chain::{ChainView, ChainWrite, Metagraph, Neuron};
-use grail_protocol::words::Hotkey;
-use grail_roles::clock::SystemClock;
-use grail_settings::{
-    config::{Config, flags::ConfigFlags, table},
+use grail_config::{Config, flags::ConfigFlags, table};
+use grail_node::{
+    local::{LocalNetwork, Networks},
     signer::signer,
     subnet,
 };
+use grail_ports::chain::{ChainView, ChainWrite, Metagraph, Neuron};
+use grail_protocol::words::Hotkey;
+use grail_roles::clock::SystemClock;
 use grail_wallet::Wallet;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -25,7 +25,7 @@ use super::Who;
 /// The chain, opened for reading.
 pub(crate) enum Open {
     Subnet(Subnet),
-    Devnet(Box<Devnet>),
+    Local(Box<dyn LocalNetwork>),
 }
 
 /// Reads the settings of this process and these flags.
@@ -39,9 +39,14 @@ pub(crate) fn journal(given: Option<&Path>, config: &Config) -> PathBuf {
 }
 
 /// Opens the chain; a person sees that it takes a while.
-pub(crate) async fn open(config: &Config, journal: Option<PathBuf>, quiet: bool) -> anyhow::Result<Open> {
+pub(crate) async fn open(
+    networks: &dyn Networks,
+    config: &Config,
+    journal: Option<PathBuf>,
+    quiet: bool,
+) -> anyhow::Result<Open> {
     if let Some(dir) = config.path(&table::DEVNET) {
-        return Ok(Open::Devnet(Box::new(grail_devnet::open(&dir)?)));
+        return Ok(Open::Local(networks.local(&dir)?));
     }
     let (_, mut settings) = subnet::chain_settings(config)?;
     settings.journal = journal;
@@ -54,7 +59,7 @@ impl Open {
     pub(crate) fn view(&self) -> anyhow::Result<Arc<dyn ChainView>> {
         Ok(match self {
             Self::Subnet(subnet) => Arc::new(subnet.clone()),
-            Self::Devnet(net) => Arc::new(net.chain(Arc::new(SystemClock))?),
+            Self::Local(net) => net.chain(Arc::new(SystemClock))?,
         })
     }
 
@@ -66,16 +71,14 @@ impl Open {
     ) -> anyhow::Result<Arc<dyn ChainWrite>> {
         Ok(match self {
             Self::Subnet(subnet) => Arc::new(subnet.writer(Arc::new(signer(config, socket)?))?),
-            Self::Devnet(net) => {
-                Arc::new(net.chain(Arc::new(SystemClock))?.as_hotkey(devnet_hotkey(net, config)?))
-            }
+            Self::Local(net) => net.writer(Arc::new(SystemClock), hotkey(net.as_ref(), config)?)?,
         })
     }
 
     /// The own hotkey, without reading its secret where the wallet's public file tells it.
     pub(crate) fn own(&self, config: &Config) -> anyhow::Result<Hotkey> {
         match self {
-            Self::Devnet(net) => devnet_hotkey(net, config),
+            Self::Local(net) => hotkey(net.as_ref(), config),
             Self::Subnet(_) => {
                 let choice = config.wallet();
                 Ok(Wallet::new(&choice.root, &choice.cold, &choice.hot)?.public()?)
@@ -103,7 +106,7 @@ impl Open {
     }
 }
 
-fn devnet_hotkey(net: &Devnet, config: &Config) -> anyhow::Result<Hotkey> {
+fn hotkey(net: &dyn LocalNetwork, config: &Config) -> anyhow::Result<Hotkey> {
     let name = config.text(&table::KEY).context("--key names a key of the network on this machine")?;
     Ok(net.key(name)?.hotkey())
 }

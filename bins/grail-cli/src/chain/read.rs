@@ -7,27 +7,28 @@ use super::{
 };
 use anyhow::bail;
 use grail_chain::intents::{self, State, Wish};
+use grail_config::flags::ConfigFlags;
+use grail_node::local::Networks;
 use grail_ports::{
     chain::{Neuron, WeightRow},
     clock::Clock as _,
 };
 use grail_protocol::words::{BlockNumber, Hotkey};
 use grail_roles::clock::SystemClock;
-use grail_settings::config::flags::ConfigFlags;
 use serde_json::json;
 use tabled::{builder::Builder, settings::Style};
 
 /// Smallest units of a token.
 const RAO: f64 = 1e9;
 
-pub(crate) async fn head(flags: &ConfigFlags, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn head(networks: &dyn Networks, flags: &ConfigFlags, json: bool) -> anyhow::Result<()> {
     let config = config(flags)?;
-    let open = open(&config, None, json).await?;
+    let open = open(networks, &config, None, json).await?;
     let head = waiting("reading the newest block", json, open.view()?.head()).await?;
     let age_ms = SystemClock.now().since(head.time);
     let health = match &open {
         Open::Subnet(subnet) => Some(subnet.health()),
-        Open::Devnet(_) => None,
+        Open::Local(_) => None,
     };
     if json {
         return tell_json(&json!({
@@ -46,9 +47,13 @@ pub(crate) async fn head(flags: &ConfigFlags, json: bool) -> anyhow::Result<()> 
     Ok(())
 }
 
-pub(crate) async fn metagraph(flags: &ConfigFlags, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn metagraph(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    json: bool,
+) -> anyhow::Result<()> {
     let config = config(flags)?;
-    let open = open(&config, None, json).await?;
+    let open = open(networks, &config, None, json).await?;
     let graph = waiting("reading the metagraph", json, open.view()?.metagraph()).await?;
     if json {
         return tell_json(&json!({ "version": 1, "block": graph.block, "neurons": graph.neurons }));
@@ -70,9 +75,14 @@ pub(crate) async fn metagraph(flags: &ConfigFlags, json: bool) -> anyhow::Result
     Ok(())
 }
 
-pub(crate) async fn commitment(flags: &ConfigFlags, who: Option<Who>, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn commitment(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    who: Option<Who>,
+    json: bool,
+) -> anyhow::Result<bool> {
     let config = config(flags)?;
-    let open = open(&config, None, json).await?;
+    let open = open(networks, &config, None, json).await?;
     let view = open.view()?;
     let hotkey = match who {
         Some(Who::Hotkey(hotkey)) => hotkey,
@@ -98,9 +108,14 @@ pub(crate) async fn commitment(flags: &ConfigFlags, who: Option<Who>, json: bool
     Ok(found.is_some())
 }
 
-pub(crate) async fn weights(flags: &ConfigFlags, who: Option<Who>, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn weights(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    who: Option<Who>,
+    json: bool,
+) -> anyhow::Result<bool> {
     let config = config(flags)?;
-    let open = open(&config, None, json).await?;
+    let open = open(networks, &config, None, json).await?;
     let view = open.view()?;
     let graph = waiting("reading the metagraph", json, view.metagraph()).await?;
     let (hotkey, neuron) = open.resolve(who, &config, &graph)?;
@@ -113,7 +128,7 @@ pub(crate) async fn weights(flags: &ConfigFlags, who: Option<Who>, json: bool) -
             let terms = waiting("reading the terms", json, subnet.terms()).await?;
             (terms.weights_rate_limit, terms.commit_reveal)
         }
-        Open::Devnet(net) => (net.network().weights_rate_limit, false),
+        Open::Local(net) => (net.facts().weights_rate_limit, false),
     };
     let next = BlockNumber(neuron.last_update.0.saturating_add(limit));
     if json {
@@ -153,9 +168,13 @@ pub(super) fn row_table(row: &WeightRow) -> String {
     table.build().with(Style::modern_rounded()).to_string()
 }
 
-pub(crate) async fn register_cost(flags: &ConfigFlags, json: bool) -> anyhow::Result<()> {
+pub(crate) async fn register_cost(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    json: bool,
+) -> anyhow::Result<()> {
     let config = config(flags)?;
-    let Open::Subnet(subnet) = open(&config, None, json).await? else {
+    let Open::Subnet(subnet) = open(networks, &config, None, json).await? else {
         bail!("a network on this machine has no price: name its participants when making it");
     };
     let terms = waiting("reading the terms", json, subnet.terms()).await?;

@@ -8,8 +8,9 @@ use super::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use grail_chain::{commitment, weights};
+use grail_config::{Config, flags::ConfigFlags, table};
+use grail_node::local::Networks;
 use grail_ports::chain::{Inclusion, Uid};
-use grail_settings::config::{Config, flags::ConfigFlags, table};
 use serde_json::json;
 use std::{io::IsTerminal as _, path::PathBuf, str::FromStr};
 
@@ -71,7 +72,11 @@ impl FromStr for Weight {
     }
 }
 
-pub(crate) async fn commitment(args: &CommitArgs, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn commitment(
+    networks: &dyn Networks,
+    args: &CommitArgs,
+    json: bool,
+) -> anyhow::Result<bool> {
     let config = config(&args.write.config)?;
     let bytes = what_to_commit(args, &config)?;
     commitment::encode_field(&bytes)?;
@@ -81,7 +86,7 @@ pub(crate) async fn commitment(args: &CommitArgs, json: bool) -> anyhow::Result<
     if !agreed(&args.write, json)? {
         return Ok(false);
     }
-    let open = open(&config, None, json).await?;
+    let open = open(networks, &config, None, json).await?;
     let writer = open.writer(&config, args.write.signer.as_deref())?;
     let done = waiting("committing, until the block is final", json, writer.commit(&bytes)).await?;
     told(&done, json)
@@ -93,7 +98,7 @@ fn what_to_commit(args: &CommitArgs, config: &Config) -> anyhow::Result<Vec<u8>>
         (Some(text), _) => text.clone().into_bytes(),
         (None, Some(digits)) => unhex(digits)?,
         (None, None) => {
-            let store = config.store().context("the read credentials of the settings")?;
+            let store = grail_node::store::choose(config).context("the read credentials of the settings")?;
             return Ok(store.read.commitment(&store.write)?.to_vec());
         }
     };
@@ -117,7 +122,7 @@ fn unhex(digits: &str) -> anyhow::Result<Vec<u8>> {
     pairs.map(|pair| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?)).collect()
 }
 
-pub(crate) async fn weights(args: &WeightsArgs, json: bool) -> anyhow::Result<bool> {
+pub(crate) async fn weights(networks: &dyn Networks, args: &WeightsArgs, json: bool) -> anyhow::Result<bool> {
     let config = config(&args.write.config)?;
     let given: Vec<(Uid, f64)> = args.weights.iter().map(|weight| (weight.0, weight.1)).collect();
     let row = weights::to_row(&given)?;
@@ -130,7 +135,7 @@ pub(crate) async fn weights(args: &WeightsArgs, json: bool) -> anyhow::Result<bo
         return Ok(false);
     }
     let folder = journal(args.journal.as_deref(), &config);
-    let open = open(&config, Some(folder), json).await?;
+    let open = open(networks, &config, Some(folder), json).await?;
     let writer = open.writer(&config, args.write.signer.as_deref())?;
     let done = waiting("setting weights, until the block is final", json, writer.set_weights(&row)).await?;
     told(&done, json)

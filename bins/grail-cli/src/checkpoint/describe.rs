@@ -1,6 +1,6 @@
 //! `grail checkpoint describe`: the manifest of the model that a network starts with.
 
-use crate::devnet::{MakeArgs, describe_model};
+use crate::describe::{MakeArgs, describe_model};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use grail_artifact::manifest::MANIFEST_FILE;

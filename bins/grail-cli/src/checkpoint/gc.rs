@@ -3,7 +3,7 @@
 use super::show;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use grail_settings::checkpoint_shelf::TrainerArgs;
+use grail_node::{checkpoint_shelf::TrainerArgs, local::Networks};
 use grail_store::checkpoint::Cache;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -47,13 +47,13 @@ struct Gone {
 
 /// Removes, or shows what would go.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-pub(super) fn run(args: &GcArgs) -> anyhow::Result<()> {
+pub(super) fn run(networks: &dyn Networks, args: &GcArgs) -> anyhow::Result<()> {
     let dir = args.dir.display();
     // Opening a cache would make the folder.
     if !args.dir.is_dir() {
         bail!("there is no folder {dir}; `grail checkpoint get --to {dir}` would make it");
     }
-    let whose = args.whose.choose()?;
+    let whose = args.whose.choose(networks)?;
     let (cache, keep) = (Cache::open(&args.dir)?, usize::try_from(args.keep)?);
     let (trainer, params) = (&whose.trainer, &whose.params);
     let planned = cache.prunable(keep, trainer, params)?;

@@ -3,7 +3,10 @@
 use super::{Which, limits, show};
 use clap::Args;
 use grail_artifact::checkpoint::{Moment, Place};
-use grail_settings::checkpoint_shelf::{Access, ShelfArgs};
+use grail_node::{
+    checkpoint_shelf::{Access, ShelfArgs},
+    local::Networks,
+};
 use grail_store::checkpoint::{Cache, Consumer, Followed, LocalCheckpoint, Refusal};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
@@ -49,8 +52,8 @@ struct Refused {
 }
 
 /// Fetches; whether there is something to use.
-pub(super) async fn run(args: &GetArgs) -> anyhow::Result<bool> {
-    let open = args.shelf.open(Access::Read)?;
+pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Result<bool> {
+    let open = args.shelf.open(networks, Access::Read)?;
     let whose = &open.whose;
     let genesis = whose.genesis.clone().zip(args.model.clone());
     let genesis = genesis.map(|(manifest, folder)| LocalCheckpoint { folder, manifest });

@@ -3,7 +3,10 @@
 use super::{audit, show};
 use clap::Args;
 use grail_artifact::checkpoint::Kind;
-use grail_settings::checkpoint_shelf::{Access, ShelfArgs};
+use grail_node::{
+    checkpoint_shelf::{Access, ShelfArgs},
+    local::Networks,
+};
 use grail_store::checkpoint::{Looked, Refusal};
 use serde::Serialize;
 
@@ -37,8 +40,8 @@ struct Row {
 
 /// Lists.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-pub(super) async fn run(args: &ListArgs) -> anyhow::Result<()> {
-    let open = args.shelf.open(Access::Read)?;
+pub(super) async fn run(networks: &dyn Networks, args: &ListArgs) -> anyhow::Result<()> {
+    let open = args.shelf.open(networks, Access::Read)?;
     let audit = audit(&open).await?;
     let mut found = Vec::new();
     for place in audit.places() {

@@ -10,8 +10,8 @@ mod verify;
 
 use clap::Subcommand;
 use grail_artifact::checkpoint::Place;
+use grail_node::{checkpoint_shelf::OpenShelf, local::Networks};
 use grail_protocol::words::WindowStart;
-use grail_settings::checkpoint_shelf::OpenShelf;
 use grail_store::checkpoint::{Audit, Limits};
 use std::{str::FromStr, sync::Arc};
 
@@ -34,14 +34,14 @@ pub(crate) enum CheckpointCommand {
 }
 
 /// Runs the command; `Ok(false)` when a checkpoint is refused or wrong, or the operator declined.
-pub(crate) async fn run(command: CheckpointCommand) -> anyhow::Result<bool> {
+pub(crate) async fn run(networks: &dyn Networks, command: CheckpointCommand) -> anyhow::Result<bool> {
     match command {
-        CheckpointCommand::List(args) => list::run(&args).await.map(|()| true),
-        CheckpointCommand::Get(args) => Box::pin(get::run(&args)).await,
-        CheckpointCommand::Verify(args) => Box::pin(verify::run(&args)).await,
-        CheckpointCommand::Prune(args) => prune::run(&args).await,
+        CheckpointCommand::List(args) => list::run(networks, &args).await.map(|()| true),
+        CheckpointCommand::Get(args) => Box::pin(get::run(networks, &args)).await,
+        CheckpointCommand::Verify(args) => Box::pin(verify::run(networks, &args)).await,
+        CheckpointCommand::Prune(args) => prune::run(networks, &args).await,
         CheckpointCommand::Describe(args) => describe::run(&args).map(|()| true),
-        CheckpointCommand::Gc(args) => gc::run(&args).map(|()| true),
+        CheckpointCommand::Gc(args) => gc::run(networks, &args).map(|()| true),
     }
 }
 

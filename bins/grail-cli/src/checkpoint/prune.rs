@@ -4,7 +4,10 @@ use super::show;
 use anyhow::bail;
 use clap::Args;
 use grail_artifact::checkpoint::{Inventory, Place, Plan, Reason, Retention};
-use grail_settings::checkpoint_shelf::{Access, ShelfArgs};
+use grail_node::{
+    checkpoint_shelf::{Access, ShelfArgs},
+    local::Networks,
+};
 use grail_store::checkpoint::Publisher;
 use serde::Serialize;
 use std::{
@@ -64,11 +67,11 @@ struct Going {
 
 /// Plans, shows, asks, deletes. Whether the plan was carried out, or was only to be shown.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-pub(super) async fn run(args: &PruneArgs) -> anyhow::Result<bool> {
+pub(super) async fn run(networks: &dyn Networks, args: &PruneArgs) -> anyhow::Result<bool> {
     if args.as_json && !args.yes && !args.dry_run {
         bail!("--as-json asks nobody; add --yes to delete, or --dry-run to see the plan");
     }
-    let open = args.shelf.open(if args.dry_run { Access::Read } else { Access::Write })?;
+    let open = args.shelf.open(networks, if args.dry_run { Access::Read } else { Access::Write })?;
     let whose = &open.whose;
     let retention = Retention {
         last: usize::try_from(args.keep)?,

@@ -7,7 +7,10 @@ use grail_artifact::{
     checkpoint::{Moment, Place},
     delta::Options,
 };
-use grail_settings::checkpoint_shelf::{Access, ShelfArgs};
+use grail_node::{
+    checkpoint_shelf::{Access, ShelfArgs},
+    local::Networks,
+};
 use grail_store::checkpoint::{Refusal, check_folder};
 use serde::Serialize;
 use std::path::Path;
@@ -44,10 +47,10 @@ struct Verdict {
 
 /// Verifies; whether everything is right.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<bool> {
+pub(super) async fn run(networks: &dyn Networks, args: &VerifyArgs) -> anyhow::Result<bool> {
     let verdict = match args.what.parse() {
-        Ok(which) => place(args, which).await?,
-        Err(_) => folder(args, Path::new(&args.what))?,
+        Ok(which) => place(networks, args, which).await?,
+        Err(_) => folder(networks, args, Path::new(&args.what))?,
     };
     if args.as_json {
         show::json(&verdict)?;
@@ -66,8 +69,8 @@ pub(super) async fn run(args: &VerifyArgs) -> anyhow::Result<bool> {
     Ok(verdict.good)
 }
 
-async fn place(args: &VerifyArgs, which: Which) -> anyhow::Result<Verdict> {
-    let open = args.shelf.open(Access::Read)?;
+async fn place(networks: &dyn Networks, args: &VerifyArgs, which: Which) -> anyhow::Result<Verdict> {
+    let open = args.shelf.open(networks, Access::Read)?;
     let audit = audit(&open).await?;
     let place = match which {
         Which::At(place) => place,
@@ -89,14 +92,14 @@ async fn place(args: &VerifyArgs, which: Which) -> anyhow::Result<Verdict> {
     Ok(Verdict { what: place.to_string(), deep: args.deep, good: problems.is_empty(), problems })
 }
 
-fn folder(args: &VerifyArgs, path: &Path) -> anyhow::Result<Verdict> {
+fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Result<Verdict> {
     if !path.is_dir() {
         bail!(
             "{:?} is neither a folder nor a place; a place is latest, a window's number, window-N or milestone-N",
             args.what
         );
     }
-    let whose = args.shelf.whose.choose()?;
+    let whose = args.shelf.whose.choose(networks)?;
     let (bar, tell) = show::bar("reading");
     let options = Options { workers: workers(), ..Options::default() };
     let (_, wrong): (_, Vec<Refusal>) = check_folder(path, &whose.trainer, &whose.params, options, tell)?;

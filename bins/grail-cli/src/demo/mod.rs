@@ -8,12 +8,16 @@ mod screen;
 mod story;
 mod troupe;
 
-use crate::devnet::{self, MakeArgs};
+use crate::{
+    describe::{MakeArgs, describe_model},
+    devnet,
+};
 use anyhow::{Context as _, bail};
 use cast::{CAST, Stage, TRAINER};
 use clap::Args;
 use gather::{Seen, Taught};
 use grail_devnet::{Devnet, Founder};
+use grail_node::network::read_manifest;
 use grail_ports::{chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
 use grail_roles::{clock::SystemClock, disk::write_atomic, reports::ReportFolder, train::Records};
@@ -98,7 +102,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         stake: if actor.mines() { 1.0 } else { 1_000.0 },
         validator_permit: !actor.mines(),
     });
-    let manifest = devnet::describe_model(&args.make)?;
+    let manifest = describe_model(&args.make)?;
     let net = devnet::make(&net_dir, &args.make, manifest, founders.collect(), Some(TRAINER), clock.now())?;
     let programs = match &args.bin_dir {
         Some(dir) => dir.clone(),
@@ -166,7 +170,7 @@ async fn watch(
 ) -> anyhow::Result<Seen> {
     let screen = Screen::new(&CAST);
     let chain = net.chain(clock.clone())?;
-    let manifest = devnet::read_manifest(net)?;
+    let manifest = read_manifest(net.dir(), &net.network().params)?;
     let params = net.network().params;
     let give_up = clock.now().plus(args.minutes * 60_000);
     let mut last_words = BTreeMap::new();

@@ -2,29 +2,30 @@
 
 use super::check::Finding;
 use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayStanding as Relay, RelayTrouble, Timing};
-use grail_ports::{beacon::BeaconSource as _, clock::Clock};
+use grail_config::{Config, table};
+use grail_node::local::Networks;
+use grail_ports::clock::Clock;
 use grail_protocol::{
     beacon::{BeaconChain, quicknet},
     words::UnixMillis,
 };
-use grail_settings::config::{Config, table};
 use std::sync::Arc;
 
 /// Milliseconds given to a relay here: more than a role gives, so that a slow one is told from one that hangs.
 const PATIENCE_MS: u64 = 8_000;
 
 /// Asks every relay for a recent round.
-pub(crate) async fn look(config: &Config, clock: Arc<dyn Clock>) -> Vec<Finding> {
+pub(crate) async fn look(networks: &dyn Networks, config: &Config, clock: Arc<dyn Clock>) -> Vec<Finding> {
     if let Some(dir) = config.path(&table::DEVNET) {
-        return vec![local(&dir, clock).await];
+        return vec![local(networks, &dir, clock).await];
     }
     let relays = config.relays().unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
     survey(quicknet(), &relays, clock).await
 }
 
-async fn local(dir: &std::path::Path, clock: Arc<dyn Clock>) -> Finding {
+async fn local(networks: &dyn Networks, dir: &std::path::Path, clock: Arc<dyn Clock>) -> Finding {
     let read = async {
-        let beacon = grail_devnet::open(dir)?.beacon(clock.clone())?;
+        let beacon = networks.local(dir)?.beacon(clock.clone())?;
         let round = recent(beacon.chain(), clock.as_ref());
         anyhow::Ok((round, beacon.round(round).await?))
     };

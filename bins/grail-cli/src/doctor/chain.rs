@@ -2,12 +2,10 @@
 
 use super::{check::Finding, published};
 use grail_chain::Subnet;
+use grail_config::{Config, Role, networks::NetworkChoice, table};
+use grail_node::{local::Networks, store::StoreChoice, subnet};
 use grail_ports::{Door, Fault, Retry, chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
-use grail_settings::{
-    config::{Config, Role, StoreChoice, networks::NetworkChoice, table},
-    subnet,
-};
 use grail_store::ReadCredentials;
 use std::{sync::Arc, time::Duration};
 
@@ -16,6 +14,7 @@ const CALL: Duration = Duration::from_secs(12);
 
 /// The chain of the settings; a call to it takes no longer than `patience`.
 pub(crate) async fn open(
+    networks: &dyn Networks,
     config: &Config,
     clock: Arc<dyn Clock>,
     patience: Duration,
@@ -23,9 +22,9 @@ pub(crate) async fn open(
     let doing = "open the chain";
     if let Some(dir) = config.path(&table::DEVNET) {
         let net =
-            grail_devnet::open(&dir).map_err(|error| Fault::new(Door::Chain, Retry::Never, doing, error))?;
+            networks.local(&dir).map_err(|error| Fault::new(Door::Chain, Retry::Never, doing, error))?;
         let chain = net.chain(clock).map_err(|error| Fault::new(Door::Chain, Retry::Never, doing, error))?;
-        return Ok(Arc::new(chain));
+        return Ok(chain);
     }
     let (_, mut settings) = subnet::chain_settings(config)
         .map_err(|error| Fault::plain(Door::Chain, Retry::Never, error.to_string()))?;
@@ -41,9 +40,14 @@ pub(crate) struct Ourselves<'a> {
 }
 
 /// Everything about the chain.
-pub(crate) async fn look(config: &Config, clock: Arc<dyn Clock>, ourselves: Ourselves<'_>) -> Vec<Finding> {
+pub(crate) async fn look(
+    networks: &dyn Networks,
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    ourselves: Ourselves<'_>,
+) -> Vec<Finding> {
     let network = config.network();
-    let chain = match open(config, clock.clone(), CALL).await {
+    let chain = match open(networks, config, clock.clone(), CALL).await {
         Ok(chain) => chain,
         Err(fault) => {
             let remedy =
@@ -58,7 +62,7 @@ pub(crate) async fn look(config: &Config, clock: Arc<dyn Clock>, ourselves: Ours
         registered(config, chain.as_ref(), &network, &ourselves).await,
         committed(chain.as_ref(), &ourselves).await,
     ];
-    found.extend(published::look(config, &chain, &ourselves).await);
+    found.extend(published::look(networks, config, &chain, &ourselves).await);
     found
 }
 

@@ -1,7 +1,7 @@
 //! This machine: device and memory, disk, cache folder, open files, the files of the configuration.
 
 use super::check::Finding;
-use grail_settings::config::{Config, ConfigErrors, table};
+use grail_config::{Config, ConfigErrors, table};
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -14,9 +14,10 @@ pub(crate) mod wallet;
 use check::{Finding, Standing};
 use clap::{Args, ValueEnum};
 use console::style;
+use grail_config::{Config, Role, Sources, flags::ConfigFlags, table};
+use grail_node::{local::Networks, store as own};
 use grail_ports::clock::Clock;
 use grail_roles::clock::SystemClock;
-use grail_settings::config::{Config, Role, Sources, flags::ConfigFlags, table};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -68,13 +69,13 @@ struct Told<'a> {
 type Work<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// Looks at everything; the exit code.
-pub(crate) async fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<u8> {
+pub(crate) async fn run(networks: &dyn Networks, args: &DoctorArgs, json: bool) -> anyhow::Result<u8> {
     let sources = Sources::of_process(&args.config);
     let files: Vec<_> = sources.toml.iter().chain(&sources.dotenv).cloned().collect();
     let read = Config::read(&sources);
     let mut findings = machine::configuration(&read, &files);
     if let Ok(config) = &read {
-        findings.extend(examine(args, config, !json).await);
+        findings.extend(examine(networks, args, config, !json).await);
     }
     let exit_code = exit_code(&findings);
     if json {
@@ -89,21 +90,26 @@ pub(crate) async fn run(args: &DoctorArgs, json: bool) -> anyhow::Result<u8> {
 }
 
 /// Runs every subject at once, in the order in which they are told.
-async fn examine(args: &DoctorArgs, config: &Config, progress: bool) -> Vec<Finding> {
+async fn examine(
+    networks: &dyn Networks,
+    args: &DoctorArgs,
+    config: &Config,
+    progress: bool,
+) -> Vec<Finding> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = config.store();
+    let store = own::choose(config);
     let devnet = config.path(&table::DEVNET);
-    let (wallet, hotkey) = wallet::look(config);
+    let (wallet, hotkey) = wallet::look(networks, config);
     let ourselves = chain::Ourselves { hotkey, store: store.as_ref().ok(), role: args.role.into() };
     let shelf: Work<'_> = match devnet {
         Some(dir) => Box::pin(async move {
-            match grail_devnet::open(&dir) {
+            match networks.local(&dir) {
                 Ok(net) => store::folder(&net.shelf()).await,
                 Err(error) => {
                     vec![Finding::bad(
                         "store-write",
                         "folder",
-                        store::chain(&error),
+                        format!("{error:#}"),
                         "make it with `grail devnet init`",
                     )]
                 }
@@ -114,8 +120,8 @@ async fn examine(args: &DoctorArgs, config: &Config, progress: bool) -> Vec<Find
     let subjects: [(&str, Work<'_>); 6] = [
         ("store", shelf),
         ("wallet", Box::pin(async { vec![wallet] })),
-        ("chain", Box::pin(chain::look(config, clock.clone(), ourselves))),
-        ("beacon", Box::pin(beacon::look(config, clock.clone()))),
+        ("chain", Box::pin(chain::look(networks, config, clock.clone(), ourselves))),
+        ("beacon", Box::pin(beacon::look(networks, config, clock.clone()))),
         ("machine", Box::pin(machine::accelerator(config))),
         ("machine", Box::pin(async { machine::disk(config) })),
     ];

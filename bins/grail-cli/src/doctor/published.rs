@@ -5,6 +5,8 @@ use grail_artifact::{
     checkpoint::{Inventory, Moment},
     keys::{WindowEncoding, WindowKey},
 };
+use grail_config::{Config, Role};
+use grail_node::{local::Networks, places::Places};
 use grail_ports::{
     Fault,
     chain::{Block, ChainView},
@@ -13,10 +15,6 @@ use grail_ports::{
 use grail_protocol::{
     params::Params,
     words::{Hotkey, WindowStart},
-};
-use grail_settings::{
-    config::{Config, Role},
-    places::Places,
 };
 use std::sync::Arc;
 
@@ -27,11 +25,13 @@ const WINDOWS_BEHIND: u64 = 10;
 
 /// Both lines.
 pub(crate) async fn look(
+    networks: &dyn Networks,
     config: &Config,
     chain: &Arc<dyn ChainView>,
     ourselves: &Ourselves<'_>,
 ) -> Vec<Finding> {
-    let known = async { anyhow::Ok((Places::of(config, Arc::clone(chain)).await?, chain.head().await?)) };
+    let known =
+        async { anyhow::Ok((Places::of(networks, config, Arc::clone(chain)).await?, chain.head().await?)) };
     let (places, head) = match known.await {
         Ok(known) => known,
         Err(error) => {

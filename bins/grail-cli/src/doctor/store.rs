@@ -3,12 +3,12 @@
 use super::check::{Finding, Standing};
 use bytes::Bytes;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
+use grail_node::store::{StoreChoice, StoreProblem};
 use grail_ports::{
     clock::Clock,
     shelf::{Fetch, WindowShelf as _},
 };
 use grail_protocol::words::{Hotkey, WindowStart};
-use grail_settings::config::{StoreChoice, StoreProblem};
 use grail_store::{
     Endpoint, FolderShelf, Transfer,
     probe::{self, Mistake, Pair, Patience, Report, Subject},

@@ -1,14 +1,15 @@
 //! The hotkey's file.
 
 use super::check::{Finding, Standing};
+use grail_config::{Config, table};
+use grail_node::local::Networks;
 use grail_protocol::words::Hotkey;
-use grail_settings::config::{Config, table};
 use grail_wallet::{Wallet, WalletError};
 
 /// Finds the hotkey, and says who it is. Its secret is not read where the public file tells enough.
-pub(crate) fn look(config: &Config) -> (Finding, Option<Hotkey>) {
+pub(crate) fn look(networks: &dyn Networks, config: &Config) -> (Finding, Option<Hotkey>) {
     if let Some(dir) = config.path(&table::DEVNET) {
-        return devnet(&dir, config.text(&table::KEY));
+        return devnet(networks, &dir, config.text(&table::KEY));
     }
     let choice = config.wallet();
     let name = format!("{}/{}", choice.cold, choice.hot);
@@ -51,12 +52,12 @@ fn trouble(error: &WalletError) -> Finding {
     Finding::bad("wallet", code, told, remedy)
 }
 
-fn devnet(dir: &std::path::Path, key: Option<&str>) -> (Finding, Option<Hotkey>) {
+fn devnet(networks: &dyn Networks, dir: &std::path::Path, key: Option<&str>) -> (Finding, Option<Hotkey>) {
     let Some(key) = key else {
         let remedy = "set GRAIL_KEY to a name in the network's folder `keys`";
         return (Finding::bad("wallet", "setting-missing", "GRAIL_KEY is not set", remedy), None);
     };
-    let read = || anyhow::Ok(grail_devnet::open(dir)?.key(key)?.hotkey());
+    let read = || anyhow::Ok(networks.local(dir)?.key(key)?.hotkey());
     match read() {
         Ok(hotkey) => (Finding::good("wallet", format!("{key} is {hotkey}")), Some(hotkey)),
         Err(error) => {
@@ -67,8 +68,8 @@ fn devnet(dir: &std::path::Path, key: Option<&str>) -> (Finding, Option<Hotkey>)
 }
 
 /// The same for the wizard: who the hotkey is, or what is wrong.
-pub(crate) fn who(config: &Config) -> Result<Hotkey, Finding> {
-    match look(config) {
+pub(crate) fn who(networks: &dyn Networks, config: &Config) -> Result<Hotkey, Finding> {
+    match look(networks, config) {
         (finding, Some(hotkey)) if finding.standing != Standing::Bad => Ok(hotkey),
         (finding, _) => Err(finding),
     }

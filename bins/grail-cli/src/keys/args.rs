@@ -2,15 +2,13 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use grail_protocol::sign::HotkeyPair;
-use grail_settings::{
-    config::{
-        Config,
-        flags::ConfigFlags,
-        table::{self, Setting},
-    },
-    signer::{SIGNER_TIME, password},
+use grail_config::{
+    Config,
+    flags::ConfigFlags,
+    table::{self, Setting},
 };
+use grail_node::signer::{SIGNER_TIME, password};
+use grail_protocol::sign::HotkeyPair;
 use grail_wallet::{
     Wallet,
     signer::{Signer, SocketSigner},

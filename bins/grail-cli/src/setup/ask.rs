@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use dialoguer::{Confirm, Input, Password, Select, theme::ColorfulTheme};
-use grail_settings::config::Setting;
+use grail_config::Setting;
 
 /// Asks, where there is somebody to ask.
 pub(crate) struct Asking {

@@ -9,9 +9,10 @@ use anyhow::{Context as _, bail, ensure};
 use ask::Asking;
 use clap::Args;
 use console::style;
-use grail_settings::config::{
+use grail_config::{
     Config, DOTENV_FILE, Setting, Sources, TOML_FILE, Value, flags::ConfigFlags, table, write,
 };
+use grail_node::local::Networks;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -85,7 +86,7 @@ impl Answers {
 }
 
 /// Runs the wizard; false when it was left without writing.
-pub(crate) async fn run(args: &SetupArgs) -> anyhow::Result<bool> {
+pub(crate) async fn run(networks: &dyn Networks, args: &SetupArgs) -> anyhow::Result<bool> {
     let toml = args.config.toml.clone().unwrap_or_else(|| PathBuf::from(TOML_FILE));
     let dotenv = args.config.dotenv.clone().unwrap_or_else(|| PathBuf::from(DOTENV_FILE));
     let present = |path: &Path| Some(path.to_owned()).filter(|path| path.exists());
@@ -112,8 +113,8 @@ pub(crate) async fn run(args: &SetupArgs) -> anyhow::Result<bool> {
     }
     let mut asking = Asking::new(interactive);
     let checks = !args.no_checks;
-    let chain = steps::network(&mut answers, &mut asking, checks).await?;
-    steps::wallet(&mut answers, &mut asking, checks, &chain).await?;
+    let chain = steps::network(networks, &mut answers, &mut asking, checks).await?;
+    steps::wallet(networks, &mut answers, &mut asking, checks, &chain).await?;
     steps::store(&mut answers, &mut asking, checks).await?;
     steps::machine(&mut answers, &mut asking)?;
     leave(args, &answers, &mut asking, &toml, &dotenv)

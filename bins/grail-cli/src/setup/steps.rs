@@ -7,6 +7,8 @@ use crate::doctor::{
     line, store, wallet,
 };
 use anyhow::bail;
+use grail_config::{Setting, networks, table};
+use grail_node::local::Networks;
 use grail_ports::{
     Fault,
     chain::{Block, ChainView},
@@ -14,7 +16,6 @@ use grail_ports::{
 };
 use grail_protocol::words::Hotkey;
 use grail_roles::clock::SystemClock;
-use grail_settings::config::{Setting, networks, table};
 use grail_wallet::Wallet;
 use std::{sync::Arc, time::Duration};
 
@@ -75,6 +76,7 @@ pub(crate) type Reached = Option<Arc<dyn ChainView>>;
 
 /// Network and subnet; connects.
 pub(crate) async fn network(
+    opener: &dyn Networks,
     answers: &mut Answers,
     asking: &mut Asking,
     checks: bool,
@@ -109,7 +111,7 @@ pub(crate) async fn network(
         if !checks {
             return Ok(None);
         }
-        match reach(answers).await {
+        match reach(opener, answers).await {
             Ok((chain, head)) => {
                 shown(&[Finding::good("chain", format!("block {}", head.number))]);
                 return Ok(Some(chain));
@@ -127,15 +129,16 @@ pub(crate) async fn network(
     Ok(None)
 }
 
-async fn reach(answers: &Answers) -> Result<(Arc<dyn ChainView>, Block), Fault> {
+async fn reach(opener: &dyn Networks, answers: &Answers) -> Result<(Arc<dyn ChainView>, Block), Fault> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let chain = chain::open(answers.config(), clock, PATIENCE).await?;
+    let chain = chain::open(opener, answers.config(), clock, PATIENCE).await?;
     let head = chain.head().await?;
     Ok((chain, head))
 }
 
 /// Wallet and hotkey; who that is, and whether it is registered.
 pub(crate) async fn wallet(
+    opener: &dyn Networks,
     answers: &mut Answers,
     asking: &mut Asking,
     checks: bool,
@@ -153,7 +156,7 @@ pub(crate) async fn wallet(
         if !checks {
             return Ok(());
         }
-        match wallet::who(answers.config()) {
+        match wallet::who(opener, answers.config()) {
             Ok(hotkey) => {
                 show(&line(&Finding::good("wallet", hotkey.to_string())));
                 show(&line(&registration(answers, hotkey, chain).await));
@@ -246,7 +249,7 @@ pub(crate) async fn store(answers: &mut Answers, asking: &mut Asking, checks: bo
         if !checks {
             return Ok(());
         }
-        let findings = store::bucket(&answers.config().store(), &SystemClock).await;
+        let findings = store::bucket(&grail_node::store::choose(answers.config()), &SystemClock).await;
         if !shown(&findings) || !again(asking, "the bucket")? {
             return Ok(());
         }

@@ -119,7 +119,7 @@ fn every_message_that_troubleshooting_quotes_is_in_the_code() {
         let known = |part: &str| {
             // What is printed of a value begins with the setting's name.
             let (name, rest) = part.split_once(' ').unwrap_or((part, ""));
-            grail_settings::config::table::by_variable(name).is_some() && source.contains(rest)
+            grail_config::table::by_variable(name).is_some() && source.contains(rest)
         };
         for part in message.split('…').map(str::trim).filter(|part| part.len() > 5) {
             assert!(source.contains(part) || known(part), "{part:?} of {message:?} stands in no source");
@@ -140,7 +140,7 @@ fn every_variable_that_code_reads_is_a_setting() {
         .collect();
     assert!(names.len() > 5, "{names:?}");
     for name in names {
-        let known = grail_settings::config::table::by_variable(name).is_some();
+        let known = grail_config::table::by_variable(name).is_some();
         assert!(known, "{name} is read and not in the table of settings");
     }
 }

@@ -1,0 +1,106 @@
+//! The model that a network starts with, described: its manifest, and the rows that its environments ask.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use grail_artifact::manifest::Manifest;
+use grail_node::network::{self, DATASET_BYTES, ENVIRONMENTS};
+use grail_protocol::{
+    draw::SamplingPolicy,
+    params::{self, Params},
+    profile::NumericProfile,
+};
+use grail_roles::{
+    checkpoint::{self, Terms},
+    disk::read_bounded,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::PathBuf;
+
+/// Problems of our own writing, for a network whose maker names no data set.
+const GSM8K_MINI: &[u8] = include_bytes!("../../../fixtures/datasets/gsm8k-mini.jsonl");
+
+/// What a network is made of.
+#[derive(Debug, Clone, Args)]
+pub struct MakeArgs {
+    /// Folder of the model in Hugging Face layout.
+    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
+    pub model: PathBuf,
+
+    /// Clock of the network: `dev` has windows of a minute, `dev-fast` of eight seconds.
+    #[arg(long, default_value = "dev", value_parser = profile)]
+    pub profile: Params,
+
+    /// Completion cap in tokens.
+    #[arg(long, default_value_t = 96)]
+    pub max_new_tokens: u32,
+
+    /// Environments that take turns, window by window; one may come more than once. Numbers of `arith-1` go to 9,
+    /// of `arith-2` to 19, of `arith-3` to 99, of `arith-4` to 999.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_value = "sat,gsm8k",
+        value_parser = ENVIRONMENTS
+    )]
+    pub environments: Vec<String>,
+
+    /// GSM8K rows (jsonl as published); by default a dozen problems of our own writing.
+    #[arg(long, value_name = "FILE")]
+    pub gsm8k: Option<PathBuf>,
+}
+
+fn profile(name: &str) -> Result<Params, String> {
+    match Params::by_name(name) {
+        Some(found) if found.profile != params::MAIN.profile => Ok(found),
+        _ => Err(format!("{name:?} is not a development profile; use dev or dev-fast")),
+    }
+}
+
+/// A model folder with what a manifest and an environment need.
+#[derive(Debug)]
+pub struct Described {
+    /// The manifest, unsigned.
+    pub manifest: Manifest,
+    /// Rows of GSM8K, where it is among the environments.
+    pub gsm8k: Option<Vec<u8>>,
+}
+
+/// Reads the model folder and the data set; shows a progress bar, since a model is large.
+pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
+    if !args.model.is_dir() {
+        bail!(
+            "{} is not a folder; `cargo xtask model smollm2` makes one and prints where",
+            args.model.display()
+        );
+    }
+    let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
+        (true, None) => Some(GSM8K_MINI.to_vec()),
+        (true, Some(path)) => Some(
+            read_bounded(path, DATASET_BYTES)?
+                .with_context(|| format!("there is no data set at {}", path.display()))?,
+        ),
+        (false, None) => None,
+        (false, Some(_)) => bail!("--gsm8k names rows, but --environments does not name gsm8k"),
+    };
+    let id = |name: &String| anyhow::Ok(network::environment(name, gsm8k.as_deref())?.id()?);
+    let terms = Terms {
+        environments: args.environments.iter().map(id).collect::<Result<_, _>>()?,
+        policy: SamplingPolicy::DEFAULT,
+        max_new_tokens: args.max_new_tokens,
+        numeric: NumericProfile::StrictF32,
+    };
+    let total = std::fs::read_dir(&args.model)
+        .with_context(|| format!("list {}", args.model.display()))?
+        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
+        .sum();
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
+        bar.set_style(style);
+    }
+    bar.set_message("hashing the model");
+    let manifest = checkpoint::describe(&args.model, terms, &mut |done| bar.set_position(done))?;
+    bar.finish_and_clear();
+    manifest.check(&args.profile).context("the manifest of this model")?;
+    Ok(Described { manifest, gsm8k })
+}

@@ -1,0 +1,150 @@
+//! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, looks
+//! after checkpoints, and starts the programs of the roles under the names that people type.
+//!
+//! [`run`] is the whole program but for one thing: which networks it opens beside subnets. `grail` knows none;
+//! `grail-devnet` is the same tool with development networks.
+
+mod audit;
+mod chain;
+mod checkpoint;
+mod config;
+mod demo;
+pub mod describe;
+mod devnet;
+mod doctor;
+mod inspect;
+mod keys;
+mod score;
+mod setup;
+mod signer;
+mod window;
+
+use clap::{Args, Parser, Subcommand};
+use grail_config::args::LogArgs;
+use grail_node::{local::Networks, sibling::become_program};
+use std::{ffi::OsString, process::ExitCode};
+
+/// GRAIL: rollouts that prove which model made them.
+///
+/// Begin with `grail devnet demo --model DIR`: a whole network on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "grail", version)]
+struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask for everything that a participant needs, check it, and write `.env` and `grail.toml`.
+    Setup(Box<setup::SetupArgs>),
+    /// Look at everything that a participant needs: one line a check, each failure with its remedy.
+    ///
+    /// Exit code 0: all is well; 1: something is wrong; 2: warnings alone. `--json` gives one JSON object.
+    Doctor(Box<doctor::DoctorArgs>),
+    /// Settings: what each is, where it comes from, and what it means.
+    #[command(subcommand)]
+    Config(Box<config::ConfigCommand>),
+    /// The chain: blocks, participants, commitments and weights.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
+    /// A network on this machine: make it, look at it, rehearse on it.
+    #[command(subcommand)]
+    Devnet(devnet::DevnetCommand),
+    /// Look inside: window files, seeds, problems, rejection codes.
+    #[command(subcommand)]
+    Inspect(inspect::InspectCommand),
+    /// Window files: what would a validator say?
+    #[command(subcommand)]
+    Window(window::WindowCommand),
+    /// Why a miner has the weight it has, and what was counted against it.
+    #[command(subcommand)]
+    Score(score::ScoreCommand),
+    /// A validator's replay bundle: does its verdict follow from what it rests on? Exit code 1 when it does not.
+    Audit(audit::AuditArgs),
+    /// A trainer's checkpoints: list, fetch, verify, clear away.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::CheckpointCommand),
+    /// Hotkeys: list, show, make, sign, verify.
+    #[command(subcommand)]
+    Keys(Box<keys::KeysCommand>),
+    /// Hold a hotkey in a process of its own, which signs only what it is told to.
+    ///
+    /// The program that parses strangers' files then needs no key: it asks over a Unix socket. The signer sees what it
+    /// signs and hashes for itself; it signs statements of GRAIL, and the calls of the chain that --allow names.
+    ///
+    /// Example:
+    ///   mkdir -m 700 /run/user/$UID/grail
+    ///   grail signer --socket /run/user/$UID/grail/signer.sock --labels file --allow set_commitment --netuid 81
+    #[command(verbatim_doc_comment)]
+    Signer(Box<signer::SignerArgs>),
+    /// Become the miner (`grail-miner run`).
+    #[command(disable_help_flag = true)]
+    Mine(Passed),
+    /// Become the validator (`grail-validator run`).
+    #[command(disable_help_flag = true)]
+    Validate(Passed),
+    /// Become the trainer (`grail-trainer run`).
+    #[command(disable_help_flag = true)]
+    Train(Passed),
+}
+
+/// Everything after the subcommand, handed on unread.
+#[derive(Debug, Args)]
+struct Passed {
+    /// Arguments of the program; see its own --help.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// The program, over the arguments of this process.
+pub fn run(networks: &dyn Networks) -> ExitCode {
+    let cli = Cli::parse();
+    // What these find they say themselves, once; the log would say it again and again.
+    let speaks_for_itself = matches!(cli.command, Command::Setup(_) | Command::Doctor(_));
+    if !speaks_for_itself || cli.log.verbose > 0 {
+        grail_node::logging::start(cli.log);
+    }
+    match answer(networks, cli.command, cli.log) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            tell(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The exit code. 0: done, and the answer is yes; 1: done, and the answer is no.
+fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Result<u8> {
+    let json = log.json;
+    let become_role = |name, passed: Passed| {
+        Err(become_program(name, log.typed().chain(["run".into()]).chain(passed.arguments)))
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let yes = match command {
+        Command::Doctor(args) => return runtime.block_on(doctor::run(networks, &args, json)),
+        Command::Setup(args) => runtime.block_on(setup::run(networks, &args)),
+        Command::Config(command) => config::run(&command, json),
+        Command::Chain(command) => runtime.block_on(chain::run(networks, command, json)),
+        Command::Devnet(command) => runtime.block_on(devnet::run(command)),
+        Command::Inspect(command) => runtime.block_on(inspect::run(networks, command)).map(|()| true),
+        Command::Window(command) => runtime.block_on(window::run(networks, command)),
+        Command::Score(command) => score::run(command).map(|()| true),
+        Command::Audit(args) => audit::run(&args),
+        Command::Checkpoint(command) => runtime.block_on(checkpoint::run(networks, command)),
+        Command::Keys(command) => keys::run(&command, json),
+        Command::Signer(args) => runtime.block_on(signer::run(&args)).map(|()| true),
+        Command::Mine(passed) => become_role("grail-miner", passed),
+        Command::Validate(passed) => become_role("grail-validator", passed),
+        Command::Train(passed) => become_role("grail-trainer", passed),
+    }?;
+    Ok(u8::from(!yes))
+}
+
+#[expect(clippy::print_stderr, reason = "the error of a program for people")]
+fn tell(error: &anyhow::Error) {
+    eprintln!("{} {error:#}", console::style("error:").red().bold());
+}

@@ -1,0 +1,156 @@
+//! A checkpoint as live objects: its folder held against the manifest, its weights and tokenizer loaded, ready to answer
+//! and to verify. All roles load a model by the same steps.
+
+use anyhow::Context as _;
+use grail_artifact::manifest::Manifest;
+use grail_config::args::ModelArgs;
+use grail_ports::{
+    Door, Fault, Retry,
+    follow::{Found, Load, Loaded},
+    model::{Generator, Oracle, Tokenize as _},
+};
+use grail_protocol::profile::NumericProfile;
+use grail_roles::checkpoint;
+use grail_tokenize::Tokenizer;
+use grail_torch::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::{path::Path, sync::Arc};
+
+/// A loaded checkpoint.
+#[derive(Debug)]
+pub struct Engine {
+    /// Weights and forward pass; clones share it.
+    pub model: Model,
+    /// Text and tokens.
+    pub tokenizer: Arc<Tokenizer>,
+}
+
+/// Checks the folder against the manifest and loads it.
+///
+/// Errors: a file that differs, an architecture that is not supported, a device that is not there, end tokens on
+/// which model and tokenizer disagree; each by name.
+pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Result<Engine> {
+    let bar = ProgressBar::new(manifest.files.iter().map(|file| file.size).sum());
+    if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes}") {
+        bar.set_style(style);
+    }
+    bar.set_message("checking the model's files");
+    checkpoint::check(folder, manifest, &mut |done| bar.set_position(done))?;
+    bar.finish_and_clear();
+
+    let place = place(&args.device)?;
+    let dtype = match manifest.numeric {
+        NumericProfile::StrictF32 => Dtype::F32,
+        NumericProfile::StrictBf16 => Dtype::Bf16,
+    };
+    let threads = (args.threads > 0).then_some(args.threads);
+    let options = Options { place, dtype, threads };
+    let model = Model::load(folder, &options, manifest.id())
+        .with_context(|| format!("load the model in {}", folder.display()))?;
+    let tokenizer =
+        Tokenizer::open(folder).with_context(|| format!("load the tokenizer in {}", folder.display()))?;
+    let (ours, theirs) = (&model.card().end_tokens, tokenizer.end_tokens());
+    anyhow::ensure!(
+        ours.as_slice() == theirs,
+        "model and tokenizer in {} disagree about the end tokens: {ours:?} and {theirs:?}",
+        folder.display()
+    );
+    tracing::debug!(target: "grail::engine", model = %model.card().description, "model loaded");
+    Ok(Engine { model, tokenizer: Arc::new(tokenizer) })
+}
+
+/// `cpu`, `cuda` or `cuda:N`.
+pub fn place(text: &str) -> anyhow::Result<Place> {
+    match (text, text.strip_prefix("cuda:")) {
+        ("cpu", _) => Ok(Place::Cpu),
+        ("cuda", _) => Ok(Place::Cuda(0)),
+        (_, Some(index)) => Ok(Place::Cuda(
+            index.parse().with_context(|| format!("{text:?} does not end in a device number"))?,
+        )),
+        _ => anyhow::bail!("{text:?} is no device; use cpu, cuda or cuda:N"),
+    }
+}
+
+/// Turns an honest generator into the one that is used; honest miners change nothing.
+pub type Alter = Arc<dyn Fn(TorchGenerator) -> Box<dyn Generator> + Send + Sync>;
+
+/// What a role needs of a model, and how it is loaded.
+#[derive(Clone)]
+pub struct Loader {
+    args: ModelArgs,
+    batch_rows: Option<usize>,
+    alter: Option<Alter>,
+    oracle: bool,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loader")
+            .field("args", &self.args)
+            .field("oracle", &self.oracle)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Loader {
+    /// Loads nothing but tokenizer and weights.
+    pub fn new(args: &ModelArgs) -> Self {
+        Self { args: args.clone(), batch_rows: None, alter: None, oracle: false }
+    }
+
+    /// With a generator that decodes so many rows at once.
+    #[must_use]
+    pub fn answering(self, batch_rows: usize) -> Self {
+        Self { batch_rows: Some(batch_rows), ..self }
+    }
+
+    /// With something else in the generator's place.
+    #[must_use]
+    pub fn altered(self, alter: Alter) -> Self {
+        Self { alter: Some(alter), ..self }
+    }
+
+    /// With an oracle.
+    #[must_use]
+    pub fn judging(self) -> Self {
+        Self { oracle: true, ..self }
+    }
+
+    fn all(&self, found: &Found) -> anyhow::Result<Loaded> {
+        let engine = load(&found.folder, &found.manifest, &self.args)?;
+        let generator = self.batch_rows.map(|rows| {
+            let generator = TorchGenerator::new(engine.model.clone(), rows).context("make a generator")?;
+            anyhow::Ok(match &self.alter {
+                None => Box::new(generator) as Box<dyn Generator>,
+                Some(alter) => alter(generator),
+            })
+        });
+        let oracle = self.oracle.then(|| Box::new(TorchOracle::new(engine.model.clone())) as Box<dyn Oracle>);
+        Ok(Loaded { tokenizer: engine.tokenizer, generator: generator.transpose()?, oracle })
+    }
+}
+
+impl Load for Loader {
+    fn load(&self, found: &Found) -> Result<Loaded, Fault> {
+        let doing = || format!("load the checkpoint in {}", found.folder.display());
+        self.all(found).map_err(|error| {
+            let text: Box<dyn std::error::Error + Send + Sync> = format!("{error:#}").into();
+            Fault::new(Door::Model, Retry::Never, doing(), text)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_read_as_people_write_them() {
+        assert_eq!(place("cpu").unwrap(), Place::Cpu);
+        assert_eq!(place("cuda").unwrap(), Place::Cuda(0));
+        assert_eq!(place("cuda:3").unwrap(), Place::Cuda(3));
+        for bad in ["gpu", "cuda:x", "cuda:", ""] {
+            assert!(place(bad).is_err(), "{bad}");
+        }
+    }
+}

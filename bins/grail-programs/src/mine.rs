@@ -1,0 +1,104 @@
+//! The miner: answers problems with a model, proves each token, uploads windows.
+
+mod check;
+
+use crate::{
+    engine::{Alter, Loader},
+    program::{enter, until_stopped},
+};
+use clap::{Args, Parser, Subcommand};
+use grail_config::args::{LogArgs, RoleArgs, Told};
+use grail_engine::{Follower, models};
+use grail_node::{local::Networks, network::Joined};
+use grail_parquet::ParquetCodec;
+use grail_roles::mine::{Miner, Parts, Settings};
+use std::sync::Arc;
+
+/// Mines windows: answers problems with a model, proves each token, uploads.
+#[derive(Debug, Parser)]
+#[command(name = "grail-miner", version)]
+pub struct Cli {
+    /// What to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What a miner can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Mine window after window.
+    Run(RunArgs),
+    /// Look at everything that mining needs, one line a check, each failure with its remedy.
+    Check(RunArgs),
+}
+
+/// What a miner is told.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where, as whom, and with which model.
+    #[command(flatten)]
+    pub role: RoleArgs,
+
+    /// Most groups in a window; by default as many as fit before the deadline.
+    #[arg(long, value_name = "N")]
+    pub max_groups: Option<u32>,
+
+    /// Groups of the own file that are proven again before upload.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub self_check: u32,
+
+    /// Stop after so many windows.
+    #[arg(long, value_name = "N")]
+    pub windows: Option<u32>,
+}
+
+/// What the program says it is, in the header of every file.
+const PROGRAM: &str = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
+
+/// Runs the command; whether the answer is yes.
+pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Run(args) => work(networks, &args, None).await,
+        Command::Check(args) => Ok(check::run(networks, &args).await),
+    }
+}
+
+/// Mines until stopped. With `alter`, which exchanges the generator, the miner does not look at its own file before
+/// upload, and still says the name of the honest program: a liar would.
+pub async fn work(networks: &dyn Networks, args: &RunArgs, alter: Option<Alter>) -> anyhow::Result<bool> {
+    let told = args.role.read()?;
+    let joined = enter(networks, &told).await?;
+    let mut miner = wire(args, &told, joined, alter)?;
+    until_stopped(miner.run()).await
+}
+
+fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> anyhow::Result<Miner> {
+    let follower = Follower::new(&joined, told)?;
+    let loader = Loader::new(&told.model);
+    let loader = match alter {
+        None => loader.answering(told.batch_size()).judging(),
+        Some(alter) => loader.answering(told.batch_size()).altered(alter),
+    };
+    let shelf = joined.own_shelf()?;
+    let parts = Parts {
+        sources: joined.sources,
+        shelf,
+        clock: joined.clock,
+        models: models(follower, loader),
+        environments: joined.environments,
+        codec: Arc::new(ParquetCodec),
+        signer: joined.signer,
+    };
+    let settings = Settings {
+        max_groups: args.max_groups,
+        self_check_groups: args.self_check,
+        windows: args.windows,
+        program: PROGRAM.to_owned(),
+        ..Settings::default()
+    };
+    Ok(Miner::new(parts, settings))
+}

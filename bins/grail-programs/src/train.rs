@@ -1,0 +1,290 @@
+//! The trainer: learns from rollouts that the court accepted, and publishes checkpoints that everyone follows.
+
+mod check;
+mod config;
+mod settings;
+mod teach;
+
+use crate::{
+    engine::{self, Loader},
+    program::until_stopped,
+};
+use anyhow::{Context as _, bail, ensure};
+use clap::{Args, Parser, Subcommand};
+use grail_config::{
+    Config,
+    args::{LogArgs, RoleArgs, Told},
+    table,
+};
+use grail_engine::StorePress;
+use grail_env::Environment;
+use grail_node::{
+    local::Networks,
+    network::{self, DATASET_BYTES, Joined},
+};
+use grail_parquet::ParquetCodec;
+use grail_ports::follow::Found;
+use grail_protocol::words::{Hotkey, WindowStart};
+use grail_roles::{
+    checkpoint,
+    disk::read_bounded,
+    train::{Examiner, Parts, Records, Settings, Trainer},
+};
+use grail_store::checkpoint::LocalCheckpoint;
+use grail_tokenize::Tokenizer;
+use grail_torch::{Compute, Student};
+use settings::{Precision, TrainerSettings};
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Learns from verified rollouts with GRPO, and publishes signed checkpoints.
+///
+/// Begin with `grail-trainer check`: it looks at everything that training needs.
+#[derive(Debug, Parser)]
+#[command(name = "grail-trainer", version)]
+pub struct Cli {
+    /// What to log.
+    #[command(flatten)]
+    pub log: LogArgs,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What a trainer can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Learn from window after window, and publish. May be killed and started again at any moment.
+    Run(RunArgs),
+    /// Look at everything that training needs, one line a check, each failure with its remedy.
+    Check(RunArgs),
+    /// Settings: what can be chosen, what it means, and what holds.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Make a tiny model from nothing: its own tokenizer, taught by heart on worked examples of an environment.
+    Teach(teach::TeachArgs),
+}
+
+/// What a trainer is told.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Where, as whom, and with which model.
+    #[command(flatten)]
+    role: RoleArgs,
+
+    /// Hotkeys of validators whose verdicts are trusted, the most trusted first; by default the one with a permit and the most
+    /// stake.
+    #[arg(long = "validator", value_name = "SS58", value_delimiter = ',')]
+    validators: Vec<Hotkey>,
+
+    /// First window to learn from; by default the one under way at the first start.
+    #[arg(long, value_name = "BLOCK")]
+    from: Option<u64>,
+
+    /// GSM8K rows for examinations (jsonl as published), other than those that windows ask.
+    #[arg(long, value_name = "FILE")]
+    held_out_gsm8k: Option<PathBuf>,
+
+    /// Stop after so many windows.
+    #[arg(long, value_name = "N")]
+    windows: Option<u32>,
+}
+
+/// Runs the command; whether the answer is yes.
+pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Run(args) => work(networks, &args).await,
+        Command::Check(args) => Ok(check::run(networks, &args).await),
+        Command::Config(command) => config::run(&command).map(|()| true),
+        Command::Teach(args) => teach::run(&args).map(|()| true),
+    }
+}
+
+/// Trains until stopped.
+async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
+    let told = args.role.read()?;
+    let lock = lock(&state(&told)?)?;
+    let joined = join(networks, &told).await?;
+    publish(&joined).await?;
+    let mut trainer = wire(args, &told, joined)?;
+    let done = until_stopped(trainer.run()).await;
+    drop(lock);
+    done
+}
+
+/// Where everything lies that must survive a restart.
+fn state(told: &Told) -> anyhow::Result<PathBuf> {
+    told.path(&table::TRAINER_STATE)
+}
+
+/// How to train: a file, or the defaults; how long checkpoints are kept may be said beside it.
+fn settings(config: &Config) -> anyhow::Result<TrainerSettings> {
+    let mut settings = TrainerSettings::read(config.path(&table::TRAINER_SETTINGS).as_deref())?;
+    if let Some(keep) = config.number(&table::CHECKPOINT_RETENTION_LIMIT) {
+        settings.publish.keep =
+            usize::try_from(keep).context("GRAIL_CHECKPOINT_RETENTION_LIMIT is too large")?;
+    }
+    if let Some(every) = config.number(&table::CHECKPOINT_MILESTONE_INTERVAL) {
+        settings.publish.milestone_every = every;
+    }
+    Ok(settings)
+}
+
+/// Two trainers over one state would overwrite each other; the lock goes with the process, however it ends.
+fn lock(state: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(state).with_context(|| format!("make the folder {}", state.display()))?;
+    let path = state.join(".lock");
+    let file = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = file.with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another trainer works in {}; stop it, or name another --state", state.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}
+
+/// Joins the network as its trainer.
+async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
+    let joined = network::join(networks, told).await?;
+    let (own, id) = (joined.signer.hotkey(), &joined.sources.network.id);
+    match joined.trainer {
+        Some(trainer) if trainer == own => Ok(joined),
+        Some(trainer) => {
+            bail!(
+                "the trainer of network {id} is {trainer}, ours is {own}; nobody would follow its checkpoints"
+            )
+        }
+        None => {
+            let name = told.config.text(&table::KEY).unwrap_or("NAME");
+            bail!("network {id} has no trainer; make one with `grail devnet init --trainer {name}`")
+        }
+    }
+}
+
+/// Where a chain must say where the checkpoints lie, the trainer must be registered; a development network says it itself.
+async fn publish(joined: &Joined) -> anyhow::Result<()> {
+    if joined.commitment.is_some() {
+        joined.registered().await?;
+        joined.publish().await?;
+    }
+    Ok(())
+}
+
+/// The learner with its model, as the settings say.
+fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
+    let model = &told.model;
+    let compute = Compute {
+        place: engine::place(&model.device)?,
+        bf16: settings.precision == Precision::Bf16,
+        threads: model.threads,
+    };
+    let folder = &model.model;
+    Student::open(folder, compute, settings.student(), settings.stored, state(told)?.join("states"))
+        .with_context(|| format!("make a learner of the model in {}", folder.display()))
+}
+
+fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
+    let (settings, state) = (settings(&told.config)?, state(told)?);
+    checkpoint::check(&told.model.model, &joined.manifest, &mut |_| {})?;
+    let tokenizer = Tokenizer::open(&told.model.model)
+        .with_context(|| format!("load the tokenizer in {}", told.model.model.display()))?;
+    let student = student(told, &settings)?;
+    let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
+    let examiner = Examiner {
+        loader: Arc::new(Loader::new(&told.model).answering(16)),
+        genesis: genesis.clone(),
+        environments: held_out(args, &joined)?,
+        settings: settings.evaluation,
+    };
+    let local = LocalCheckpoint { folder: genesis.folder, manifest: genesis.manifest.clone() };
+    let params = joined.sources.network.params;
+    let hotkey = joined.signer.hotkey();
+    let press = StorePress::new(
+        state.join("published"),
+        joined.checkpoints,
+        joined.signer,
+        params,
+        local,
+        settings.publish,
+    )?;
+    tracing::info!(
+        target: "grail::train", network = %joined.sources.network.id, hotkey = %hotkey,
+        parameters = student.learner().model().size(), "ready to train"
+    );
+    let parts = Parts {
+        sources: joined.sources,
+        directory: joined.directory,
+        clock: joined.clock,
+        tokenizer: Arc::new(tokenizer),
+        environments: joined.environments,
+        codec: Arc::new(ParquetCodec),
+        learner: Box::new(student),
+        press: Arc::new(press),
+        genesis: joined.manifest,
+        examiner: Some(examiner),
+        records: Records::new(state.join("records")),
+    };
+    let role = Settings {
+        validators: args.validators.clone(),
+        from: args.from.map(WindowStart),
+        windows: args.windows,
+        ..Settings::default()
+    };
+    Ok(Trainer::new(parts, role)?)
+}
+
+/// What the model is examined in: procedural environments of the manifest, whose held-out problems no window asks, and
+/// word problems where other rows than the network's are named.
+fn held_out(args: &RunArgs, joined: &Joined) -> anyhow::Result<Vec<Arc<Environment>>> {
+    let mut list = Vec::new();
+    for id in &joined.manifest.environments {
+        let environment = joined.environments.get(id)?;
+        match (environment.as_ref(), &args.held_out_gsm8k) {
+            (Environment::Gsm8k(_), None) => {
+                tracing::warn!(target: "grail::train", "gsm8k is not examined; name rows with --held-out-gsm8k");
+            }
+            (Environment::Gsm8k(asked), Some(path)) => {
+                let bytes = read_bounded(path, DATASET_BYTES)?
+                    .with_context(|| format!("there is no data set at {}", path.display()))?;
+                let other = network::environment("gsm8k", Some(&bytes))
+                    .with_context(|| format!("read {}", path.display()))?;
+                ensure!(
+                    other.id()? != *asked.id(),
+                    "{} holds the very rows that windows ask; examinations need others",
+                    path.display()
+                );
+                list.push(Arc::new(other));
+            }
+            _ => list.push(environment),
+        }
+    }
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grail_config::Sources;
+
+    #[test]
+    fn what_is_said_beside_the_file_goes_before_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "[publish]\nkeep = 4\nmilestone_every = 7\n").unwrap();
+        let kept = |variables: &[(&str, &str)]| {
+            let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), file.path().into())];
+            environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+            let config = Config::read(&Sources { environment, ..Sources::default() }).unwrap();
+            let publish = settings(&config).unwrap().publish;
+            (publish.keep, publish.milestone_every)
+        };
+        assert_eq!(kept(&[]), (4, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_RETENTION_LIMIT", "3")]), (3, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_MILESTONE_INTERVAL", "0")]), (4, 0));
+    }
+}

@@ -1,0 +1,82 @@
+//! The one configuration of operators: a table of settings, and five layers of values.
+//!
+//! default < `grail.toml` < `.env` < environment < flags. Each value remembers where it comes from. A name that
+//! nobody reads is refused, with the nearest name that somebody does. Protocol constants are not settings.
+//!
+//! [`table`] declares every setting once; files, variables, flags, `.env.example`, systemd units and the page in the
+//! book follow from it.
+
+pub mod args;
+mod dotenv;
+mod error;
+pub mod flags;
+mod kind;
+mod layers;
+pub mod networks;
+pub mod page;
+mod secret;
+pub mod table;
+mod toml_file;
+mod typed;
+pub mod units;
+pub mod write;
+
+pub use dotenv::quote;
+pub use error::{ConfigError, ConfigErrors, Place};
+pub use kind::Kind;
+pub use layers::{Config, Origin, Value};
+pub use secret::Secret;
+pub use table::{Role, Section, Setting};
+pub use toml_file::quoted as toml_quoted;
+pub use typed::WalletChoice;
+
+pub use flags::ConfigFlags;
+use std::{ffi::OsString, fmt, path::PathBuf};
+
+/// File of settings that is read from the working folder where no other is named.
+pub const TOML_FILE: &str = "grail.toml";
+/// File of variables that is read from the working folder where no other is named.
+pub const DOTENV_FILE: &str = ".env";
+
+/// Where values are read from. Prints names alone: values may be secrets.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The TOML file; must be there.
+    pub toml: Option<PathBuf>,
+    /// The file of variables; must be there.
+    pub dotenv: Option<PathBuf>,
+    /// Variables, name and value.
+    pub environment: Vec<(OsString, OsString)>,
+    /// What was typed, by setting.
+    pub flags: Vec<(&'static Setting, String)>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("toml", &self.toml)
+            .field("dotenv", &self.dotenv)
+            .field("environment", &self.environment.len())
+            .field("flags", &flags::Names(&self.flags))
+            .finish()
+    }
+}
+
+impl Sources {
+    /// What a program reads: the files named by its flags, else those of the working folder where they are; this
+    /// process's environment; its flags.
+    pub fn of_process(flags: &ConfigFlags) -> Self {
+        let present = |name: &str| Some(PathBuf::from(name)).filter(|path| path.exists());
+        Self {
+            toml: flags.toml.clone().or_else(|| present(TOML_FILE)),
+            dotenv: flags.dotenv.clone().or_else(|| present(DOTENV_FILE)),
+            environment: variables(),
+            flags: flags.given.clone(),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where programs read their variables")]
+fn variables() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
+}

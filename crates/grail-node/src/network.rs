@@ -1,0 +1,299 @@
+//! The network that an operator joins, as live objects.
+
+use crate::{
+    local::{LocalNetwork, Networks},
+    subnet,
+};
+use anyhow::{Context as _, bail};
+use grail_artifact::{
+    checkpoint::{Trust, verify_manifest},
+    manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
+};
+use grail_config::{args::Told, table};
+use grail_env::{
+    Environment,
+    arith::Arith,
+    gsm8k::{Gsm8k, JsonlRows},
+};
+use grail_ports::{
+    chain::{ChainView, ChainWrite, Inclusion, Uid},
+    checkpoint::CheckpointShelf,
+    clock::Clock,
+    shelf::{ShelfDirectory, WindowShelf},
+    sign::Sign,
+};
+use grail_protocol::{params::Params, words::Hotkey};
+use grail_roles::{
+    clock::SystemClock,
+    context::{Network, Randomness, Sources},
+    disk::read_bounded,
+    environments::Environments,
+};
+use grail_store::{FolderDirectory, FolderShelf, Transfer, checkpoint::FolderCheckpoints};
+use grail_wallet::signer::Signer;
+use std::{path::Path, sync::Arc};
+
+/// Most bytes of a data set.
+pub const DATASET_BYTES: u64 = 256 << 20;
+/// Where a development network keeps its GSM8K rows.
+pub const GSM8K_FILE: &str = "datasets/gsm8k.jsonl";
+/// The environments that a network can ask, as operators type them; [`environment`] makes them.
+pub const ENVIRONMENTS: [&str; 6] = ["sat", "gsm8k", "arith-1", "arith-2", "arith-3", "arith-4"];
+
+/// A network, joined.
+pub struct Joined {
+    /// Chain, randomness, constants.
+    pub sources: Sources,
+    /// The chain, read.
+    pub chain: Arc<dyn ChainView>,
+    /// The chain, written to as our hotkey.
+    pub writer: Arc<dyn ChainWrite>,
+    /// Our own shelf, where windows and verdicts are uploaded; a validator may do without.
+    pub shelf: Option<Arc<dyn WindowShelf>>,
+    /// Where others' windows are found.
+    pub directory: Arc<dyn ShelfDirectory>,
+    /// Where checkpoints are published.
+    pub checkpoints: Arc<dyn CheckpointShelf>,
+    /// Whose checkpoints are followed; without one the first model stays.
+    pub trainer: Option<Hotkey>,
+    /// The machine's clock.
+    pub clock: Arc<SystemClock>,
+    /// The checkpoint's manifest.
+    pub manifest: Manifest,
+    /// Environments at hand.
+    pub environments: Environments,
+    /// What to type to register, for people.
+    pub how_to_register: String,
+    /// What the chain should say of where our shelf is, in the 128 bytes of the commitment; `None` where nothing is to be said.
+    pub commitment: Option<Vec<u8>>,
+    /// Who we are, and how we sign.
+    pub signer: Arc<dyn Sign>,
+}
+
+impl Joined {
+    /// Our number on the subnet.
+    ///
+    /// Errors: not registered, with the command that registers.
+    pub async fn registered(&self) -> anyhow::Result<Uid> {
+        let hotkey = self.signer.hotkey();
+        let metagraph = self.chain.metagraph().await?;
+        let neuron = metagraph.find(&hotkey).with_context(|| {
+            format!(
+                "hotkey {hotkey} is not registered on {}; register it: {}",
+                self.sources.network.id, self.how_to_register
+            )
+        })?;
+        Ok(neuron.uid)
+    }
+
+    /// Publishes where our shelf is, if the chain does not say it already.
+    ///
+    /// `Ok(true)`: it was published now. Errors: the chain is out of reach, or refuses.
+    pub async fn publish(&self) -> anyhow::Result<bool> {
+        let Some(ours) = &self.commitment else { return Ok(false) };
+        let theirs = self.chain.commitment(&self.signer.hotkey()).await?;
+        if theirs.as_ref() == Some(ours) {
+            return Ok(false);
+        }
+        match self.writer.commit(ours).await? {
+            Inclusion::Included { block } => {
+                tracing::info!(target: "grail::chain", %block, "published the read credentials");
+                Ok(true)
+            }
+            Inclusion::TooSoon { not_before } => bail!(
+                "the chain takes no commitment of ours before block {not_before}; the read credentials wait until then"
+            ),
+        }
+    }
+
+    /// Our own shelf.
+    ///
+    /// Errors: there is none.
+    pub fn own_shelf(&self) -> anyhow::Result<Arc<dyn WindowShelf>> {
+        self.shelf.clone().context("no bucket is set; `grail setup` asks for one, `grail doctor` tries it")
+    }
+}
+
+impl std::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Joined")
+            .field("network", &self.sources.network.id)
+            .field("hotkey", &self.signer.hotkey())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A network, looked at without taking part.
+#[derive(Debug)]
+pub struct View {
+    /// Chain, randomness, constants.
+    pub sources: Sources,
+    /// The first checkpoint's manifest.
+    pub manifest: Manifest,
+    /// Whose checkpoints are followed.
+    pub trainer: Option<Hotkey>,
+    /// Environments at hand.
+    pub environments: Environments,
+}
+
+impl View {
+    /// The manifest of a model's folder: its own, signed by the network's trainer, where one lies in it, as in the folders
+    /// that roles follow checkpoints into; else that of the model which the network started with.
+    ///
+    /// Errors: a manifest that somebody else signed, or nobody.
+    pub fn manifest_of(&self, model: &Path) -> anyhow::Result<Manifest> {
+        let path = model.join(MANIFEST_FILE);
+        let (Some(trainer), Some(bytes)) = (&self.trainer, read_bounded(&path, MANIFEST_BYTES)?) else {
+            return Ok(self.manifest.clone());
+        };
+        let params = &self.sources.network.params;
+        verify_manifest(&bytes, params, Trust::Trainer(trainer), None)
+            .with_context(|| format!("read {}", path.display()))
+    }
+}
+
+/// Opens a network to look at it; needs no key.
+pub fn look(networks: &dyn Networks, devnet: &Path, no_drand: bool) -> anyhow::Result<View> {
+    let net = networks.local(devnet)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let chain = net.chain(clock.clone())?;
+    Ok(View {
+        sources: sources(net.as_ref(), chain, clock, no_drand)?,
+        manifest: read_manifest(net.dir(), &net.facts().params)?,
+        trainer: net.facts().trainer,
+        environments: environments(net.dir())?,
+    })
+}
+
+fn sources(
+    net: &dyn LocalNetwork,
+    chain: Arc<dyn ChainView>,
+    clock: Arc<dyn Clock>,
+    no_drand: bool,
+) -> anyhow::Result<Sources> {
+    let randomness =
+        if no_drand { Randomness::BlockHashOnly } else { Randomness::Beacon(net.beacon(clock)?) };
+    let network = Network { id: net.facts().id.clone(), params: net.facts().params };
+    Ok(Sources::new(network, chain, randomness)?)
+}
+
+/// Opens everything that a role needs but the model: of a development network where one is named, else of a subnet.
+///
+/// Errors: each names the file or value, and what to do about it.
+pub async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
+    match told.config.path(&table::DEVNET) {
+        Some(devnet) => join_local(networks.local(&devnet)?.as_ref(), told),
+        None => subnet::join(told).await,
+    }
+}
+
+fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {
+    let key = told
+        .config
+        .text(&table::KEY)
+        .context("as whom? name a hotkey of the network's `keys` folder with --key or GRAIL_KEY")?;
+    let pair = net.key(key)?;
+    let clock = Arc::new(SystemClock);
+    let door: Arc<dyn Clock> = clock.clone();
+    let chain = net.chain(door.clone())?;
+    let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
+    Ok(Joined {
+        sources: sources(net, chain.clone(), door.clone(), told.no_drand)?,
+        writer: net.writer(door, pair.hotkey())?,
+        chain,
+        directory: Arc::new(FolderDirectory::new(shelf.clone())),
+        shelf: Some(Arc::new(shelf)),
+        checkpoints: Arc::new(FolderCheckpoints::open(net.shelf())?),
+        trainer: net.facts().trainer,
+        clock,
+        manifest: read_manifest(net.dir(), &net.facts().params)?,
+        environments: environments(net.dir())?,
+        how_to_register: "name it with --miners when the network is made by `grail devnet init`".to_owned(),
+        commitment: None,
+        signer: Arc::new(Signer::Pair(pair)),
+    })
+}
+
+/// The manifest that a development network was made with.
+pub fn read_manifest(net: &Path, params: &Params) -> anyhow::Result<Manifest> {
+    let path = net.join(MANIFEST_FILE);
+    let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+        format!("there is no {}; was the network made by `grail devnet init`?", path.display())
+    })?;
+    Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))
+}
+
+/// `sat`, every level of `arith`, and `gsm8k` where the folder holds its rows.
+pub(crate) fn environments(dir: &Path) -> anyhow::Result<Environments> {
+    let mut list = vec![Environment::Sat];
+    list.extend(Arith::all()?.into_iter().map(Environment::Arith));
+    let path = dir.join(GSM8K_FILE);
+    if let Some(bytes) = read_bounded(&path, DATASET_BYTES)? {
+        list.push(gsm8k(&bytes).with_context(|| format!("read {}", path.display()))?);
+    }
+    Ok(Environments::new(list)?)
+}
+
+/// The environment that an operator calls `name`; `rows` are those of GSM8K (jsonl as published), for `gsm8k` alone.
+///
+/// Errors: a name that is not in [`ENVIRONMENTS`]; `gsm8k` without rows or with rows that are none.
+pub fn environment(name: &str, rows: Option<&[u8]>) -> anyhow::Result<Environment> {
+    match (name, rows) {
+        ("sat", _) => Ok(Environment::Sat),
+        ("gsm8k", Some(rows)) => gsm8k(rows).context("read the GSM8K rows"),
+        ("gsm8k", None) => bail!("gsm8k needs its rows"),
+        ("arith-1", _) => arith(1),
+        ("arith-2", _) => arith(2),
+        ("arith-3", _) => arith(3),
+        ("arith-4", _) => arith(4),
+        _ => bail!("there is no environment {name:?}; there are {}", ENVIRONMENTS.join(", ")),
+    }
+}
+
+fn arith(level: u8) -> anyhow::Result<Environment> {
+    Ok(Environment::Arith(Arith::new(level)?))
+}
+
+/// The environment of GSM8K rows (jsonl as published).
+fn gsm8k(jsonl: &[u8]) -> anyhow::Result<Environment> {
+    let rows = JsonlRows::read(jsonl)?;
+    Ok(Environment::Gsm8k(Gsm8k::new(Arc::new(rows))?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &[u8] = b"{\"question\": \"How many?\", \"answer\": \"#### 1\"}";
+
+    fn id(name: &str) -> String {
+        environment(name, Some(ROW)).unwrap().id().unwrap().to_string()
+    }
+
+    #[test]
+    fn every_name_is_an_environment_of_its_own_and_another_is_refused_with_the_list() {
+        let ids: Vec<_> = ENVIRONMENTS.into_iter().map(id).collect();
+        assert_eq!([&ids[0], &ids[2], &ids[5]], ["sat/1", "arith/1:1", "arith/1:4"]);
+        assert!(ids[1].starts_with("gsm8k/1:"), "{ids:?}");
+        for name in ["", "arith", "arith-0", "arith-5", "arith-01", "SAT", "chess"] {
+            let error = environment(name, Some(ROW)).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name:?}")) && error.contains("arith-3, arith-4"), "{error}");
+        }
+        assert!(environment("gsm8k", None).unwrap_err().to_string().contains("rows"));
+        assert!(environment("gsm8k", Some(b"{}")).is_err());
+    }
+
+    #[test]
+    fn a_network_folder_holds_every_environment_but_gsm8k_until_its_rows_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = || environments(dir.path()).unwrap().ids();
+        let expected = |names: &[&str]| {
+            let mut ids: Vec<_> = names.iter().map(|name| id(name).parse().unwrap()).collect();
+            ids.sort();
+            ids
+        };
+        assert_eq!(held(), expected(&["sat", "arith-1", "arith-2", "arith-3", "arith-4"]));
+        grail_roles::disk::write_atomic(&dir.path().join(GSM8K_FILE), ROW).unwrap();
+        assert_eq!(held(), expected(&ENVIRONMENTS));
+    }
+}

@@ -1,0 +1,269 @@
+//! A subnet of the Bittensor chain, as live objects: node, wallet, own bucket, others' buckets, drand.
+
+use crate::{
+    network::{Joined, environments},
+    signer::signer,
+    store::{self, StoreChoice},
+};
+use anyhow::{Context as _, bail, ensure};
+use grail_artifact::{
+    checkpoint::{Trust, verify_manifest},
+    manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
+};
+use grail_beacon::{DrandClient, QUICKNET_RELAYS, Timing};
+use grail_chain::Subnet;
+use grail_config::{Config, args::Told, networks::NetworkChoice, table};
+use grail_ports::{
+    chain::{ChainView, Metagraph},
+    checkpoint::CheckpointShelf,
+    clock::Clock,
+    shelf::WindowShelf,
+    sign::Sign,
+};
+use grail_protocol::{
+    beacon::{BeaconChain, quicknet},
+    params::Params,
+    words::{Hotkey, NetworkId},
+};
+use grail_roles::{
+    clock::SystemClock,
+    context::{Network, Randomness, Sources},
+    disk::read_bounded,
+    environments::Environments,
+};
+use grail_store::{Bucket, CommittedCheckpoints, CommittedDirectory, Transfer};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A beacon chain's description has a few hundred bytes.
+const BEACON_BYTES: u64 = 16 << 10;
+/// Where the trainer stands when nobody names it, as on the Python network.
+const TRAINER_UID: u16 = 0;
+
+/// What is read, and may be wrong, before anything is asked of the network.
+struct Own {
+    choice: NetworkChoice,
+    settings: grail_chain::Settings,
+    trainer: Option<Hotkey>,
+    randomness: Randomness,
+    first: FirstManifest,
+    environments: Environments,
+    store: Option<StoreChoice>,
+    commitment: Option<Vec<u8>>,
+    signer: Arc<dyn Sign>,
+}
+
+impl Own {
+    fn read(told: &Told, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let config = &told.config;
+        let (choice, settings) = chain_settings(config)?;
+        let store = config.names_a_store().then(|| store::choose(config)).transpose()?;
+        let commitment = match &store {
+            Some(store) => Some(store.read.commitment(&store.write)?.to_vec()),
+            None => None,
+        };
+        Ok(Self {
+            trainer: named_trainer(config)?,
+            randomness: randomness(told, &choice, clock)?,
+            first: FirstManifest::read(&told.model.model, &choice.params)?,
+            environments: environments(&config.cache_dir())?,
+            // Last, since a person may have to type a password.
+            signer: Arc::new(signer(config, None)?),
+            choice,
+            settings,
+            store,
+            commitment,
+        })
+    }
+}
+
+/// Opens everything that a role on a subnet needs but the model.
+///
+/// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
+pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
+    let config = &told.config;
+    let clock = Arc::new(SystemClock);
+    let Own { choice, settings, trainer: named, randomness, first, environments, store, commitment, signer } =
+        Own::read(told, clock.clone())?;
+    let hotkey = signer.hotkey();
+    let subnet = Subnet::connect(settings).await?;
+    let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
+    let trainer = match named {
+        Some(named) => named,
+        None => first_neuron(&subnet.metagraph().await?)?,
+    };
+    let directory = Arc::new(directory(config, chain.clone()));
+    let own = match &store {
+        Some(store) => {
+            Some(Bucket::open_own(&store.location, &store.read, &store.write, Transfer::default())?)
+        }
+        None => None,
+    };
+    let checkpoints: Arc<dyn CheckpointShelf> = match (&own, trainer == hotkey) {
+        (Some(bucket), true) => Arc::new(bucket.checkpoints()),
+        (None, true) => {
+            bail!("the trainer publishes checkpoints and needs a bucket; `grail setup` asks for one")
+        }
+        (_, false) => Arc::new(CommittedCheckpoints::new(CommittedDirectory::clone(&directory), trainer)),
+    };
+    let network = Network { id: network_id(&choice, &subnet)?, params: choice.params };
+    Ok(Joined {
+        sources: Sources::new(network, Arc::clone(&chain), randomness)?,
+        chain,
+        writer: Arc::new(subnet.writer(Arc::clone(&signer))?),
+        shelf: own.map(|bucket| Arc::new(bucket) as Arc<dyn WindowShelf>),
+        directory,
+        checkpoints,
+        trainer: Some(trainer),
+        clock,
+        manifest: first.trusted(&choice.params, &trainer)?,
+        environments,
+        how_to_register: how_to_register(config, &choice),
+        commitment,
+        signer,
+    })
+}
+
+/// How the subnet of the settings is reached, with the journal of weights where `grail chain intents` looks for it.
+///
+/// Errors: no netuid.
+pub fn chain_settings(config: &Config) -> anyhow::Result<(NetworkChoice, grail_chain::Settings)> {
+    let choice = config.network();
+    let netuid = choice
+        .netuid
+        .with_context(|| format!("which subnet of {}? give --netuid N (or NETUID)", choice.name))?;
+    let settings = grail_chain::Settings {
+        block_time_ms: choice.params.block_time_ms,
+        journal: Some(journal(config)),
+        ..grail_chain::Settings::new(choice.endpoints.clone(), netuid)
+    };
+    Ok((choice, settings))
+}
+
+/// Folder of the journals of weights, a file each hotkey and subnet.
+pub fn journal(config: &Config) -> PathBuf {
+    config.cache_dir().join("intents")
+}
+
+/// The subnet's name: that of a known network and its number; for any other, the chain's first block tells it apart from
+/// all others.
+fn network_id(choice: &NetworkChoice, subnet: &Subnet) -> anyhow::Result<NetworkId> {
+    let netuid = subnet.place().netuid;
+    let text = match choice.name.as_str() {
+        name @ ("finney" | "test") => format!("{name}-{netuid}"),
+        _ => {
+            let genesis = subnet.genesis().context("the node has not said which chain it serves")?;
+            let short: String = genesis.to_string().trim_start_matches("0x").chars().take(8).collect();
+            format!("chain-{short}-{netuid}")
+        }
+    };
+    Ok(NetworkId::new(text)?)
+}
+
+/// What seeds windows: block hashes alone, or the relays of the settings. Nothing is sent to them yet.
+fn randomness(told: &Told, choice: &NetworkChoice, clock: Arc<dyn Clock>) -> anyhow::Result<Randomness> {
+    if told.no_drand {
+        return Ok(Randomness::BlockHashOnly);
+    }
+    let relays = told.config.relays();
+    let relays = relays.unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
+    let chain = beacon_chain(&told.config, choice)?;
+    Ok(Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?)))
+}
+
+/// quicknet, or what a file says where the network has no name here.
+fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<BeaconChain> {
+    let Some(path) = config.path(&table::BEACON_CHAIN) else { return Ok(quicknet()) };
+    ensure!(
+        !matches!(choice.name.as_str(), "finney" | "test"),
+        "{} fixes its beacon, which is drand quicknet; unset {}",
+        choice.name,
+        table::BEACON_CHAIN.variable
+    );
+    let bytes = read_bounded(&path, BEACON_BYTES)?
+        .with_context(|| format!("there is no file {} ({})", path.display(), table::BEACON_CHAIN.variable))?;
+    let chain: BeaconChain =
+        serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
+    ensure!(chain.period_ms > 0, "{}: rounds are zero milliseconds apart", path.display());
+    Ok(chain)
+}
+
+/// Whose windows lie where: at R2 under each account, or all at the service that this participant's bucket is at.
+pub(crate) fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
+    match config.text(&table::R2_ENDPOINT_URL) {
+        None => CommittedDirectory::r2(chain, Transfer::default()),
+        Some(url) => {
+            let region = config.text(&table::R2_REGION).unwrap_or("us-east-1");
+            let plain = config.is_set(&table::R2_ALLOW_HTTP);
+            CommittedDirectory::at(chain, url, region, plain, Transfer::default())
+        }
+    }
+}
+
+/// Whose checkpoints are followed: the one that the settings name, else the one with the trainer's place.
+pub(crate) fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    named_trainer(config)?.map_or_else(|| first_neuron(metagraph), Ok)
+}
+
+fn named_trainer(config: &Config) -> anyhow::Result<Option<Hotkey>> {
+    let Some(named) = config.text(&table::TRAINER) else { return Ok(None) };
+    let hotkey = named.parse().with_context(|| format!("{} is {named:?}", table::TRAINER.variable))?;
+    Ok(Some(hotkey))
+}
+
+fn first_neuron(metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    let first = metagraph.neurons.iter().find(|neuron| neuron.uid == TRAINER_UID);
+    let first = first.with_context(|| {
+        format!("nobody has uid {TRAINER_UID} on this subnet; name its trainer with --trainer SS58")
+    })?;
+    Ok(first.hotkey)
+}
+
+/// The manifest of the model that the network starts with, which lies in the model's folder: one that the trainer signed, or
+/// the unsigned one that every participant makes alike.
+struct FirstManifest {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    is_signed: bool,
+}
+
+impl FirstManifest {
+    fn read(model: &Path, params: &Params) -> anyhow::Result<Self> {
+        let path = model.join(MANIFEST_FILE);
+        let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+            format!(
+                "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
+                 describe` makes that of a network's first model",
+                path.display()
+            )
+        })?;
+        let manifest =
+            Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))?;
+        Ok(Self { is_signed: manifest.publication.is_some(), path, bytes })
+    }
+
+    fn trusted(&self, params: &Params, trainer: &Hotkey) -> anyhow::Result<Manifest> {
+        let trust = if self.is_signed { Trust::Trainer(trainer) } else { Trust::Genesis };
+        verify_manifest(&self.bytes, params, trust, None)
+            .with_context(|| format!("read {}", self.path.display()))
+    }
+}
+
+fn how_to_register(config: &Config, choice: &NetworkChoice) -> String {
+    let wallet = config.wallet();
+    let network = match choice.name.as_str() {
+        name @ ("finney" | "test" | "local") => format!("--network {name}"),
+        _ => format!("--network {}", choice.endpoints.first().map_or("URL", String::as_str)),
+    };
+    format!(
+        "btcli subnet register --netuid {} {network} --wallet.name {} --wallet.hotkey {}",
+        choice.netuid.unwrap_or_default(),
+        wallet.cold,
+        wallet.hot
+    )
+}
+
+#[cfg(test)]
+mod tests;
