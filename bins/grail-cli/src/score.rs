@@ -123,12 +123,12 @@ fn explain(args: &ExplainArgs, folder: &ReportFolder) -> anyhow::Result<Explanat
         bail!("{} appears in none of the {} newest verdicts", args.hotkey, args.history.max(1));
     }
     let counts = |hotkey: &Hotkey| journal.exclusion(hotkey, *newest).is_none();
-    let weights = history.weights_among(WeightRule::Grail1, counts);
+    let weights = history.weights_among(WeightRule::IN_USE, counts);
     let alarm = miner.evidence.alarm();
     Ok(Explanation {
         hotkey: args.hotkey,
         weight: weights.map_or(0.0, |weights| weights.share(&args.hotkey)),
-        standing: history.standings(WeightRule::Grail1).remove(&args.hotkey),
+        standing: history.standings(WeightRule::IN_USE).remove(&args.hotkey),
         evidence_log10: (miner.evidence.log10() * 1e3).round() / 1e3,
         evidence_peak_log10: miner.evidence.peak_log10(),
         checkpoint: journal.checkpoint,

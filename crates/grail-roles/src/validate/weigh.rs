@@ -47,7 +47,7 @@ impl Validator {
         let counts = |hotkey: &Hotkey| {
             self.judged.is_none_or(|window| self.evidence.exclusion(hotkey, window).is_none())
         };
-        let Some(weights) = self.history.weights_among(WeightRule::Grail1, counts) else {
+        let Some(weights) = self.history.weights_among(WeightRule::IN_USE, counts) else {
             self.weights_done();
             return Ok(Some(WeightsSet::Nobody));
         };

@@ -12,6 +12,9 @@ pub enum WeightRule {
 }
 
 impl WeightRule {
+    /// The rule of this version of the protocol: what validators weigh by and `grail score explain` shows.
+    pub const IN_USE: Self = Self::Grail1;
+
     pub(crate) fn raw(self, standing: &Standing) -> f64 {
         match self {
             // x^1.5 by multiplication and square root, which IEEE 754 rounds alike everywhere.
