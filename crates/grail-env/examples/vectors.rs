@@ -5,9 +5,9 @@
 //! ```
 //! No test runs this; `tests/vectors.rs` reads what it wrote.
 
+use grail_env::reward::Component;
 use grail_env::{Environment, Outcome, Problem, arith::Arith, gsm8k, prompt::Message};
 use grail_protocol::{hash::digest, seed::ProblemSeed};
-use grail_env::reward::Component;
 use serde_json::{Value, json};
 use std::{error::Error, fs, path::Path, sync::Arc};
 

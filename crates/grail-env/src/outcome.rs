@@ -1,8 +1,8 @@
 //! What a completion earned and what it counts for.
 
 use crate::reading::Reading;
-use grail_protocol::hash::{Digest, digest};
 use crate::reward::RewardVector;
+use grail_protocol::hash::{Digest, digest};
 use std::fmt;
 
 /// The verdict of an environment about one completion.

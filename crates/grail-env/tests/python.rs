@@ -7,9 +7,9 @@
 //! - numbers are exact decimals: `72.0`, `+72` and `0072` are 72, and `1,234,567` is one number;
 //! - the answer block holds one number and nothing else, where Python takes the leftmost number of any text.
 
+use grail_env::reward::Component;
 use grail_env::{EnvError, Environment, gsm8k, reading::Reading};
 use grail_protocol::seed::ProblemSeed;
-use grail_env::reward::Component;
 use serde_json::Value;
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -1,8 +1,8 @@
 //! The environments against the vectors in `fixtures/vectors/env/`, which `examples/vectors.rs` wrote.
 
+use grail_env::reward::Component;
 use grail_env::{Environment, Problem, arith::Arith, gsm8k};
 use grail_protocol::seed::ProblemSeed;
-use grail_env::reward::Component;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, sync::Arc};
 

@@ -1,30 +1,14 @@
-//! Model folders with other weights.
+//! Model folders with other weights. Matrices of the layers are changed, embedding and norms stay as they are: that is how
+//! serving engines round, and it is the harder case to notice.
 
 use crate::LabError;
+use grail_verify::lies::Computation;
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// What is done to the weights. Matrices of the layers are changed, embedding and norms stay as they are: that is how
-/// serving engines round, and it is the harder case to notice.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Change {
-    /// Each weight times `1 + σ·g`, with g of a bell shape.
-    Noise(f32),
-    /// Each row rounded to steps of its largest weight divided by this.
-    Rounded(f32),
-    /// Each row scaled to the range of e4m3 and rounded to it.
-    Fp8,
-    /// One weight in a hundred, one step of a brain float up or down.
-    OneStepBack,
-    /// The layer in the middle is left out.
-    LayerDropped,
-    /// The second half of the layers is left out.
-    HalfTheLayers,
-}
 
 const WEIGHTS: &str = "model.safetensors";
 const CONFIG: &str = "config.json";
@@ -33,16 +17,16 @@ const LAYERS: &str = "num_hidden_layers";
 /// Writes a folder like `from` with changed weights, in 32 bits.
 ///
 /// Memory: the weights twice.
-pub(crate) fn write(from: &Path, to: &Path, change: Change) -> Result<(), LabError> {
+pub(crate) fn write(from: &Path, to: &Path, computation: Computation) -> Result<(), LabError> {
     copy_texts(from, to)?;
     let path = from.join(WEIGHTS);
     let bytes = fs::read(&path).map_err(|source| LabError::File { path: path.clone(), source })?;
     let wrong = |problem: String| LabError::Weights { path: path.clone(), problem };
     let tensors = SafeTensors::deserialize(&bytes).map_err(|error| wrong(error.to_string()))?;
     let layers = layers(&to.join(CONFIG))?;
-    let kept = match change {
-        Change::LayerDropped => (0..layers).filter(|layer| *layer != layers / 2).collect(),
-        Change::HalfTheLayers => (0..layers.div_ceil(2)).collect(),
+    let kept = match computation {
+        Computation::LayerDropped => (0..layers).filter(|layer| *layer != layers / 2).collect(),
+        Computation::HalfTheLayers => (0..layers.div_ceil(2)).collect(),
         _ => (0..layers).collect::<Vec<usize>>(),
     };
     let mut chance = Chance(0x9e37_79b9_7f4a_7c15);
@@ -55,7 +39,7 @@ pub(crate) fn write(from: &Path, to: &Path, change: Change) -> Result<(), LabErr
         let mut values =
             wide(&view).ok_or_else(|| wrong(format!("{name} is stored as {:?}", view.dtype())))?;
         if let ([_, width], true) = (view.shape(), name.starts_with(LAYER)) {
-            values.chunks_mut((*width).max(1)).for_each(|row| change.apply(row, &mut chance));
+            values.chunks_mut((*width).max(1)).for_each(|row| apply(computation, row, &mut chance));
         }
         let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         changed.push((name, view.shape().to_vec(), data));
@@ -129,34 +113,33 @@ fn wide(view: &TensorView<'_>) -> Option<Vec<f32>> {
     }
 }
 
-impl Change {
-    fn apply(self, row: &mut [f32], chance: &mut Chance) {
-        let largest = row.iter().fold(0f32, |most, weight| most.max(weight.abs()));
-        match self {
-            Self::Noise(sigma) => row.iter_mut().for_each(|weight| *weight *= 1.0 + sigma * chance.bell()),
-            Self::Rounded(steps) if largest > 0.0 => {
-                let step = largest / steps;
-                row.iter_mut().for_each(|weight| *weight = (*weight / step).round() * step);
-            }
-            Self::Fp8 if largest > 0.0 => {
-                let scale = 448.0 / largest;
-                row.iter_mut().for_each(|weight| *weight = e4m3(*weight * scale) / scale);
-            }
-            Self::OneStepBack => row.iter_mut().for_each(|weight| {
-                let bits = chance.word();
-                if bits.is_multiple_of(100) {
-                    let stored = bf16::from_f32(*weight).to_bits();
-                    let moved =
-                        if bits >> 32 & 1 == 0 { stored.wrapping_add(1) } else { stored.wrapping_sub(1) };
-                    let moved = bf16::from_bits(moved).to_f32();
-                    // A step from zero, or from the largest number, is none that training makes.
-                    if moved.is_finite() && moved.abs() < 2.0 * weight.abs() {
-                        *weight = moved;
-                    }
-                }
-            }),
-            Self::Rounded(_) | Self::Fp8 | Self::LayerDropped | Self::HalfTheLayers => {}
+/// Changes one row of a matrix.
+fn apply(computation: Computation, row: &mut [f32], chance: &mut Chance) {
+    let largest = row.iter().fold(0f32, |most, weight| most.max(weight.abs()));
+    match computation {
+        Computation::Noise(sigma) => row.iter_mut().for_each(|weight| *weight *= 1.0 + sigma * chance.bell()),
+        Computation::Rounded(steps) if largest > 0.0 => {
+            let step = largest / steps;
+            row.iter_mut().for_each(|weight| *weight = (*weight / step).round() * step);
         }
+        // Each row is scaled to the range of e4m3 and rounded to it.
+        Computation::Fp8 if largest > 0.0 => {
+            let scale = 448.0 / largest;
+            row.iter_mut().for_each(|weight| *weight = e4m3(*weight * scale) / scale);
+        }
+        Computation::OneStepBack => row.iter_mut().for_each(|weight| {
+            let bits = chance.word();
+            if bits.is_multiple_of(100) {
+                let stored = bf16::from_f32(*weight).to_bits();
+                let moved = if bits >> 32 & 1 == 0 { stored.wrapping_add(1) } else { stored.wrapping_sub(1) };
+                let moved = bf16::from_bits(moved).to_f32();
+                // A step from zero, or from the largest number, is none that training makes.
+                if moved.is_finite() && moved.abs() < 2.0 * weight.abs() {
+                    *weight = moved;
+                }
+            }
+        }),
+        _ => {}
     }
 }
 
@@ -225,7 +208,7 @@ mod tests {
     #[test]
     fn rounding_keeps_the_largest_weight_of_a_row() {
         let mut row = vec![0.3, -1.0, 0.05, 0.0];
-        Change::Rounded(7.0).apply(&mut row, &mut Chance(1));
+        apply(Computation::Rounded(7.0), &mut row, &mut Chance(1));
         assert_eq!(row, [2.0 / 7.0, -1.0, 0.0, 0.0]);
     }
 }

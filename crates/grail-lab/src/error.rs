@@ -1,5 +1,5 @@
 use grail_env::EnvError;
-use grail_ports::Fault;
+use grail_ports::{Door, Fault, Retry};
 use grail_protocol::words::WordError;
 use grail_tokenize::TokenizeError;
 use grail_torch::LoadError;
@@ -46,6 +46,15 @@ pub enum LabError {
     /// A rule of the laboratory that did not hold.
     #[error("internal: {0}")]
     Inside(String),
+}
+
+impl From<LabError> for Fault {
+    fn from(error: LabError) -> Self {
+        match error {
+            LabError::Fault(fault) => fault,
+            other => Self::new(Door::Inside, Retry::Never, "tell a lie", other),
+        }
+    }
 }
 
 impl LabError {

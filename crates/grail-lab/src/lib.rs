@@ -1,6 +1,6 @@
 //! The soundness laboratory: lies sent through the whole court, and thresholds held against measurements.
 //!
-//! [`suite`] tells every lie of [`attack`] about windows of a real model, from the bytes of a file to its verdict, and counts
+//! [`suite`] tells every lie of [`grail_verify::lies`] about windows of a real model, from the bytes of a file to its verdict, and counts
 //! what became of it. Beside it stands the Python network's proof ([`old`], by
 //! the checks of [`v5`]) on the same lies.
 //!

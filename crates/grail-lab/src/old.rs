@@ -1,15 +1,15 @@
 //! The same lies beside the Python network's proof: its sketch and its median of log-probabilities.
 
-use crate::{LabError, stand::Scene};
-use grail_artifact::window::RolloutRecord;
-use grail_protocol::{logprob::dequantise, params::ROLLOUTS_PER_PROBLEM, words::TokenId};
-use grail_torch::Model;
 use crate::v5::{
     CHALLENGED,
     challenge::indices_in_range,
     logprob,
     sketch::{TOP, coefficients, passes, sketch},
 };
+use crate::{LabError, stand::Scene};
+use grail_artifact::window::RolloutRecord;
+use grail_protocol::{logprob::dequantise, params::ROLLOUTS_PER_PROBLEM, words::TokenId};
+use grail_torch::Model;
 use serde::Serialize;
 
 /// The window's randomness, which a miner knows.

@@ -1,12 +1,15 @@
 //! What became of one attack, counted.
 
 use crate::{
-    attack::{Attack, Card, Expectation, Kind, Submission},
+    attack::Submission,
     old::OldTally,
     statistics::{Waiting, tokens_at_one_in_a_million, upper_bound},
 };
 use grail_protocol::params::ROLLOUTS_PER_PROBLEM;
-use grail_verify::{DrawStatistics, MinerReport, Verdict};
+use grail_verify::{
+    DrawStatistics, MinerReport, Verdict,
+    lies::{Expectation, Kind, Lie},
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -112,15 +115,14 @@ struct Rewards {
 }
 
 impl Counting {
-    pub(crate) fn new(attack: Attack, model: &str, numeric: &'static str) -> Self {
-        let Card { name, about, expectation } = attack.card();
+    pub(crate) fn new(lie: &Lie, model: &str, numeric: &'static str) -> Self {
         let outcome = Outcome {
-            attack: name,
-            kind: attack.kind(),
-            about,
+            attack: lie.name,
+            kind: lie.kind,
+            about: lie.says,
             model: model.to_owned(),
             numeric,
-            expectation,
+            expectation: lie.on_real.unwrap_or(Expectation::Open),
             holds: false,
             too_few_tokens: false,
             rollouts: 0,
@@ -302,11 +304,11 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attack::WeightsLie;
+    use grail_verify::lies::named;
 
     /// One lie among truthful rollouts of 100 tokens each, refused or not.
     fn outcome(truthful: usize, refused: bool) -> Outcome {
-        let mut counting = Counting::new(Attack::Weights(WeightsLie::Int8Proven), "m", "strict-f32");
+        let mut counting = Counting::new(named("int8-proven").unwrap(), "m", "strict-f32");
         assert_eq!(counting.outcome.expectation, Expectation::Within(10_000));
         counting.outcome.lies = 1;
         counting.in_order = vec![(100, false); truthful];

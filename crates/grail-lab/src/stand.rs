@@ -101,8 +101,8 @@ pub struct Asked {
 pub struct Scene {
     /// The window as everybody derives it.
     pub context: WindowContext,
-    /// Number of the miner, from which its key follows.
-    pub miner: u8,
+    /// The miner's key.
+    pub hotkey: Hotkey,
     /// Its problems.
     pub groups: Vec<Asked>,
 }
@@ -160,25 +160,26 @@ impl Stand {
             let request = GroupRequest { prompt: prompt_of(&problem, &self.tokenizer)?, rollouts };
             Ok(Asked { problem, request })
         };
-        Ok(Scene { context, miner, groups: (0..groups).map(asked).collect::<Result<_, _>>()? })
+        Ok(Scene { context, hotkey, groups: (0..groups).map(asked).collect::<Result<_, _>>()? })
     }
 
     /// What an honest miner would put into its file.
     pub fn honest(&self, scene: &Scene) -> Result<Vec<RolloutRecord>, LabError> {
         let requests: Vec<GroupRequest> = scene.groups.iter().map(|asked| asked.request.clone()).collect();
-        let answers = self.answers(&self.model, &requests, Arc::new(Forced))?;
+        let answers = self.answers(&self.model, &requests, &self.rule(), Arc::new(Forced))?;
         self.records(scene, answers)
     }
 
-    /// Answers of some model whose tokens are picked in some way.
+    /// Answers of some model under some rule whose tokens are picked in some way.
     pub fn answers(
         &self,
         model: &Model,
         requests: &[GroupRequest],
+        rule: &GenerationRule,
         pick: Arc<dyn Pick>,
     ) -> Result<Vec<Vec<Answer>>, LabError> {
         let mut generator = TorchGenerator::picking(model.clone(), self.setup.batch_rows, pick)?;
-        Ok(generator.generate(requests, &self.rule(), &mut |_| true)?)
+        Ok(generator.generate(requests, rule, &mut |_| true)?)
     }
 
     /// Answers as records, with the rewards they earn.

@@ -2,13 +2,14 @@
 
 use crate::{
     LabError,
-    attack::{Attack, Bank, Liar, Submission},
+    attack::{Bank, Liar, Submission},
     court::Court,
     old::{OldCase, OldSketches, OldTally},
     outcome::{Counting, Outcome},
     stand::Stand,
 };
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, words::TokenId};
+use grail_verify::lies::{HONEST, Kind, Lie};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy)]
@@ -90,15 +91,15 @@ pub fn run(
     court: &mut Court<'_>,
     ground: &Ground,
     plan: &Plan,
-    attack: Attack,
+    lie: &'static Lie,
     tell: &mut dyn FnMut(u32, u32),
 ) -> Result<Outcome, LabError> {
-    if attack == Attack::Honest {
+    if lie.kind == Kind::Control {
         return control(stand, plan, tell);
     }
     let numeric = stand.setup.numeric().name();
-    let mut counting = Counting::new(attack, &stand.setup.name, numeric);
-    let liar = Liar::new(stand, attack)?;
+    let mut counting = Counting::new(lie, &stand.setup.name, numeric);
+    let liar = Liar::new(stand, lie)?;
     let windows = u32::try_from(ground.banks.len()).unwrap_or(u32::MAX);
     let earlier = ground.banks.iter().cycle().skip(1);
     for ((done, bank), earlier) in (1u32..).zip(&ground.banks).zip(earlier) {
@@ -116,8 +117,8 @@ pub fn run(
 
 /// Honest windows, more of them than the lies have, each forgotten when it was judged.
 fn control(stand: &Stand, plan: &Plan, tell: &mut dyn FnMut(u32, u32)) -> Result<Outcome, LabError> {
-    let mut counting = Counting::new(Attack::Honest, &stand.setup.name, stand.setup.numeric().name());
-    let liar = Liar::new(stand, Attack::Honest)?;
+    let mut counting = Counting::new(&HONEST, &stand.setup.name, stand.setup.numeric().name());
+    let liar = Liar::new(stand, &HONEST)?;
     let windows = plan.windows(plan.honest);
     let mut court = Court::new(stand);
     for window in 0..windows {
@@ -150,7 +151,7 @@ fn old(
     let claims = liar.tell_old(&sketches, bank, submission, &own, mean)?;
     let size = usize::from(ROLLOUTS_PER_PROBLEM);
     let mut tally = OldTally::default();
-    let control = liar.attack() == Attack::Honest;
+    let control = liar.lie().kind == Kind::Control;
     let groups = submission.records.chunks(size).zip(claims.chunks(size)).zip(own.chunks(size));
     let groups = groups.zip(submission.harmless.chunks(size)).zip(&bank.scene.groups);
     for ((((records, claims), own), harmless), asked) in groups {

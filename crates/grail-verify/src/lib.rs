@@ -37,6 +37,7 @@
 pub mod audit;
 mod corridor;
 mod digits;
+pub mod lies;
 pub mod rejection;
 pub mod report;
 mod sampling;

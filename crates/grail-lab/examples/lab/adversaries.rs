@@ -3,12 +3,12 @@
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, bail};
 use grail_lab::{
-    Court, Outcome,
-    attack::Attack,
+    Court, Outcome, attack,
     calibrate::Device,
     stand::Stand,
     suite::{Ground, Plan, run as tell_lie},
 };
+use grail_verify::lies::{Expectation, Lie};
 use std::{
     collections::BTreeMap,
     fs,
@@ -91,10 +91,10 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     answering.finish_and_clear();
     let mut court = Court::new(&stand);
     let mut outcomes = Vec::new();
-    for attack in attacks {
-        let name = attack.card().name;
+    for (lie, _) in attacks {
+        let name = lie.name;
         let telling = bar(name)?;
-        let mut outcome = tell_lie(&stand, &mut court, &ground, &plan, attack, &mut |done, all| {
+        let mut outcome = tell_lie(&stand, &mut court, &ground, &plan, lie, &mut |done, all| {
             telling.set_length(all.into());
             telling.set_position(done.into());
         })
@@ -112,16 +112,13 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     Ok(outcomes.iter().all(|outcome: &Outcome| outcome.holds))
 }
 
-fn chosen(only: &[String]) -> Result<Vec<Attack>> {
-    let all = Attack::all();
-    let known = |name: &String| all.iter().any(|attack| attack.card().name.contains(name.as_str()));
+fn chosen(only: &[String]) -> Result<Vec<(&'static Lie, Expectation)>> {
+    let known = |name: &String| attack::all().any(|(lie, _)| lie.name.contains(name.as_str()));
     if let Some(unknown) = only.iter().find(|name| !known(name)) {
         bail!("no attack has {unknown} in its name; --list shows them all");
     }
-    let wanted = |attack: &Attack| {
-        only.is_empty() || only.iter().any(|name| attack.card().name.contains(name.as_str()))
-    };
-    Ok(all.iter().copied().filter(wanted).collect())
+    let wanted = |lie: &Lie| only.is_empty() || only.iter().any(|name| lie.name.contains(name.as_str()));
+    Ok(attack::all().filter(|(lie, _)| wanted(lie)).collect())
 }
 
 fn read_toploc(path: &Path) -> Result<BTreeMap<String, serde_json::Value>> {

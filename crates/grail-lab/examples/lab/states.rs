@@ -3,12 +3,12 @@
 use crate::{Model, bar};
 use anyhow::{Context as _, Result, bail};
 use grail_lab::{
-    attack::{Attack, Liar},
+    attack::{self, Liar},
     stand::Stand,
     suite::{Ground, Plan},
 };
 use grail_torch::{Dtype, Place};
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 /// What is written.
 #[derive(Debug, clap::Args)]
@@ -46,12 +46,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let stand = Stand::open(setup)?;
     let plan = Plan { rollouts: args.rollouts, honest: args.rollouts, groups: args.groups, old: false };
     let ground = Ground::lay(&stand, &plan, &mut |_, _| ())?;
-    let known: BTreeMap<&str, Attack> = Attack::all().into_iter().map(|a| (a.card().name, a)).collect();
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for name in &args.only {
-        let Some(attack) = known.get(name.as_str()) else { bail!("there is no attack {name}") };
+        let Some((lie, _)) = attack::all().find(|(lie, _)| lie.name == name) else {
+            bail!("there is no attack {name}")
+        };
         let bar = bar(name)?;
-        let liar = Liar::new(&stand, *attack)?;
+        let liar = Liar::new(&stand, lie)?;
         let mut bytes = Vec::new();
         let mut rollouts = 0u32;
         for (bank, earlier) in ground.banks().iter().zip(ground.banks().iter().cycle().skip(1)) {

@@ -1,17 +1,14 @@
 //! Tables for people.
 
-use grail_lab::{
-    Outcome,
-    attack::{Attack, Expectation},
-};
+use grail_lab::Outcome;
+use grail_verify::lies::{Expectation, Lie};
 
 /// Every attack with what it does.
-pub(crate) fn attacks(attacks: &[Attack]) -> String {
+pub(crate) fn attacks(attacks: &[(&Lie, Expectation)]) -> String {
     let head = ["attack", "must be", "what it does"].map(str::to_owned);
-    let rows = attacks.iter().map(|attack| {
-        let card = attack.card();
-        [card.name.to_owned(), expectation(card.expectation), card.about.to_owned()]
-    });
+    let rows = attacks
+        .iter()
+        .map(|(lie, expected)| [lie.name.to_owned(), expectation(*expected), lie.says.to_owned()]);
     columns(std::iter::once(head).chain(rows).collect())
 }
 

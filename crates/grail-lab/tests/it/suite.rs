@@ -1,11 +1,11 @@
 use grail_env::{Environment, arith::Arith};
 use grail_lab::{
-    Court, Outcome,
-    attack::{Attack, ClaimLie, Expectation, Kind},
+    Court, Outcome, attack,
     stand::{Setup, Stand},
     suite::{Ground, Plan, run},
 };
 use grail_torch::{Dtype, Place};
+use grail_verify::lies::{Expectation, Kind, Lie, named};
 use std::path::Path;
 
 /// Four groups in two windows: 64 rollouts of each attack.
@@ -29,12 +29,12 @@ fn stand() -> Stand {
 }
 
 /// What became of every attack of some kinds.
-fn outcomes(plan: &Plan, wanted: impl Fn(&Attack) -> bool) -> Vec<Outcome> {
+fn outcomes(plan: &Plan, wanted: impl Fn(&Lie) -> bool) -> Vec<Outcome> {
     let stand = stand();
     let ground = Ground::lay(&stand, plan, &mut |_, _| ()).unwrap();
     let mut court = Court::new(&stand);
-    let attacks = Attack::all().into_iter().filter(|attack| wanted(attack));
-    attacks.map(|attack| run(&stand, &mut court, &ground, plan, attack, &mut |_, _| ()).unwrap()).collect()
+    let lies = attack::all().map(|(lie, _)| lie).filter(|lie| wanted(lie));
+    lies.map(|lie| run(&stand, &mut court, &ground, plan, lie, &mut |_, _| ()).unwrap()).collect()
 }
 
 #[track_caller]
@@ -53,7 +53,7 @@ fn hold(outcomes: &[Outcome]) {
 
 #[test]
 fn the_honest_control_is_accepted_whole() {
-    let outcomes = outcomes(&PLAN, |attack| *attack == Attack::Honest);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Control);
     hold(&outcomes);
     let honest = &outcomes[0];
     assert_eq!((honest.rollouts, honest.lies, honest.false_refusals), (256, 0, 0));
@@ -65,14 +65,18 @@ fn the_honest_control_is_accepted_whole() {
 
 #[test]
 fn no_lie_about_a_file_is_accepted() {
-    let outcomes = outcomes(&PLAN, |attack| attack.kind() == Kind::Structure);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Structure);
     assert!(outcomes.len() > 30);
     hold(&outcomes);
+    for outcome in &outcomes {
+        let lie = named(outcome.attack).unwrap();
+        assert_eq!(outcome.refused.keys().collect::<Vec<_>>(), lie.codes, "{}", lie.name);
+    }
 }
 
 #[test]
 fn no_lie_about_sketch_text_or_reward_is_accepted() {
-    let outcomes = outcomes(&PLAN, |attack| attack.kind() == Kind::Forgery);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Forgery);
     assert!(outcomes.len() > 25);
     hold(&outcomes);
     // The same lies beside the proof that these are meant to replace.
@@ -84,18 +88,18 @@ fn no_lie_about_sketch_text_or_reward_is_accepted() {
 
 #[test]
 fn lies_about_draws_are_seen_soon() {
-    hold(&outcomes(&PLAN, |attack| attack.kind() == Kind::Sampling));
+    hold(&outcomes(&PLAN, |lie| lie.kind == Kind::Sampling));
 }
 
 #[test]
 fn other_computations_are_seen_soon() {
-    hold(&outcomes(&PLAN, |attack| attack.kind() == Kind::Model));
+    hold(&outcomes(&PLAN, |lie| lie.kind == Kind::Model));
 }
 
 #[test]
 fn what_an_honest_miner_would_have_sent_is_no_lie() {
     // Encoding a text again gives the same tokens now and then; those rollouts are true.
-    let outcomes = outcomes(&PLAN, |attack| *attack == Attack::Claim(ClaimLie::Retokenised));
+    let outcomes = outcomes(&PLAN, |lie| lie.name == "retokenised");
     let retokenised = &outcomes[0];
     assert!(retokenised.lies < retokenised.rollouts);
     assert_eq!(retokenised.false_refusals, 0);

@@ -23,8 +23,8 @@ use grail_ports::{
     sign::Sign,
 };
 use grail_protocol::words::{UnixMillis, WindowStart};
-use grail_verify::score::History;
 use grail_verify::Sampling;
+use grail_verify::score::History;
 use std::sync::Arc;
 
 pub use judge::JudgedWindow;

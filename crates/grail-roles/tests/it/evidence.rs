@@ -38,7 +38,7 @@ async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() 
     let validator_key = stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
-    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::OtherKeys }, None);
+    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::OwnNoise(1) }, None);
     stage.mine_together(&mut miner, &mut lying).await;
     stage.mine_together(&mut miner, &mut lying).await;
 

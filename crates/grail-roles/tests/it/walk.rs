@@ -175,7 +175,7 @@ async fn a_miner_keeps_back_what_a_validator_would_refuse() {
     let stage = Stage::new();
     let hotkey = stage.register(HONEST, false);
     let model = stage.model(&[HONEST]).await;
-    let broken = Liar { model: model.clone(), habit: Habit::OtherKeys };
+    let broken = Liar { model: model.clone(), habit: Habit::OwnNoise(1) };
     let mined = stage.mine(&mut stage.miner(HONEST, broken, Some(model))).await;
     assert!(matches!(mined.upload, Upload::KeptBack));
     assert!(mined.self_check.unwrap().rejections().count() > 0);

@@ -9,9 +9,9 @@ use grail_parquet::ParquetCodec;
 use grail_protocol::words::UnixMillis;
 use grail_testkit::{
     model::{Habit, Liar},
-    window::{BadFile, Expected, FILE_LIES, HandOver, ROLLOUT_LIES, Sample, Setup, World},
+    window::{BadFile, Expected, HandOver, Sample, Setup, World},
 };
-use grail_verify::MinerReport;
+use grail_verify::{MinerReport, lies};
 use std::{
     error::Error,
     path::{Path, PathBuf},
@@ -29,9 +29,11 @@ fn main() -> Outcome {
     good(&mut writer)?;
     bytes(&mut writer)?;
     hostile::write(&mut writer)?;
-    for lie in FILE_LIES.iter().chain(ROLLOUT_LIES) {
-        let world = World::new(small());
-        writer.bad(lie.code, lie.name, &world, &(lie.tell)(&world, 1))?;
+    for lie in lies::all() {
+        if let (Some(folder), [code, ..]) = (lie.sample, lie.codes) {
+            let world = World::new(small());
+            writer.bad(code, folder, &world, &world.told(lie, 1))?;
+        }
     }
     searched(&mut writer)?;
     println!("{} samples in {}", writer.written, writer.root.display());

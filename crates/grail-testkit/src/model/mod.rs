@@ -6,7 +6,8 @@ mod habit;
 mod tokenizer;
 
 pub use fake::{FakeModel, FaultyOracle};
-pub use habit::{Habit, Liar};
+pub use grail_verify::lies::Habit;
+pub use habit::Liar;
 pub use tokenizer::{
     ANSWER_CLOSE, ANSWER_OPEN, END, FakeTokenizer, THINKING_CLOSE, THINKING_OPEN, VOCABULARY,
 };

@@ -114,17 +114,21 @@ impl World {
         let requests: Vec<GroupRequest> = (0..groups).map(|group| self.request(group)).collect();
         let answers =
             generator.generate(&requests, &self.rule(), &mut |_| true).expect("the fake model answers");
+        self.pack(answers)
+    }
+
+    /// Answers as records, with the rewards they earn.
+    pub(super) fn pack(&self, answers: Vec<Vec<Answer>>) -> Vec<RolloutRecord> {
         let mut records = Vec::new();
         for (group, answers) in (0u32..).zip(answers) {
             let problem = self.problem(group);
-            records.extend(
-                (0u8..).zip(answers).map(|(index, answer)| self.pack(&problem, group, index, answer)),
-            );
+            let answers = (0u8..).zip(answers);
+            records.extend(answers.map(|(index, answer)| self.record(&problem, group, index, answer)));
         }
         records
     }
 
-    pub(super) fn pack(&self, problem: &Problem, group: u32, rollout: u8, answer: Answer) -> RolloutRecord {
+    fn record(&self, problem: &Problem, group: u32, rollout: u8, answer: Answer) -> RolloutRecord {
         let reward = self.reward(problem, &answer.tokens);
         RolloutRecord {
             group: GroupIndex(group),

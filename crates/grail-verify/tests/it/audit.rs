@@ -16,11 +16,12 @@ use grail_protocol::{
 };
 use grail_testkit::{
     doors::{FakeBeacon, ManualClock},
-    window::{FILE_LIES, ROLLOUT_LIES, Setup, World},
+    window::{Setup, World},
 };
 use grail_verify::{
     MinerReport, Sampling, Verdict,
     audit::{Audited, Flaw, Tools, audit_on_paper},
+    lies::{fake_files, fake_rollouts, named},
 };
 use std::sync::Arc;
 
@@ -165,8 +166,8 @@ fn an_honest_verdict_comes_out_the_same_on_another_machine() {
 fn so_does_the_verdict_on_every_lie() {
     let stage = Stage::new();
     let mut audited_lies = 0;
-    for lie in ROLLOUT_LIES.iter().chain(FILE_LIES) {
-        let file = (lie.tell)(&stage.world, 2);
+    for lie in fake_rollouts().chain(fake_files()) {
+        let file = stage.world.told(lie, 2);
         // What JSON cannot spell cannot lie on this shelf.
         if JsonCodec.encode(&file).is_err() {
             continue;
@@ -296,8 +297,7 @@ fn what_paper_cannot_see_the_model_does() {
     let flaws = stage.replay(&audit(bundle).unwrap()).unwrap_err();
     assert!(flaws.iter().all(|flaw| flaw.name() == "verdict") && !flaws.is_empty(), "{flaws:?}");
     // A refusal that was made up, and one that was held back.
-    let lie = ROLLOUT_LIES.iter().find(|lie| lie.name == "zero-sketch").unwrap();
-    let refused: MinerReport = stage.judge(&(lie.tell)(&stage.world, 2));
+    let refused: MinerReport = stage.judge(&stage.world.told(named("zero-sketch").unwrap(), 2));
     let mut bundle = stage.bundle(&file);
     retell(&mut bundle, |report| {
         let root = report.root;
@@ -345,9 +345,9 @@ fn a_file_that_was_not_carried_is_judged_by_its_size() {
 #[expect(clippy::disallowed_methods, reason = "whoever runs the test asks for the files to be written")]
 fn the_bundles_at_hand_are_those_of_this_format_and_these_tolerances() {
     let stage = Stage::new();
-    let lie = ROLLOUT_LIES.iter().find(|lie| lie.name == "seed-of-ones-own").unwrap();
+    let lie = named("own-seed").unwrap();
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/bundles");
-    for (name, file) in [("honest", stage.world.honest(1)), ("refused", (lie.tell)(&stage.world, 1))] {
+    for (name, file) in [("honest", stage.world.honest(1)), ("refused", stage.world.told(lie, 1))] {
         let mut bundle = stage.bundle(&file);
         bundle.sign(&pair(), [0; 32]).unwrap();
         let path = folder.join(format!("{name}.bundle"));

@@ -1,7 +1,10 @@
 //! Every lie that the testkit knows, in numbers: how many rollouts and groups it costs the liar.
 
-use grail_testkit::window::{FILE_LIES, Lie, ROLLOUT_LIES, Setup, World};
-use grail_verify::{ALL_CODES, Verdict};
+use grail_testkit::window::{Setup, World};
+use grail_verify::{
+    Verdict,
+    lies::{Lie, fake_files, fake_rollouts, named},
+};
 use std::collections::BTreeMap;
 
 /// 13 groups of 16: 208 rollouts a lie.
@@ -20,8 +23,10 @@ fn world_of_answers() -> World {
 }
 
 fn rollouts_caught(lie: &Lie, world: &World) {
-    let name = lie.name;
-    let report = world.verify((lie.tell)(world, GROUPS));
+    let (name, Some((code, also))) = (lie.name, lie.codes.split_first()) else {
+        panic!("{} expects no code", lie.name);
+    };
+    let report = world.verify(world.told(lie, GROUPS));
     assert_eq!(report.file, Verdict::Accepted, "{name}: only its rollouts are lies");
     let tally = &report.tally;
     assert_eq!(tally.checked, u64::from(GROUPS) * 16, "{name}");
@@ -29,26 +34,21 @@ fn rollouts_caught(lie: &Lie, world: &World) {
     let share = tally.rejected_total() as f64 / tally.checked as f64;
     let caught = report.groups.iter().filter(|group| group.verdict.rejection().is_some()).count();
     let groups = caught as f64 / f64::from(GROUPS);
-    assert!(share >= lie.rollouts_caught, "{name}: {share:.3} of rollouts, {:?}", tally.rejected);
-    assert!(groups >= lie.groups_caught, "{name}: {groups:.3} of groups, {:?}", tally.rejected);
+    assert!(Some(share) >= lie.on_fake, "{name}: {share:.3} of rollouts, {:?}", tally.rejected);
+    assert_eq!(groups, 1.0, "{name}: {:?}", tally.rejected);
 
     let most = tally.rejected.iter().max_by_key(|(_, count)| **count).map(|(code, _)| code.as_str());
-    assert_eq!(most, Some(lie.code), "{name}: {:?}", tally.rejected);
-    let strange: BTreeMap<_, _> = tally
-        .rejected
-        .iter()
-        .filter(|(code, _)| *code != lie.code && !lie.also.contains(&code.as_str()))
-        .collect();
+    assert_eq!(most, Some(*code), "{name}: {:?}", tally.rejected);
+    let strange: BTreeMap<_, _> =
+        tally.rejected.iter().filter(|(found, _)| found != code && !also.contains(&found.as_str())).collect();
     assert!(strange.is_empty(), "{name}: {strange:?}");
-    if lie.groups_caught == 1.0 {
-        assert_eq!((tally.accepted, tally.unique_solutions), (0, 0), "{name} is paid for nothing");
-    }
+    assert_eq!((tally.accepted, tally.unique_solutions), (0, 0), "{name} is paid for nothing");
 }
 
 #[test]
 fn rollouts_that_lie_are_caught_in_the_stated_share() {
     let world = world();
-    ROLLOUT_LIES.iter().for_each(|lie| rollouts_caught(lie, &world));
+    fake_rollouts().for_each(|lie| rollouts_caught(lie, &world));
 }
 
 #[test]
@@ -56,35 +56,24 @@ fn reward_lies_are_caught_where_some_answers_are_right() {
     let world = world_of_answers();
     let honest = world.verify(world.honest(GROUPS));
     assert!(honest.tally.successful > 100, "{:?}", honest.tally);
-    for lie in
-        ROLLOUT_LIES.iter().filter(|lie| lie.code == "reward-mismatch" && lie.name != "full-reward-claimed")
-    {
+    let about_rewards = fake_rollouts().filter(|lie| lie.codes == ["reward-mismatch"]);
+    for lie in about_rewards.filter(|lie| lie.name != "right-for-everybody") {
         rollouts_caught(lie, &world);
     }
     // Whoever is right may claim the full reward; everybody else may not.
-    let lie = ROLLOUT_LIES.iter().find(|lie| lie.name == "full-reward-claimed").unwrap();
-    let report = world.verify((lie.tell)(&world, GROUPS));
+    let report = world.verify(world.told(named("right-for-everybody").unwrap(), GROUPS));
     assert_eq!(report.tally.rejected_total(), honest.tally.checked - honest.tally.successful);
 }
 
 #[test]
 fn files_that_lie_are_refused_whole_under_their_own_code() {
     let world = world();
-    for lie in FILE_LIES {
-        let report = world.verify((lie.tell)(&world, 2));
-        let code = report.file.rejection().map(grail_verify::Rejection::code);
-        assert_eq!(code, Some(lie.code), "{}", lie.name);
+    for lie in fake_files() {
+        let report = world.verify(world.told(lie, 2));
+        let code = report.file.rejection().map(grail_verify::Rejection::code).unwrap();
+        assert_eq!([code], lie.codes, "{}", lie.name);
         assert!(report.groups.is_empty() && report.tally.accepted == 0, "{}", lie.name);
-        assert!(report.tally.rejected.contains_key(lie.code), "{}", lie.name);
-    }
-}
-
-#[test]
-fn lies_expect_codes_that_exist() {
-    for lie in ROLLOUT_LIES.iter().chain(FILE_LIES) {
-        for code in [&lie.code].into_iter().chain(lie.also) {
-            assert!(ALL_CODES.contains(code), "{}: {code}", lie.name);
-        }
+        assert!(report.tally.rejected.contains_key(code), "{}", lie.name);
     }
 }
 
