@@ -2,16 +2,21 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use grail_fs::FolderJournal;
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
 use grail_roles::{
     evidence::{EvidenceJournal, Exclusion, Point},
-    reports::{Outcome, ReportFolder, WindowReport},
+    reports::{Outcome, Reports, WindowReport},
     validate::remember,
 };
 use grail_verify::score::{Alarm, History, Standing, WeightRule};
 use grail_verify::{DrawStatistics, Sampling, Verdict};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What to ask about a score.
 #[derive(Debug, Subcommand)]
@@ -98,26 +103,25 @@ pub(crate) fn run(command: ScoreCommand) -> anyhow::Result<()> {
         (None, Some(devnet)) => devnet.join("reports"),
         (None, None) => bail!("name the validator's folder of verdicts with --reports"),
     };
-    let explanation = explain(&args, &ReportFolder::new(&folder))?;
+    let explanation = explain(&args, &folder)?;
     show(&explanation, args.json)
 }
 
-fn explain(args: &ExplainArgs, folder: &ReportFolder) -> anyhow::Result<Explanation> {
-    let all = folder.windows()?;
-    let newest =
-        all.last().with_context(|| format!("there are no verdicts in {}", folder.folder().display()))?;
+fn explain(args: &ExplainArgs, folder: &Path) -> anyhow::Result<Explanation> {
+    let reports = Reports::new(Arc::new(FolderJournal::new(folder)));
+    let all = reports.windows()?;
+    let newest = all.last().with_context(|| format!("there are no verdicts in {}", folder.display()))?;
     let mut history = History::new(args.history);
     let (mut windows, mut network, mut usual) = (Vec::new(), None, None);
     for start in all.iter().rev().take(args.history.max(1)).rev() {
-        let Some(report) = folder.load(*start)? else { continue };
+        let Some(report) = reports.load(*start)? else { continue };
         remember(&mut history, &report);
         windows.extend(window_of(&report, &args.hotkey));
         network = Some(report.network.clone());
         usual = report.sampling.or(usual);
     }
-    let network =
-        network.with_context(|| format!("the verdicts in {} are gone", folder.folder().display()))?;
-    let journal = EvidenceJournal::load(folder, &network)?;
+    let network = network.with_context(|| format!("the verdicts in {} are gone", folder.display()))?;
+    let journal = EvidenceJournal::load(&reports, &network)?;
     let miner = journal.miners.get(&args.hotkey).cloned().unwrap_or_default();
     if windows.is_empty() && miner.history.is_empty() {
         bail!("{} appears in none of the {} newest verdicts", args.hotkey, args.history.max(1));

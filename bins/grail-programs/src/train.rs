@@ -18,6 +18,7 @@ use grail_config::{
 };
 use grail_engine::StorePress;
 use grail_env::Environment;
+use grail_fs::FolderJournal;
 use grail_node::{
     local::Networks,
     network::{self, DATASET_BYTES, Joined},
@@ -228,7 +229,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
         press: Arc::new(press),
         genesis: joined.manifest,
         examiner: Some(examiner),
-        records: Records::new(state.join("records")),
+        records: Records::new(Arc::new(FolderJournal::new(state.join("records")))),
     };
     let role = Settings {
         validators: args.validators.clone(),

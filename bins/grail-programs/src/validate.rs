@@ -12,12 +12,13 @@ use grail_config::{
     table,
 };
 use grail_engine::{Follower, models};
+use grail_fs::FolderJournal;
 use grail_node::{check, local::Networks, network};
 use grail_parquet::ParquetCodec;
 use grail_ports::model::Oracle as _;
 use grail_roles::{
-    bundle::{BundleFolder, Bundles, KEPT_BUNDLES},
-    reports::ReportFolder,
+    bundle::{Bundles, KEPT_BUNDLES},
+    reports::Reports,
     validate::{Parts, Settings, Validator, Verdicts},
 };
 use grail_torch::TorchOracle;
@@ -131,11 +132,9 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
         tracing::warn!(target: "grail::validate", "no bucket is set, so verdicts stay on this machine");
     }
     let bundles = args.bundles.as_ref().map(|folder| Bundles {
-        folder: BundleFolder {
-            keep: args.bundles_keep,
-            everyone: args.bundles_of == BundlesOf::Everyone,
-            ..BundleFolder::new(folder)
-        },
+        journal: Arc::new(FolderJournal::new(folder)),
+        keep: args.bundles_keep,
+        everyone: args.bundles_of == BundlesOf::Everyone,
         signer: Arc::clone(&joined.signer),
     });
     let verdicts = joined.shelf.map(|shelf| Verdicts { shelf, signer: joined.signer });
@@ -147,7 +146,7 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
         models: models(follower, Loader::new(&told.model).judging()),
         environments: joined.environments,
         codec: Arc::new(ParquetCodec),
-        reports: ReportFolder::new(reports),
+        reports: Reports::new(Arc::new(FolderJournal::new(reports))),
         verdicts,
     };
     let settings = Settings {

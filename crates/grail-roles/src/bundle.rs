@@ -1,25 +1,19 @@
-//! Replay bundles on disk: which verdicts are kept with everything that they rest on, and for how long.
+//! Replay bundles in a journal: which verdicts are kept with everything that they rest on, and for how long.
 
-use crate::{
-    context::{Sources, fact},
-    disk::write_atomic,
-};
+use crate::context::{Sources, fact};
 use bytes::Bytes;
 use grail_artifact::{
     bundle::{BUNDLE_ENDING, Bundle, BundleHead, Challenge, FileFact, ModelFact, profile_text},
     manifest::Manifest,
     window::RootHex,
 };
-use grail_ports::{Door, Fault, Retry, chain::Block, sign::Sign};
+use grail_ports::{Door, Fault, Retry, chain::Block, journal::Journal, sign::Sign};
 use grail_protocol::{
     seed::WindowContext,
     words::{Hotkey, WindowStart},
 };
 use grail_verify::{MinerReport, Sampling, Verdict};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// Bundles that are kept, by default. The oldest windows go first.
 pub const KEPT_BUNDLES: usize = 256;
@@ -104,30 +98,23 @@ pub fn signed(mut bundle: Bundle, signer: &dyn Sign) -> Result<Bundle, Fault> {
     Ok(bundle)
 }
 
-/// Bundles that a validator keeps while it judges.
+/// Which bundles a validator keeps while it judges, and where.
 #[derive(Debug, Clone)]
 pub struct Bundles {
-    /// Which, and where.
-    pub folder: BundleFolder,
+    /// Where; other entries of the journal are left alone.
+    pub journal: Arc<dyn Journal>,
+    /// Most of them; one at least stays.
+    pub keep: usize,
+    /// Of everyone that has a file, and not of those alone whom something speaks against.
+    pub everyone: bool,
     /// Who signs them: the validator's hotkey.
     pub signer: Arc<dyn Sign>,
 }
 
-/// Which bundles a validator keeps, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BundleFolder {
-    /// Where.
-    pub folder: PathBuf,
-    /// Most of them.
-    pub keep: usize,
-    /// Of everyone that has a file, and not of those alone whom something speaks against.
-    pub everyone: bool,
-}
-
-impl BundleFolder {
+impl Bundles {
     /// Of refused miners, [`KEPT_BUNDLES`] at most.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), keep: KEPT_BUNDLES, everyone: false }
+    pub fn new(journal: Arc<dyn Journal>, signer: Arc<dyn Sign>) -> Self {
+        Self { journal, keep: KEPT_BUNDLES, everyone: false, signer }
     }
 
     /// Whether a report's bundle is kept.
@@ -138,43 +125,36 @@ impl BundleFolder {
             || report.tally.undecided.contains_key("unlikely")
     }
 
-    /// Where a bundle lies.
-    pub fn path(&self, window: WindowStart, miner: &Hotkey) -> PathBuf {
-        self.folder.join(format!("window-{window}-{miner}.{BUNDLE_ENDING}"))
-    }
-
-    /// Writes a bundle, whole or not at all, and lets the oldest go where there are too many.
-    pub fn save(&self, bundle: &Bundle) -> Result<PathBuf, Fault> {
+    /// Signs a bundle, writes it whole or not at all, and lets the oldest go where there are too many. Returns where it
+    /// lies.
+    pub fn save(&self, bundle: Bundle) -> Result<String, Fault> {
+        let bundle = signed(bundle, self.signer.as_ref())?;
         let bytes = bundle
             .to_bytes()
             .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode a bundle", error))?;
-        let path = self.path(bundle.head.window, &bundle.head.miner);
-        write_atomic(&path, &bytes)?;
+        let name = entry_name(bundle.head.window, &bundle.head.miner);
+        self.journal.write(&name, &bytes)?;
         self.prune()?;
-        Ok(path)
+        Ok(self.journal.place(&name))
     }
 
     fn prune(&self) -> Result<(), Fault> {
-        let fault = |error: std::io::Error| {
-            Fault::new(Door::Disk, Retry::Never, format!("clear out {}", self.folder.display()), error)
-        };
-        let mut found: Vec<(u64, PathBuf)> = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(fault)? {
-            let path = entry.map_err(fault)?.path();
-            found.extend(window_of(&path).map(|window| (window, path)));
-        }
-        // Newest first; of one window by name, so that what goes does not depend on the disk's order.
-        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        for (_, path) in found.into_iter().skip(self.keep.max(1)) {
-            std::fs::remove_file(&path).map_err(fault)?;
-        }
-        Ok(())
+        let names = self.journal.list()?;
+        let mut found: Vec<(u64, &String)> =
+            names.iter().filter_map(|name| Some((window_of(name)?, name))).collect();
+        // Newest first; of one window by name.
+        found.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        found.into_iter().skip(self.keep.max(1)).try_for_each(|(_, name)| self.journal.remove(name))
     }
 }
 
-/// The window in a bundle's name; `None` for other files.
-fn window_of(path: &Path) -> Option<u64> {
-    let name = path.file_name()?.to_str()?;
+/// What the bundle of a miner's window is called.
+pub fn entry_name(window: WindowStart, miner: &Hotkey) -> String {
+    format!("window-{window}-{miner}.{BUNDLE_ENDING}")
+}
+
+/// The window in a bundle's name; `None` for other entries.
+fn window_of(name: &str) -> Option<u64> {
     let (window, rest) = name.strip_prefix("window-")?.split_once('-')?;
     rest.strip_suffix(BUNDLE_ENDING)?.strip_suffix('.')?;
     window.parse().ok()
@@ -183,22 +163,21 @@ fn window_of(path: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use grail_protocol::sign::HotkeyPair;
+    use grail_testkit::doors::{HeldKey, MemJournal};
 
     #[test]
-    fn the_oldest_windows_go_first_and_other_files_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = BundleFolder { keep: 3, ..BundleFolder::new(dir.path()) };
+    fn the_oldest_windows_go_first_and_other_entries_stay() {
+        let kept = MemJournal::default();
+        let signer = Arc::new(HeldKey(HotkeyPair::from_seed(&[9; 32]).unwrap()));
+        let bundles = Bundles { keep: 3, ..Bundles::new(Arc::new(kept.clone()), signer) };
         let miner = |byte| Hotkey::from_bytes([byte; 32]);
         for (window, byte) in [(8, 1), (1_000, 1), (16, 2), (16, 1), (24, 1)] {
-            std::fs::write(folder.path(WindowStart(window), &miner(byte)), "x").unwrap();
+            kept.lay(entry_name(WindowStart(window), &miner(byte)), "x");
         }
-        std::fs::write(dir.path().join("window-0.json"), "a report").unwrap();
-        folder.prune().unwrap();
-        let mut left: Vec<String> = std::fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
+        kept.lay("window-0.json", "a report");
+        bundles.prune().unwrap();
+        let left = kept.list().unwrap();
         assert_eq!(left.len(), 4, "{left:?}");
         for gone in ["window-8-", "window-1-"] {
             assert!(!left.iter().any(|name| name.starts_with(gone)), "{left:?}");

@@ -30,3 +30,14 @@ impl Clock for SystemClock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use grail_testkit::doors::conformance;
+
+    #[tokio::test]
+    async fn the_systems_clock_keeps_the_promises_of_its_door() {
+        conformance::clock(&SystemClock, async |_| {}).await;
+    }
+}

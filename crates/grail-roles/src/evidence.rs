@@ -1,21 +1,21 @@
-//! Evidence against miners on disk: what a validator has counted under the checkpoint in use, and who is left out.
+//! Evidence against miners in a journal: what a validator has counted under the checkpoint in use, and who is left out.
 //!
-//! One file, `evidence.json`, beside the reports and made of them. A report is written first and then taken in here, so
+//! One entry, `evidence.json`, beside the reports and made of them. A report is written first and then taken in here, so
 //! after a crash between the two the newest reports are taken in again from disk, once: the journal names the newest
 //! window that it holds. What is added does not depend on the order, so it comes to the same.
 
 use crate::{
-    disk::{read_bounded, write_atomic},
-    reports::{Outcome, ReportFolder, WindowReport},
+    kept,
+    reports::{Outcome, Reports, WindowReport},
 };
-use grail_ports::{Door, Fault, Retry};
+use grail_ports::Fault;
 use grail_protocol::words::{CheckpointId, Hotkey, NetworkId, WindowStart};
 use grail_verify::score::{Alarm, Evidence};
 use grail_verify::{MinerReport, Sampling};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
-/// Name of the journal in the folder of reports.
+/// Name of its entry, beside the reports.
 pub const EVIDENCE_FILE: &str = "evidence.json";
 /// Version of the file format.
 const VERSION: u16 = 1;
@@ -27,6 +27,9 @@ const MOST_POINTS: usize = 64;
 const MOST_MINERS: usize = 8_192;
 /// Miners that evidence must bring an exclusion at once before it is taken for trouble of ours.
 const TOO_MANY: usize = 4;
+/// What an operator is told then.
+const TROUBLE_OF_OURS: &str = "evidence against most miners at once speaks against this machine; this window's is thrown \
+    away. Look at the device and the model, for example with `grail-validator check-file`";
 /// Windows for which a miner is left out, by default: twice the interval that weights are made of.
 pub const EXCLUSION_WINDOWS: u32 = 24;
 
@@ -117,41 +120,23 @@ impl EvidenceJournal {
         Self { version: VERSION, network, checkpoint: None, window: None, miners: BTreeMap::new() }
     }
 
-    /// Where the journal of a folder of reports lies.
-    pub fn path(reports: &ReportFolder) -> PathBuf {
-        reports.folder().join(EVIDENCE_FILE)
-    }
-
     /// Reads the journal beside reports; an empty one where there is none.
     ///
-    /// Errors: a file that is no journal, or another network's.
-    pub fn load(reports: &ReportFolder, network: &NetworkId) -> Result<Self, Fault> {
-        let path = Self::path(reports);
-        let Some(bytes) = read_bounded(&path, MOST_BYTES)? else { return Ok(Self::new(network.clone())) };
-        let refuse =
-            |what: String| Err(Fault::plain(Door::Disk, Retry::Never, format!("{} {what}", path.display())));
-        let journal: Self = serde_json::from_slice(&bytes).map_err(|error| {
-            let doing =
-                format!("read {}; move it away to count anew from the reports beside it", path.display());
-            Fault::new(Door::Disk, Retry::Never, doing, error)
-        })?;
-        if journal.version != VERSION {
-            return refuse(format!("has format {}, this program reads {VERSION}", journal.version));
-        }
-        if journal.network != *network {
-            return refuse(format!(
-                "is of network {}, this is {network}; choose another folder",
-                journal.network
-            ));
-        }
-        Ok(journal)
+    /// Errors: an entry that is no journal, or another network's.
+    pub fn load(reports: &Reports, network: &NetworkId) -> Result<Self, Fault> {
+        let (journal, then) = (reports.journal(), "count anew from the reports beside it");
+        let Some(loaded) = kept::load::<Self>(journal, EVIDENCE_FILE, MOST_BYTES, then)? else {
+            return Ok(Self::new(network.clone()));
+        };
+        let place = journal.place(EVIDENCE_FILE);
+        kept::of_version(&place, loaded.version, VERSION)?;
+        kept::of_network(&place, &loaded.network, network, "")?;
+        Ok(loaded)
     }
 
     /// Writes the journal, whole or not at all.
-    pub fn save(&self, reports: &ReportFolder) -> Result<(), Fault> {
-        let bytes = serde_json::to_vec_pretty(self)
-            .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the evidence", error))?;
-        write_atomic(&Self::path(reports), &bytes)
+    pub fn save(&self, reports: &Reports) -> Result<(), Fault> {
+        kept::save(reports.journal(), EVIDENCE_FILE, self)
     }
 
     /// Takes in a window's report; one that was taken in before changes nothing. Returns whom it brings an exclusion of
@@ -183,7 +168,7 @@ impl EvidenceJournal {
         if excluded.len() >= TOO_MANY && 2 * excluded.len() > drawn {
             tracing::error!(
                 target: "grail::validate", window = report.window.0, miners = excluded.len(), of = drawn,
-                "evidence against most miners at once speaks against this machine; this window's is thrown away.                  Look at the device and the model, for example with `grail-validator check-file`"
+                "{TROUBLE_OF_OURS}"
             );
             self.miners = before;
             return Vec::new();

@@ -1,7 +1,7 @@
 //! The loops of the roles: mine, validate and train, over the doors.
 //!
-//! A role here knows the order of things and nothing about where they come from: chain, beacon, shelf, clock, model
-//! and tokenizer enter as doors. What both roles do is one function below both: [`context`] derives a window,
+//! A role here knows the order of things and nothing about where they come from: chain, beacon, shelf, clock, model,
+//! tokenizer and the journals that it writes enter as doors. What both roles do is one function below both: [`context`] derives a window,
 //! `grail_verify` judges a file, for the validator and for the miner that looks at its own file before upload.
 //!
 //! | module | |
@@ -10,7 +10,7 @@
 //! | [`mine`] | the miner's loop |
 //! | [`validate`] | the validator's loop |
 //! | [`train`] | the trainer's loop |
-//! | [`reports`] | verdicts of a window on disk, and the history they carry over a restart |
+//! | [`reports`] | verdicts of a window, and the history they carry over a restart |
 //! | [`evidence`] | what was counted against miners over windows, and who is left out |
 //! | [`bundle`] | replay bundles: everything that a verdict rests on, in one signed file |
 //! | [`discover`] | who has put an object on their shelf |
@@ -27,6 +27,7 @@ pub mod discover;
 pub mod disk;
 pub mod environments;
 pub mod evidence;
+mod kept;
 pub mod mine;
 pub mod model;
 pub mod reports;

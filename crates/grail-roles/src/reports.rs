@@ -1,20 +1,19 @@
-//! Verdicts of a window on disk: what a validator found, for operators, miners and the validator itself after a
+//! Verdicts of a window in a journal: what a validator found, for operators, miners and the validator itself after a
 //! restart.
 //!
-//! One file a window, `window-{start}.json`, written whole or not at all. The validator's memory is these files:
+//! One entry a window, `window-{start}.json`, written whole or not at all. The validator's memory is these entries:
 //! it reads the newest ones at start and goes on as if it had never stopped.
 
-use crate::disk::{read_bounded, write_atomic};
-use crate::evidence::Exclusion;
+use crate::{evidence::Exclusion, kept};
 use grail_artifact::bundle::ModelFact;
-use grail_ports::{Door, Fault, Retry, chain::Uid};
+use grail_ports::{Fault, chain::Uid, journal::Journal};
 use grail_protocol::{
     profile::NumericProfile,
     words::{CheckpointId, EnvId, Hotkey, NetworkId, WindowStart},
 };
 use grail_verify::{MinerReport, Sampling};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Version of the file format.
 const VERSION: u16 = 1;
@@ -102,69 +101,50 @@ impl WindowReport {
     }
 }
 
-/// The folder of reports.
+/// The reports in a journal.
 #[derive(Debug, Clone)]
-pub struct ReportFolder(PathBuf);
+pub struct Reports(Arc<dyn Journal>);
 
-impl ReportFolder {
-    /// Takes a folder; it is made with the first report.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+impl Reports {
+    /// Takes a journal, in which the evidence made of the reports may lie beside them.
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self(journal)
     }
 
-    /// Where it is.
-    pub fn folder(&self) -> &Path {
-        &self.0
+    pub(crate) fn journal(&self) -> &dyn Journal {
+        self.0.as_ref()
     }
 
-    /// Where the report of a window lies.
-    pub fn path(&self, window: WindowStart) -> PathBuf {
-        self.0.join(format!("window-{window}.json"))
+    /// Where the report of a window lies, for people.
+    pub fn place(&self, window: WindowStart) -> String {
+        self.0.place(&name(window))
     }
 
     /// Writes a report, whole or not at all.
     pub fn save(&self, report: &WindowReport) -> Result<(), Fault> {
-        let path = self.path(report.window);
-        let bytes = serde_json::to_vec_pretty(report)
-            .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode a window report", error))?;
-        write_atomic(&path, &bytes)
+        kept::save(self.journal(), &name(report.window), report)
     }
 
     /// Reads the report of a window; `Ok(None)` when there is none.
     pub fn load(&self, window: WindowStart) -> Result<Option<WindowReport>, Fault> {
-        read(&self.path(window))
+        let report: Option<WindowReport> =
+            kept::load(self.journal(), &name(window), MOST_BYTES, "go on without it")?;
+        if let Some(report) = &report {
+            kept::of_version(&self.place(window), report.version, VERSION)?;
+        }
+        Ok(report)
     }
 
     /// Windows with a report, rising.
     pub fn windows(&self) -> Result<Vec<WindowStart>, Fault> {
-        let entries = match std::fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => {
-                let doing = format!("list the reports in {}", self.0.display());
-                return Err(Fault::new(Door::Disk, Retry::Never, doing, error));
-            }
-        };
-        let number = |name: std::ffi::OsString| {
-            let name = name.into_string().ok()?;
-            name.strip_prefix("window-")?.strip_suffix(".json")?.parse().ok()
-        };
+        let number = |name: &String| name.strip_prefix("window-")?.strip_suffix(".json")?.parse().ok();
         let mut windows: Vec<WindowStart> =
-            entries.filter_map(|entry| number(entry.ok()?.file_name())).map(WindowStart).collect();
+            self.0.list()?.iter().filter_map(number).map(WindowStart).collect();
         windows.sort_unstable();
         Ok(windows)
     }
 }
 
-fn read(path: &Path) -> Result<Option<WindowReport>, Fault> {
-    let Some(bytes) = read_bounded(path, MOST_BYTES)? else { return Ok(None) };
-    let report: WindowReport = serde_json::from_slice(&bytes).map_err(|error| {
-        let doing = format!("read {}; move it away to go on without it", path.display());
-        Fault::new(Door::Disk, Retry::Never, doing, error)
-    })?;
-    if report.version != VERSION {
-        let doing = format!("{} has format {}, this program reads {VERSION}", path.display(), report.version);
-        return Err(Fault::plain(Door::Disk, Retry::Never, doing));
-    }
-    Ok(Some(report))
+fn name(window: WindowStart) -> String {
+    format!("window-{window}.json")
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     spec,
-    stage::{Held, How, SEEDS, Stage, settings},
+    stage::{How, SEEDS, Stage, settings},
 };
 use grail_chain::{
     Settings, Subnet,
@@ -16,7 +16,10 @@ use grail_ports::{
     chain::{ChainView as _, ChainWrite as _, Inclusion},
 };
 use grail_protocol::{sign::HotkeyPair, words::BlockNumber};
-use grail_testkit::doors::conformance::{self, ChainStage as _};
+use grail_testkit::doors::{
+    HeldKey,
+    conformance::{self, ChainStage as _},
+};
 use parity_scale_codec::Encode as _;
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -155,7 +158,7 @@ async fn weights_survive_a_reorganisation_and_a_restart_and_are_set_once() {
 
     // A second process with the same journal is turned away.
     let second = HotkeyPair::from_seed(&SEEDS[0]).unwrap();
-    let fault = stage.subnet.writer(Arc::new(Held(second))).unwrap_err();
+    let fault = stage.subnet.writer(Arc::new(HeldKey(second))).unwrap_err();
     assert!(fault.chain().contains("another process"), "{fault:?}");
 }
 
@@ -174,7 +177,7 @@ async fn errand() {
     let (url, target): (String, u16) = serde_json::from_slice(&text).unwrap();
     let subnet = Subnet::connect(settings(&url, Some(Path::new(".")))).await.unwrap();
     let pair = HotkeyPair::from_seed(&SEEDS[0]).unwrap();
-    let done = subnet.writer(Arc::new(Held(pair))).unwrap().set_weights(&vec![(target, 3)]).await;
+    let done = subnet.writer(Arc::new(HeldKey(pair))).unwrap().set_weights(&vec![(target, 3)]).await;
     panic!("nobody seals a block, so it cannot end: {done:?}");
 }
 

@@ -2,16 +2,9 @@
 
 use grail_chain::{Settings, Subnet, SubnetWriter, keys};
 use grail_devchain::{Node, NodeConfig, Origin, Seal, Start};
-use grail_ports::{
-    Fault,
-    chain::{ChainView, ChainWrite, Uid},
-    sign::{ChainCall, Sign},
-};
-use grail_protocol::{
-    sign::{HotkeyPair, Signature, Statement},
-    words::Hotkey,
-};
-use grail_testkit::doors::conformance::ChainStage;
+use grail_ports::chain::{ChainView, ChainWrite, Uid};
+use grail_protocol::{sign::HotkeyPair, words::Hotkey};
+use grail_testkit::doors::{HeldKey, conformance::ChainStage};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -44,24 +37,6 @@ pub(crate) fn settings(url: &str, journal: Option<&Path>) -> Settings {
     settings
 }
 
-/// A hotkey whose secret is here.
-#[derive(Debug)]
-pub(crate) struct Held(pub(crate) HotkeyPair);
-
-impl Sign for Held {
-    fn hotkey(&self) -> Hotkey {
-        self.0.hotkey()
-    }
-
-    fn sign(&self, statement: &Statement) -> Result<Signature, Fault> {
-        Ok(self.0.sign(&statement.digest(), [7; 32]))
-    }
-
-    fn sign_call(&self, call: &ChainCall) -> Result<Signature, Fault> {
-        let payload = [&call.call[..], &call.extra, &call.additional].concat();
-        let hashed = sp_crypto_hashing::blake2_256(&payload);
-        Ok(self.0.sign(if payload.len() > 256 { &hashed } else { &payload }, [7; 32]))
-    }
 }
 
 /// What kind of chain a test needs.
@@ -140,7 +115,7 @@ impl Stage {
         let make = || {
             let pairs = SEEDS.iter().map(|seed| HotkeyPair::from_seed(seed).unwrap());
             let pair = pairs.into_iter().find(|pair| pair.hotkey() == hotkey).unwrap();
-            self.subnet.writer(Arc::new(Held(pair))).unwrap()
+            self.subnet.writer(Arc::new(HeldKey(pair))).unwrap()
         };
         writers.entry(hotkey).or_insert_with(make).clone()
     }

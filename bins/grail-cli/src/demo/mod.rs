@@ -17,10 +17,11 @@ use cast::{CAST, Stage, TRAINER};
 use clap::Args;
 use gather::{Seen, Taught};
 use grail_devnet::{Devnet, Founder};
+use grail_fs::FolderJournal;
 use grail_node::network::read_manifest;
 use grail_ports::{chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
-use grail_roles::{clock::SystemClock, disk::write_atomic, reports::ReportFolder, train::Records};
+use grail_roles::{clock::SystemClock, disk::write_atomic, reports::Reports, train::Records};
 use screen::Screen;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -84,7 +85,7 @@ struct Report {
     learning: outcome::Learning,
     story: Story,
     /// Where each window's verdicts are.
-    reports: Vec<PathBuf>,
+    reports: Vec<String>,
 }
 
 /// Runs the rehearsal. `Ok(false)`: it ran, and something was not as it should be.
@@ -128,11 +129,11 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     };
     let began = clock.now();
     let troupe = Troupe::start(&CAST, &stage, &folder("logs"))?;
-    let reports = ReportFolder::new(&reports_dir);
+    let reports = Reports::new(Arc::new(FolderJournal::new(&reports_dir)));
     let seen = watch(&args, &net, troupe, &reports, clock.clone()).await?;
 
     let (hotkeys, weights) = on_chain(&net, clock.clone()).await?;
-    let records = Records::new(state.join("records"));
+    let records = Records::new(Arc::new(FolderJournal::new(state.join("records"))));
     let taught = Taught { issues: records.issues()?, evaluations: records.evaluations()? };
     let rows = outcome::rows(&hotkeys, &seen.judged, &weights);
     let mut story = gather::story(&seen, &taught, &rows, &hotkeys);
@@ -150,7 +151,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         passed: story.passed,
         miners: rows,
         learning,
-        reports: seen.judged.iter().map(|report| reports.path(report.window)).collect(),
+        reports: seen.judged.iter().map(|report| reports.place(report.window)).collect(),
         story,
     };
     let (json, html) = (folder("report.json"), folder("report.html"));
@@ -165,7 +166,7 @@ async fn watch(
     args: &DemoArgs,
     net: &Devnet,
     mut troupe: Troupe,
-    reports: &ReportFolder,
+    reports: &Reports,
     clock: Arc<SystemClock>,
 ) -> anyhow::Result<Seen> {
     let screen = Screen::new(&CAST);

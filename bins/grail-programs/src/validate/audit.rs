@@ -15,6 +15,7 @@ use grail_config::{
 };
 use grail_engine::Follower;
 use grail_env::Environment;
+use grail_fs::FolderJournal;
 use grail_node::{
     audit,
     local::Networks,
@@ -23,13 +24,16 @@ use grail_node::{
 use grail_ports::{follow::Checkpoints as _, shelf::Fetch};
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
-    bundle::{BundleFolder, Circumstances, Matter, signed},
+    bundle::{Circumstances, Matter, entry_name, signed},
     disk::{read_bounded, write_atomic},
-    reports::{Outcome, ReportFolder},
+    reports::{Outcome, Reports},
 };
 use grail_torch::TorchOracle;
 use grail_verify::audit::Tools;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Which bundle to audit, and with which model.
 #[derive(Debug, Args)]
@@ -125,10 +129,9 @@ fn environment_of(id: &EnvId, rows: Option<&Path>) -> anyhow::Result<Environment
 pub(super) async fn bundle(networks: &dyn Networks, args: &BundleArgs) -> anyhow::Result<()> {
     let told = args.role.read()?;
     let joined = network::join(networks, &told).await?;
-    let reports = ReportFolder::new(told.path(&table::REPORTS)?);
+    let reports = Reports::new(Arc::new(FolderJournal::new(told.path(&table::REPORTS)?)));
     let (window, miner) = (args.window, args.miner);
-    let report =
-        reports.load(window)?.with_context(|| format!("there is no {}", reports.path(window).display()))?;
+    let report = reports.load(window)?.with_context(|| format!("there is no {}", reports.place(window)))?;
     let hotkey = joined.signer.hotkey();
     if report.validator != hotkey {
         bail!("window {window} was judged by {}, this key is {hotkey}", report.validator);
@@ -185,7 +188,7 @@ pub(super) async fn bundle(networks: &dyn Networks, args: &BundleArgs) -> anyhow
     let bundle = signed(bundle, joined.signer.as_ref())?;
     let bytes = bundle.to_bytes()?;
     let folder = args.out.is_dir();
-    let path = if folder { BundleFolder::new(&args.out).path(window, &miner) } else { args.out.clone() };
+    let path = if folder { args.out.join(entry_name(window, &miner)) } else { args.out.clone() };
     // What lies on the shelf may have been replaced since; a bundle that does not hold helps nobody.
     let (account, opened) = audit::open_bytes(&path, &bytes, Some(&hotkey));
     print!("{}", account.describe());

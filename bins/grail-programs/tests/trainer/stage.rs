@@ -28,7 +28,6 @@ use grail_roles::{
 };
 use grail_tokenize::Tokenizer;
 use grail_torch::{Model, TorchGenerator};
-use grail_verify::{outcome_of, prompt_of};
 use std::{
     fs,
     path::{Path, PathBuf},

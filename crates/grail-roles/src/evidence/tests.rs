@@ -4,7 +4,11 @@ use grail_protocol::{
     beacon::WindowRandomness, draw::SamplingPolicy, params::DEV, profile::NumericProfile,
     seed::WindowContext, words::BlockHash,
 };
-use grail_testkit::window::{Setup, World};
+use grail_testkit::{
+    doors::MemJournal,
+    window::{Setup, World},
+};
+use std::sync::Arc;
 
 const LENGTH: u64 = 20;
 
@@ -119,6 +123,12 @@ fn evidence_against_everyone_at_once_is_trouble_of_ours() {
 }
 
 #[test]
+fn what_an_operator_is_told_is_one_sentence_after_the_other() {
+    assert!(!TROUBLE_OF_OURS.contains("  ") && !TROUBLE_OF_OURS.contains('\n'), "{TROUBLE_OF_OURS}");
+    assert!(TROUBLE_OF_OURS.contains("thrown away. Look"), "{TROUBLE_OF_OURS}");
+}
+
+#[test]
 fn a_profile_that_was_not_measured_leaves_nobody_out() {
     let (mut journal, lying) = (journal(), judged(12));
     let mut report = report(0, 1, &lying);
@@ -132,17 +142,17 @@ fn a_profile_that_was_not_measured_leaves_nobody_out() {
 
 #[test]
 fn a_journal_survives_and_a_damaged_or_foreign_one_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let folder = ReportFolder::new(dir.path());
+    let kept = MemJournal::default();
+    let reports = Reports::new(Arc::new(kept.clone()));
     let network: NetworkId = "dev-1".parse().unwrap();
-    assert_eq!(EvidenceJournal::load(&folder, &network).unwrap(), journal());
+    assert_eq!(EvidenceJournal::load(&reports, &network).unwrap(), journal());
     let mut journal = journal();
     journal.take(&report(0, 1, &judged(12)), 24, LENGTH);
-    journal.save(&folder).unwrap();
-    assert_eq!(EvidenceJournal::load(&folder, &network).unwrap(), journal);
-    assert_eq!(folder.windows().unwrap(), [], "it is no report");
-    let foreign = EvidenceJournal::load(&folder, &"dev-2".parse().unwrap()).unwrap_err();
+    journal.save(&reports).unwrap();
+    assert_eq!(EvidenceJournal::load(&reports, &network).unwrap(), journal);
+    assert_eq!(reports.windows().unwrap(), [], "it is no report");
+    let foreign = EvidenceJournal::load(&reports, &"dev-2".parse().unwrap()).unwrap_err();
     assert!(foreign.doing.contains("dev-1") && foreign.doing.contains(EVIDENCE_FILE), "{foreign:?}");
-    std::fs::write(dir.path().join(EVIDENCE_FILE), "{").unwrap();
-    assert!(EvidenceJournal::load(&folder, &network).unwrap_err().doing.contains("move it away"));
+    kept.lay(EVIDENCE_FILE, "{");
+    assert!(EvidenceJournal::load(&reports, &network).unwrap_err().doing.contains("move it away"));
 }

@@ -4,7 +4,7 @@
 //! differs is the model. Every network's window problems come from seeds of another derivation, so none of these is ever
 //! trained on; where an environment has a data set, the operator names another one for it.
 
-use super::{Journal, Trainer};
+use super::{Trainer, TrainerJournal};
 use crate::work::blocking;
 use grail_env::Environment;
 use grail_env::reward::{Component, pass_at_k};
@@ -135,7 +135,7 @@ impl Drop for Exam {
 
 impl Trainer {
     /// Begins to examine the newest checkpoint where that is due and none is under way.
-    pub(super) fn begin_exam(&mut self, journal: &Journal) {
+    pub(super) fn begin_exam(&mut self, journal: &TrainerJournal) {
         let Some(examiner) = self.examiner.clone().filter(|examiner| examiner.settings.every > 0) else {
             return;
         };

@@ -1,5 +1,6 @@
 //! What a trainer must know again after a restart, beside weights and moments.
 
+use crate::kept;
 use grail_artifact::window::RootHex;
 use grail_ports::{Door, Fault, Retry, publish::Plan};
 use grail_protocol::{
@@ -13,10 +14,10 @@ use std::collections::BTreeSet;
 /// Version of the format.
 const VERSION: u16 = 1;
 
-/// A trainer's journal. It is saved with the learner's state in one step, so the two always agree.
+/// A trainer's memory. It is saved with the learner's state in one step, so the two always agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Journal {
+pub(super) struct TrainerJournal {
     version: u16,
     network: NetworkId,
     /// The newest window that was learned from or given up.
@@ -32,7 +33,7 @@ pub struct Journal {
 /// A window file that was learned from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct UsedFile {
+pub(super) struct UsedFile {
     /// Of which window.
     pub window: WindowStart,
     /// Whose.
@@ -59,7 +60,7 @@ impl Ord for UsedFile {
     }
 }
 
-impl Journal {
+impl TrainerJournal {
     /// A journal without entries.
     pub(super) const fn new(network: NetworkId) -> Self {
         Self { version: VERSION, network, trained: None, plan: None, moved: false, used: BTreeSet::new() }
@@ -67,21 +68,10 @@ impl Journal {
 
     /// Reads a saved one. Errors: not a journal, or another network's.
     pub(super) fn read(value: Value, network: &NetworkId) -> Result<Self, Fault> {
-        let refuse = |doing: String| Err(Fault::plain(Door::Disk, Retry::Never, doing));
         let journal: Self = serde_json::from_value(value)
             .map_err(|error| Fault::new(Door::Disk, Retry::Never, "read the trainer's journal", error))?;
-        if journal.version != VERSION {
-            return refuse(format!(
-                "the trainer's journal has format {}, this program reads {VERSION}",
-                journal.version
-            ));
-        }
-        if journal.network != *network {
-            return refuse(format!(
-                "the saved state is of network {}, this is {network}; choose another folder for it",
-                journal.network
-            ));
-        }
+        kept::of_version("the trainer's journal", journal.version, VERSION)?;
+        kept::of_network("the saved state", &journal.network, network, " for it")?;
         Ok(journal)
     }
 
@@ -91,7 +81,7 @@ impl Journal {
     }
 
     /// Sequence number of the newest checkpoint, published or decided on; 0 before the first.
-    pub fn sequence(&self) -> u64 {
+    pub(super) fn sequence(&self) -> u64 {
         self.plan.map_or(0, |plan| plan.sequence)
     }
 

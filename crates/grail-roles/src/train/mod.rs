@@ -12,12 +12,11 @@ mod journal;
 mod record;
 
 pub use evaluate::{Evaluation, EvaluationSettings, Examiner};
-pub use journal::Journal;
+use journal::TrainerJournal;
 pub use record::{IssueRecord, Records, WindowRecord};
 
 use crate::{
     context::Sources,
-    disk,
     environments::Environments,
     work::{blocking, held},
 };
@@ -116,7 +115,7 @@ pub struct Trainer {
     settings: Settings,
     manifests: BTreeMap<CheckpointId, Manifest>,
     /// `None` until the saved state was taken over.
-    journal: Option<Journal>,
+    journal: Option<TrainerJournal>,
     /// A window whose journal, and what was learned in it, still have to reach the disk.
     unsaved: Option<Box<WindowRecord>>,
     /// Whether the journal's plan still has to be carried out.
@@ -275,8 +274,8 @@ impl Trainer {
         let saved = blocking("read the saved state", move |_| held(&learner).restore()).await?;
         let network = &self.sources.network.id;
         let journal = match saved {
-            None => Journal::new(network.clone()),
-            Some(value) => Journal::read(value, network)?,
+            None => TrainerJournal::new(network.clone()),
+            Some(value) => TrainerJournal::read(value, network)?,
         };
         let head = self.sources.chain.head().await?;
         let newest = self.sources.network.params.window_of(head.number);
@@ -313,7 +312,7 @@ impl Trainer {
         window: WindowStart,
         now: WindowStart,
         lessons: Lessons,
-        mut journal: Journal,
+        mut journal: TrainerJournal,
     ) -> Result<Step, Fault> {
         let began = self.clock.now();
         let mut record = lessons.record(&self.sources.network.id, window);
@@ -341,14 +340,14 @@ impl Trainer {
     }
 
     /// Brings state and journal to the disk.
-    async fn save(&mut self, journal: &Journal) -> Result<(), Fault> {
+    async fn save(&mut self, journal: &TrainerJournal) -> Result<(), Fault> {
         let value = journal.to_value()?;
         let learner = Arc::clone(&self.learner);
         blocking("save the training state", move |_| held(&learner).save(&value)).await
     }
 
     /// Carries out the journal's plan.
-    async fn publish(&mut self, journal: &Journal) -> Result<IssueRecord, Fault> {
+    async fn publish(&mut self, journal: &TrainerJournal) -> Result<IssueRecord, Fault> {
         let Some(plan) = journal.plan else {
             return Err(Fault::plain(Door::Inside, Retry::Never, "publish without a plan"));
         };
@@ -367,12 +366,4 @@ impl Trainer {
     async fn nap(&self, millis: u64) {
         self.clock.sleep_until(self.clock.now().plus(millis)).await;
     }
-}
-
-/// Writes JSON whole or not at all.
-fn write_json<T: serde::Serialize>(path: &std::path::Path, value: &T) -> Result<(), Fault> {
-    let bytes = serde_json::to_vec_pretty(value).map_err(|error| {
-        Fault::new(Door::Inside, Retry::Never, format!("encode {}", path.display()), error)
-    })?;
-    disk::write_atomic(path, &bytes)
 }

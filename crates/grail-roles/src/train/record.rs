@@ -1,19 +1,17 @@
-//! What happened, on disk: for the operator, for pictures, and decided by nothing.
+//! What happened, in a journal: for the operator, for pictures, and decided by nothing.
 
-use super::{Evaluation, write_json};
-use crate::disk::read_bounded;
+use super::Evaluation;
+use crate::kept;
 use grail_artifact::checkpoint::Kind;
 use grail_ports::{
     Door, Fault, Retry,
+    journal::Journal,
     learn::Study,
     publish::{Issued, Plan},
 };
 use grail_protocol::words::{Hotkey, NetworkId, WindowStart};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Most bytes of a record.
 const MOST_BYTES: u64 = 16 << 20;
@@ -154,78 +152,66 @@ impl IssueRecord {
     }
 }
 
-/// The folder of records.
+/// The records in a journal.
 #[derive(Debug, Clone)]
-pub struct Records(PathBuf);
+pub struct Records(Arc<dyn Journal>);
 
 impl Records {
-    /// Takes a folder; it is made with the first record.
-    pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self(folder.into())
+    /// Takes a journal.
+    pub fn new(journal: Arc<dyn Journal>) -> Self {
+        Self(journal)
     }
 
     pub(super) fn window(&self, record: &WindowRecord) -> Result<(), Fault> {
-        write_json(&self.0.join(format!("window-{}.json", record.window)), record)
+        self.save(&format!("window-{}.json", record.window), record)
     }
 
     pub(super) fn issue(&self, record: &IssueRecord) -> Result<(), Fault> {
-        write_json(&self.0.join(format!("checkpoint-{}.json", record.sequence)), record)
+        self.save(&format!("checkpoint-{}.json", record.sequence), record)
     }
 
     pub(super) fn evaluation(&self, record: &Evaluation) -> Result<(), Fault> {
-        let name = format!("evaluation-{}-{}.json", record.sequence, record.environment);
-        write_json(&self.0.join(name), record)
+        self.save(&format!("evaluation-{}-{}.json", record.sequence, record.environment), record)
+    }
+
+    fn save(&self, name: &str, record: &impl Serialize) -> Result<(), Fault> {
+        kept::save(self.0.as_ref(), name, record)
     }
 
     /// Whether a checkpoint was examined.
     pub(super) fn is_examined(&self, sequence: u64) -> Result<bool, Fault> {
-        let prefix = format!("evaluation-{sequence}-");
-        Ok(self.names()?.iter().any(|name| name.starts_with(&prefix)))
+        Ok(!self.names(&format!("evaluation-{sequence}-"))?.is_empty())
     }
 
     /// Every window, rising.
     pub fn windows(&self) -> Result<Vec<WindowRecord>, Fault> {
-        let mut all: Vec<WindowRecord> = self.all("window-")?;
-        all.sort_by_key(|record| record.window);
-        Ok(all)
+        self.all("window-", |record| record.window)
     }
 
     /// Every checkpoint, rising.
     pub fn issues(&self) -> Result<Vec<IssueRecord>, Fault> {
-        let mut all: Vec<IssueRecord> = self.all("checkpoint-")?;
-        all.sort_by_key(|record| record.sequence);
-        Ok(all)
+        self.all("checkpoint-", |record| record.sequence)
     }
 
     /// Every examination, rising.
     pub fn evaluations(&self) -> Result<Vec<Evaluation>, Fault> {
-        let mut all: Vec<Evaluation> = self.all("evaluation-")?;
-        all.sort_by(|a, b| (a.sequence, &a.environment).cmp(&(b.sequence, &b.environment)));
+        self.all("evaluation-", |record| (record.sequence, record.environment.clone()))
+    }
+
+    fn all<T: DeserializeOwned, K: Ord>(&self, prefix: &str, key: fn(&T) -> K) -> Result<Vec<T>, Fault> {
+        let read = |name: &String| -> Result<T, Fault> {
+            let gone = || format!("{} has just gone", self.0.place(name));
+            kept::load(self.0.as_ref(), name, MOST_BYTES, "go on without it")?
+                .ok_or_else(|| Fault::plain(Door::Disk, Retry::Later, gone()))
+        };
+        let mut all = self.names(prefix)?.iter().map(read).collect::<Result<Vec<T>, Fault>>()?;
+        all.sort_by_key(key);
         Ok(all)
     }
 
-    fn all<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, Fault> {
-        let names = self.names()?;
-        names.iter().filter(|name| name.starts_with(prefix)).map(|name| read(&self.0.join(name))).collect()
+    fn names(&self, prefix: &str) -> Result<Vec<String>, Fault> {
+        let mut names = self.0.list()?;
+        names.retain(|name| name.starts_with(prefix) && name.ends_with(".json"));
+        Ok(names)
     }
-
-    fn names(&self) -> Result<Vec<String>, Fault> {
-        let entries = match std::fs::read_dir(&self.0) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => {
-                let doing = format!("list the records in {}", self.0.display());
-                return Err(Fault::new(Door::Disk, Retry::Never, doing, error));
-            }
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        Ok(names.filter(|name| name.ends_with(".json")).collect())
-    }
-}
-
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Fault> {
-    let doing = || format!("read {}; move it away to go on without it", path.display());
-    let bytes = read_bounded(path, MOST_BYTES)?
-        .ok_or_else(|| Fault::plain(Door::Disk, Retry::Later, format!("{} has just gone", path.display())))?;
-    serde_json::from_slice(&bytes).map_err(|error| Fault::new(Door::Disk, Retry::Never, doing(), error))
 }

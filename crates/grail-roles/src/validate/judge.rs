@@ -2,7 +2,7 @@
 
 use super::{AFTER_FAULT_MS, Validator};
 use crate::{
-    bundle::{self, Bundles, Circumstances},
+    bundle::{self, Circumstances},
     court::{Matter, model_fact},
     discover::{AT_ONCE, discover},
     environments::short,
@@ -194,22 +194,20 @@ impl Validator {
         sampling: Sampling,
         Exhibit { file, body }: Exhibit,
     ) {
-        let Some(Bundles { folder, signer }) = &self.settings.bundles else { return };
-        if !folder.wants(report) {
+        let Some(bundles) = self.settings.bundles.as_ref().filter(|bundles| bundles.wants(report)) else {
             return;
-        }
+        };
         let matter = bundle::Matter { report, sampling, file, body };
-        let kept = match circumstances.bundle(&self.sources, &matter, signer.hotkey()) {
+        let kept = match circumstances.bundle(&self.sources, &matter, bundles.signer.hotkey()) {
             Ok(bundle) => {
-                let (folder, signer) = (folder.clone(), Arc::clone(signer));
-                blocking("keep a bundle", move |_| folder.save(&bundle::signed(bundle, signer.as_ref())?))
-                    .await
+                let bundles = bundles.clone();
+                blocking("keep a bundle", move |_| bundles.save(bundle)).await
             }
             Err(fault) => Err(fault),
         };
         match kept {
             Ok(path) => {
-                tracing::debug!(target: "grail::validate", miner = %report.hotkey.short(), path = %path.display(), "bundle kept");
+                tracing::debug!(target: "grail::validate", miner = %report.hotkey.short(), path, "bundle kept");
             }
             Err(fault) => {
                 tracing::warn!(target: "grail::validate", miner = %report.hotkey.short(), fault = %fault.chain(), "could not keep a bundle");

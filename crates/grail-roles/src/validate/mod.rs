@@ -11,18 +11,22 @@ use crate::{
     context::Sources,
     environments::Environments,
     evidence::{EXCLUSION_WINDOWS, EvidenceJournal},
+    kept,
     model::{Desk, Models},
-    reports::{ReportFolder, WindowReport},
+    reports::{Reports, WindowReport},
 };
-use grail_artifact::{checkpoint::Moment, window::WindowCodec};
+use grail_artifact::{bundle::Challenge, checkpoint::Moment, window::WindowCodec};
 use grail_ports::{
     Fault, Retry,
-    chain::ChainWrite,
+    chain::{Block, ChainWrite},
     clock::Clock,
     shelf::{ShelfDirectory, WindowShelf},
     sign::Sign,
 };
-use grail_protocol::words::{UnixMillis, WindowStart};
+use grail_protocol::{
+    seed::WindowContext,
+    words::{BlockNumber, UnixMillis, WindowStart},
+};
 use grail_verify::Sampling;
 use grail_verify::score::History;
 use std::sync::Arc;
@@ -47,7 +51,7 @@ pub struct Parts {
     /// Encoding of window files.
     pub codec: Arc<dyn WindowCodec>,
     /// Where verdicts are written, and where the memory is.
-    pub reports: ReportFolder,
+    pub reports: Reports,
     /// Where signed verdicts are published, for trainers and miners; `None` keeps them at home.
     pub verdicts: Option<Verdicts>,
 }
@@ -111,7 +115,7 @@ pub struct Validator {
     desk: Desk,
     codec: Arc<dyn WindowCodec>,
     environments: Environments,
-    reports: ReportFolder,
+    reports: Reports,
     verdicts: Option<Verdicts>,
     /// The newest report whose verdicts are not published yet.
     unpublished: Option<WindowReport>,
@@ -161,15 +165,8 @@ impl Validator {
         let (mut judged, mut newest) = (None, None);
         for window in windows.iter().rev().take(settings.history).rev() {
             if let Some(report) = parts.reports.load(*window)? {
-                if report.network != parts.sources.network.id {
-                    let doing = format!(
-                        "{} is of network {}, this is {}; choose another folder for reports",
-                        parts.reports.path(*window).display(),
-                        report.network,
-                        parts.sources.network.id
-                    );
-                    return Err(Fault::plain(grail_ports::Door::Disk, Retry::Never, doing));
-                }
+                let place = parts.reports.place(*window);
+                kept::of_network(&place, &report.network, &parts.sources.network.id, " for reports")?;
                 weigh::remember(&mut history, &report);
                 // A crash may have come between a report and the journal.
                 evidence.take(&report, settings.exclusion, params.window_length);
@@ -255,31 +252,11 @@ impl Validator {
             );
             return Err(Fault::plain(grail_ports::Door::Chain, Retry::Never, doing));
         }
-        let Some(window) = schedule::next(&params, head.number, self.judged) else {
+        let Some((context, last, challenge)) = self.due(head.number).await? else {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);
         };
-        if let (Some(judged), true) =
-            (self.judged, self.judged.is_some_and(|j| params.next_window(j) < window))
-        {
-            tracing::warn!(target: "grail::validate", after = judged.0, next = window.0, "fell behind; windows in between are left out");
-        }
-        let Some(last) = self.sources.last_block(window).await? else {
-            self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
-        };
-        let Some(challenge) = self.sources.challenge(last).await? else {
-            self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
-        };
-        if !self.settle(window).await? {
-            self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
-        }
-        let Some(context) = self.sources.window(&self.desk.held()?.manifest, window).await? else {
-            self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
-        };
+        let window = context.window;
         let judged = self.judge(&context, last, challenge).await?;
         self.reports.save(&judged.report)?;
         let left_out = self.evidence.take(&judged.report, self.settings.exclusion, params.window_length);
@@ -301,6 +278,22 @@ impl Validator {
             self.weights_due = true;
         }
         Ok(Step::Judged(judged))
+    }
+
+    /// The next window to judge, with its last block and its challenge; `None` while something of it is not there yet.
+    async fn due(&mut self, head: BlockNumber) -> Result<Option<(WindowContext, Block, Challenge)>, Fault> {
+        let params = self.sources.network.params;
+        let Some(window) = schedule::next(&params, head, self.judged) else { return Ok(None) };
+        if let Some(judged) = self.judged.filter(|judged| params.next_window(*judged) < window) {
+            tracing::warn!(target: "grail::validate", after = judged.0, next = window.0, "fell behind; windows in between are left out");
+        }
+        let Some(last) = self.sources.last_block(window).await? else { return Ok(None) };
+        let Some(challenge) = self.sources.challenge(last).await? else { return Ok(None) };
+        if !self.settle(window).await? {
+            return Ok(None);
+        }
+        let context = self.sources.window(&self.desk.held()?.manifest, window).await?;
+        Ok(context.map(|context| (context, last, challenge)))
     }
 
     /// Takes the checkpoint of a window into use; false while the window's first block is not there.

@@ -8,19 +8,20 @@ use grail_artifact::{
     window::JsonCodec,
 };
 use grail_env::Environment;
+use grail_ports::journal::Journal as _;
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_roles::{
-    bundle::{BundleFolder, Bundles},
+    bundle::{Bundles, entry_name},
     evidence::{EVIDENCE_FILE, EvidenceJournal},
-    reports::{Outcome, ReportFolder, WindowReport},
+    reports::{Outcome, Reports, WindowReport},
     validate::{Settings, WeightsSet},
 };
 use grail_testkit::{
-    doors::HeldKey,
+    doors::{HeldKey, MemJournal},
     model::{FakeTokenizer, Habit, Liar},
 };
 use grail_verify::audit::{Tools, audit_on_paper};
-use std::{fs, sync::Arc};
+use std::sync::Arc;
 
 const HONEST: u8 = 1;
 const LIAR: u8 = 2;
@@ -33,7 +34,7 @@ fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
 #[tokio::test]
 async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     let [honest, liar] = [HONEST, LIAR].map(|id| stage.register(id, false));
     let validator_key = stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
@@ -42,21 +43,21 @@ async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() 
     stage.mine_together(&mut miner, &mut lying).await;
     stage.mine_together(&mut miner, &mut lying).await;
 
-    let mut validator = stage.validator(VALIDATOR, model.clone(), reports.path());
+    let mut validator = stage.validator(VALIDATOR, model.clone(), &reports);
     let (first, _) = stage.judge(&mut validator).await;
     assert!(matches!(outcome(&first.report, &liar), Outcome::Judged(judged) if judged.tally.accepted == 0));
-    let folder = ReportFolder::new(reports.path());
+    let kept = Reports::new(Arc::new(reports.clone()));
     let network = first.report.network.clone();
-    let journal = EvidenceJournal::load(&folder, &network).unwrap();
+    let journal = EvidenceJournal::load(&kept, &network).unwrap();
     assert!(journal.exclusion(&liar, WindowStart(8)).is_some());
     let drawn = journal.miners[&honest].evidence;
     assert!(drawn.draws() > 100 && drawn.lost() == 0, "{drawn:?}");
 
     // Killed between the report and the journal, or before the journal was ever written: it is made again.
     drop(validator);
-    fs::remove_file(reports.path().join(EVIDENCE_FILE)).unwrap();
-    let mut validator = stage.validator(VALIDATOR, model, reports.path());
-    assert_eq!(EvidenceJournal::load(&folder, &network).unwrap(), journal);
+    reports.remove(EVIDENCE_FILE).unwrap();
+    let mut validator = stage.validator(VALIDATOR, model, &reports);
+    assert_eq!(EvidenceJournal::load(&kept, &network).unwrap(), journal);
 
     let (second, weights) = stage.judge(&mut validator).await;
     assert_eq!(second.report.window, WindowStart(8));
@@ -81,7 +82,7 @@ async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() 
 #[tokio::test]
 async fn the_bundle_of_a_refused_miner_is_kept_and_holds_on_another_machine() {
     let stage = Stage::new();
-    let (reports, bundles) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (reports, bundles) = (MemJournal::default(), MemJournal::default());
     let [honest, liar] = [HONEST, LIAR].map(|id| stage.register(id, false));
     let validator_key = stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
@@ -89,16 +90,14 @@ async fn the_bundle_of_a_refused_miner_is_kept_and_holds_on_another_machine() {
     let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::Temperature(1.5) }, None);
     stage.mine_together(&mut miner, &mut lying).await;
 
-    let folder = BundleFolder::new(bundles.path());
     let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
-    let bundles = Some(Bundles { folder: folder.clone(), signer });
-    let settings = Settings { bundles, ..Settings::default() };
-    let mut validator = stage.validator_told(VALIDATOR, model.clone(), reports.path(), settings);
+    let keeping = Bundles::new(Arc::new(bundles.clone()), signer);
+    let settings = Settings { bundles: Some(keeping), ..Settings::default() };
+    let mut validator = stage.validator_told(VALIDATOR, model.clone(), &reports, settings);
     let (window, _) = stage.judge(&mut validator).await;
-    let (kept, not_kept) = (folder.path(WindowStart(0), &liar), folder.path(WindowStart(0), &honest));
-    assert!(kept.is_file() && !not_kept.exists(), "{:?}", window.report.miners.len());
-
-    let bundle = Bundle::read(&fs::read(&kept).unwrap()).unwrap();
+    let of = |miner| bundles.peek(&entry_name(WindowStart(0), miner));
+    assert_eq!(of(&honest), None, "{:?}", window.report.miners.len());
+    let bundle = Bundle::read(&of(&liar).unwrap()).unwrap();
     assert_eq!((bundle.head.validator, bundle.head.miner), (validator_key, liar));
     let audited = audit_on_paper(bundle, &[&JsonCodec], &LIMITS).unwrap();
     assert_eq!(audited.context, stage.foresee(WindowStart(0)).await);

@@ -3,7 +3,7 @@
 
 use crate::{
     stage::Stage,
-    train::{Machine, from_zero, trainer_with},
+    train::{from_zero, trainer_with},
 };
 use async_trait::async_trait;
 use grail_artifact::{
@@ -17,13 +17,13 @@ use grail_ports::{
 };
 use grail_protocol::hash::sha256;
 use grail_roles::{
-    bundle::{BundleFolder, Bundles},
+    bundle::Bundles,
     mine::Settings as MineSettings,
     train::Step,
     validate::{Settings, WeightsSet},
 };
 use grail_testkit::{
-    doors::HeldKey,
+    doors::{FakeLearner, HeldKey, MemJournal},
     model::{Habit, Liar},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -98,8 +98,7 @@ fn sum(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn a_window_leaves_the_same_bytes_as_ever() {
     let stage = Stage::new();
-    let (reports, bundles, records) =
-        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [reports, bundles, records] = [(); 3].map(|()| MemJournal::default());
     stage.register(HONEST, false);
     stage.register(LIAR, false);
     stage.register(VALIDATOR, true);
@@ -113,18 +112,17 @@ async fn a_window_leaves_the_same_bytes_as_ever() {
     stage.mine(&mut lying).await;
 
     let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
-    let bundles_of_all =
-        Bundles { folder: BundleFolder { everyone: true, ..BundleFolder::new(bundles.path()) }, signer };
+    let bundles_of_all = Bundles { everyone: true, ..Bundles::new(Arc::new(bundles.clone()), signer) };
     let settings = Settings { bundles: Some(bundles_of_all), ..Settings::default() };
-    let mut validator = stage.validator_told(VALIDATOR, model, reports.path(), settings);
+    let mut validator = stage.validator_told(VALIDATOR, model, &reports, settings);
     let (_, weights) = stage.judge(&mut validator).await;
     let WeightsSet::Set { block, row } = weights else { panic!("the honest miner has solutions") };
 
-    let learner = Machine::default();
+    let learner = FakeLearner::default();
     let press = Arc::new(Paper(stage.manifest.clone()));
-    let mut trainer = trainer_with(&stage, &learner, press, records.path(), from_zero());
+    let mut trainer = trainer_with(&stage, &learner, press, &records, from_zero());
     stage.play(async { while !matches!(trainer.step().await.unwrap(), Step::Published(_)) {} }).await;
-    let (_, journal) = learner.state().saved.clone().unwrap();
+    let (.., journal) = learner.state().saved.clone().unwrap();
 
     let mut left: BTreeMap<String, String> = BTreeMap::new();
     left.insert("weights".into(), format!("{block} {row:?}"));
@@ -133,10 +131,8 @@ async fn a_window_leaves_the_same_bytes_as_ever() {
         left.insert(key.to_string(), sum(&stage.shelf.peek(key).unwrap().body));
     }
     for (folder, journal) in [("reports", reports), ("bundles", bundles), ("records", records)] {
-        for entry in std::fs::read_dir(journal.path()).unwrap().map(|entry| entry.unwrap()) {
-            let name = entry.file_name().into_string().unwrap();
-            left.insert(format!("{folder}/{name}"), sum(&std::fs::read(entry.path()).unwrap()));
-        }
+        let entries = journal.all();
+        left.extend(entries.iter().map(|(name, bytes)| (format!("{folder}/{name}"), sum(bytes))));
     }
     let ever: BTreeMap<String, String> =
         EVER.iter().map(|(what, sum)| ((*what).to_owned(), (*sum).to_owned())).collect();

@@ -24,17 +24,16 @@ use grail_roles::{
     environments::Environments,
     mine::{self, MinedWindow, Miner},
     model::{Fixed, Models},
-    reports::ReportFolder,
+    reports::Reports,
     validate::{self, Step, Validator},
 };
 use grail_testkit::{
-    doors::{FakeBeacon, HeldKey, ManualClock, MemChain, MemDirectory, MemShelf},
+    doors::{FakeBeacon, HeldKey, ManualClock, MemChain, MemDirectory, MemJournal, MemShelf},
     model::{FakeModel, FakeTokenizer},
     window::completions,
 };
 use std::{
     collections::BTreeMap,
-    path::Path,
     pin::pin,
     sync::{Arc, Mutex},
 };
@@ -176,7 +175,7 @@ impl Stage {
         Models { checkpoints: Arc::new(Fixed(found)), loader: Arc::new(once) }
     }
 
-    pub(crate) fn validator(&self, id: u8, model: FakeModel, reports: &Path) -> Validator {
+    pub(crate) fn validator(&self, id: u8, model: FakeModel, reports: &MemJournal) -> Validator {
         self.validator_with(id, self.models(Once::new(None, Some(Box::new(model)))), reports)
     }
 
@@ -184,13 +183,13 @@ impl Stage {
         &self,
         id: u8,
         model: FakeModel,
-        reports: &Path,
+        reports: &MemJournal,
         settings: validate::Settings,
     ) -> Validator {
         self.validator_of(id, self.models(Once::new(None, Some(Box::new(model)))), reports, settings)
     }
 
-    pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &Path) -> Validator {
+    pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &MemJournal) -> Validator {
         self.validator_of(id, models, reports, validate::Settings::default())
     }
 
@@ -198,7 +197,7 @@ impl Stage {
         &self,
         id: u8,
         models: Models,
-        reports: &Path,
+        reports: &MemJournal,
         settings: validate::Settings,
     ) -> Validator {
         let parts = validate::Parts {
@@ -209,7 +208,7 @@ impl Stage {
             models,
             environments: Environments::new([Environment::Sat]).unwrap(),
             codec: Arc::new(JsonCodec),
-            reports: ReportFolder::new(reports),
+            reports: Reports::new(Arc::new(reports.clone())),
             verdicts: Some(validate::Verdicts {
                 shelf: Arc::new(self.shelf.clone()),
                 signer: Arc::new(HeldKey(Self::pair(id))),

@@ -1,21 +1,15 @@
 //! The trainer's loop with a learner that only counts: what reaches it, in which order, and what a kill costs.
 
 use super::stage::{GENESIS, Stage};
-use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{Kind, Publication},
     keys::{VerdictKey, WindowEncoding, WindowKey},
-    manifest::{Manifest, PUBLISHED_VERSION},
-    tensors::TensorRoot,
     verdict::VerdictFile,
     window::{JsonCodec, RootHex, WindowCodec as _},
 };
 use grail_env::Environment;
 use grail_ports::{
-    Door, Fault, Retry,
-    learn::{Learner, LearnerCard, Lesson, Study},
-    model::Tokenize as _,
-    publish::{Export, Issued, Plan, Press},
+    Retry,
+    publish::{Issued, Plan, Press},
 };
 use grail_protocol::{
     params::DEV_FAST,
@@ -25,133 +19,47 @@ use grail_roles::{
     environments::Environments,
     train::{Parts, Records, Settings, Step, Trainer, WindowRecord},
 };
-use grail_testkit::model::FakeTokenizer;
-use serde_json::Value;
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard},
+use grail_testkit::{
+    doors::{FakeLearner, FakePress, MemJournal},
+    model::FakeTokenizer,
 };
+use serde_json::Value;
+use std::{fs, sync::Arc};
 
 const HONEST: u8 = 1;
 const OTHER: u8 = 2;
 const VALIDATOR: u8 = 9;
 const STRANGER: u8 = 10;
 
-/// What a learner has, in memory and on its disk. Clones are the same machine.
-#[derive(Clone, Default)]
-pub(crate) struct Machine(Arc<Mutex<State>>);
-
-#[derive(Default)]
-pub(crate) struct State {
-    /// Windows studied, with their lessons, since the last start.
-    studied: Vec<(WindowStart, Vec<Lesson>)>,
-    weights: u64,
-    pub(crate) saved: Option<(u64, Value)>,
-    full_disk: bool,
-    /// Plans carried out, and the weights that went out with each.
-    published: Vec<(Plan, u64)>,
-    broken_press: bool,
+/// What a trainer is made of that lives through its kills.
+struct Machine {
+    learner: FakeLearner,
+    press: FakePress,
+    records: MemJournal,
 }
 
 impl Machine {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+    fn new(stage: &Stage) -> Self {
+        let press = FakePress::new(stage.manifest.clone(), Stage::pair(20));
+        Self { learner: FakeLearner::default(), press, records: MemJournal::default() }
     }
 
-    /// Forgets what was in memory, as a kill does.
-    fn kill(&self) {
-        let mut state = self.state();
-        state.studied.clear();
-        state.weights = 0;
-    }
-}
-
-impl Learner for Machine {
-    fn card(&self) -> LearnerCard {
-        LearnerCard { vocabulary: FakeTokenizer.vocabulary(), context_length: 16_384 }
-    }
-
-    fn study(
-        &mut self,
-        window: WindowStart,
-        _: u64,
-        lessons: Vec<Lesson>,
-        _: &mut dyn FnMut() -> bool,
-    ) -> Result<Study, Fault> {
-        let mut state = self.state();
-        let learns = !lessons.is_empty();
-        state.weights += lessons.iter().map(|lesson| u64::from(lesson.group.0) + 1).sum::<u64>();
-        state.studied.push((window, lessons));
-        Ok(Study { steps: u32::from(learns), steps_in_all: u64::from(learns), ..Study::default() })
-    }
-
-    fn save(&mut self, journal: &Value) -> Result<(), Fault> {
-        let mut state = self.state();
-        if state.full_disk {
-            return Err(Fault::plain(Door::Disk, Retry::Later, "save the state; free some space"));
-        }
-        state.saved = Some((state.weights, journal.clone()));
-        Ok(())
-    }
-
-    fn restore(&mut self) -> Result<Option<Value>, Fault> {
-        let mut state = self.state();
-        let Some((weights, journal)) = state.saved.clone() else { return Ok(None) };
-        state.weights = weights;
-        Ok(Some(journal))
-    }
-
-    fn export(&mut self, _: &Path) -> Result<(), Fault> {
-        Ok(())
+    /// Plans carried out, and the weights that went out with each.
+    fn published(&self) -> Vec<(Plan, String)> {
+        let weights = |issued: &Issued| fs::read_to_string(issued.folder.join("model.safetensors")).unwrap();
+        self.press.carried_out().into_iter().map(|(plan, issued)| (plan, weights(&issued))).collect()
     }
 }
 
-#[async_trait]
-impl Press for Machine {
-    fn issued(&self) -> Result<Vec<Manifest>, Fault> {
-        Ok(self.state().published.iter().map(|(plan, _)| manifest(plan)).collect())
-    }
-
-    async fn publish(&self, plan: &Plan, export: Export) -> Result<Issued, Fault> {
-        export(Path::new("nowhere"))?;
-        let mut state = self.state();
-        if state.broken_press {
-            return Err(Fault::plain(Door::Shelf, Retry::Later, "publish; the store is out of reach"));
-        }
-        let entry = (*plan, state.weights);
-        if state.published.last() != Some(&entry) {
-            state.published.push(entry);
-        }
-        Ok(Issued { manifest: manifest(plan), folder: "nowhere".into(), sent_bytes: 1 })
-    }
-}
-
-fn manifest(plan: &Plan) -> Manifest {
-    Manifest {
-        version: PUBLISHED_VERSION,
-        window: plan.window,
-        sequence: plan.sequence,
-        publication: Some(Publication {
-            kind: Kind::Full,
-            step: None,
-            tensors: TensorRoot([1; 32]),
-            trained_on: plan.trained_on,
-            trainer: Stage::pair(20).hotkey(),
-            signature: None,
-        }),
-        ..Stage::new().manifest
-    }
-}
-
-fn trainer(stage: &Stage, machine: &Machine, records: &Path, settings: Settings) -> Trainer {
-    trainer_with(stage, machine, Arc::new(machine.clone()), records, settings)
+fn trainer(stage: &Stage, machine: &Machine, settings: Settings) -> Trainer {
+    trainer_with(stage, &machine.learner, Arc::new(machine.press.clone()), &machine.records, settings)
 }
 
 pub(crate) fn trainer_with(
     stage: &Stage,
-    machine: &Machine,
+    learner: &FakeLearner,
     press: Arc<dyn Press>,
-    records: &Path,
+    records: &MemJournal,
     settings: Settings,
 ) -> Trainer {
     let parts = Parts {
@@ -161,11 +69,11 @@ pub(crate) fn trainer_with(
         tokenizer: Arc::new(FakeTokenizer),
         environments: Environments::new([Environment::Sat]).unwrap(),
         codec: Arc::new(JsonCodec),
-        learner: Box::new(machine.clone()),
+        learner: Box::new(learner.clone()),
         press,
         genesis: stage.manifest.clone(),
         examiner: None,
-        records: Records::new(records),
+        records: Records::new(Arc::new(records.clone())),
     };
     Trainer::new(parts, settings).unwrap()
 }
@@ -188,14 +96,14 @@ async fn trained(stage: &Stage, trainer: &mut Trainer) -> WindowRecord {
 }
 
 /// A stage on which an honest miner and a second one mined window 0 and a validator judged it.
-async fn judged(reports: &Path) -> (Stage, Hotkey, Hotkey) {
+async fn judged() -> (Stage, Hotkey, Hotkey) {
     let stage = Stage::new();
     let [honest, other] = [HONEST, OTHER].map(|id| stage.register(id, false));
     stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST, OTHER]).await;
     stage.mine(&mut stage.miner(HONEST, model.clone(), None)).await;
     stage.mine(&mut stage.miner(OTHER, model.clone(), None)).await;
-    let mut validator = stage.validator(VALIDATOR, model, reports);
+    let mut validator = stage.validator(VALIDATOR, model, &MemJournal::default());
     stage.judge(&mut validator).await;
     (stage, honest, other)
 }
@@ -210,16 +118,15 @@ fn verdict_key(id: u8) -> VerdictKey {
 
 #[tokio::test]
 async fn lessons_are_accepted_groups_with_the_courts_rewards() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, honest, other) = judged(reports.path()).await;
-    let machine = Machine::default();
-    let mut trainer = trainer(&stage, &machine, reports.path(), from_zero());
+    let (stage, honest, other) = judged().await;
+    let machine = Machine::new(&stage);
+    let mut trainer = trainer(&stage, &machine, from_zero());
     let record = trained(&stage, &mut trainer).await;
 
     let counts = (record.window, record.files, record.groups, record.rollouts);
     assert_eq!(counts, (WindowStart(0), 2, 4, 64), "{record:?}");
     assert_eq!(record.validator, Some(Stage::pair(VALIDATOR).hotkey()));
-    let state = machine.state();
+    let state = machine.learner.state();
     let [(window, lessons)] = &state.studied[..] else { panic!("one window was studied") };
     assert_eq!(*window, WindowStart(0));
     let keys: Vec<(Hotkey, u32)> = lessons.iter().map(|lesson| (lesson.hotkey, lesson.group.0)).collect();
@@ -242,8 +149,7 @@ async fn lessons_are_accepted_groups_with_the_courts_rewards() {
 
 #[tokio::test]
 async fn what_a_miner_says_of_its_rewards_is_not_asked() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, honest, other) = judged(reports.path()).await;
+    let (stage, honest, other) = judged().await;
     // After the verdict the honest miner's file is replaced by one with better claims, signed by the same key.
     let found = stage.shelf.peek(file_key(honest)).unwrap();
     let file = JsonCodec.decode(&found.body, &grail_artifact::limits::LIMITS).unwrap();
@@ -253,19 +159,18 @@ async fn what_a_miner_says_of_its_rewards_is_not_asked() {
         Stage::pair(HONEST).sign(message, [0; 32])
     });
     stage.shelf.place(file_key(honest), JsonCodec.encode(&better).unwrap(), GENESIS);
-    let machine = Machine::default();
-    let mut trainer = trainer(&stage, &machine, reports.path(), from_zero());
+    let machine = Machine::new(&stage);
+    let mut trainer = trainer(&stage, &machine, from_zero());
     let record = trained(&stage, &mut trainer).await;
     assert_eq!((record.files, record.groups), (1, 2));
     let why = &record.passed_over[&honest.to_string()];
     assert!(why.contains("replaced"), "{why}");
-    assert!(machine.state().studied[0].1.iter().all(|lesson| lesson.hotkey == other));
+    assert!(machine.learner.state().studied[0].1.iter().all(|lesson| lesson.hotkey == other));
 }
 
 #[tokio::test]
 async fn only_trusted_signatures_count_and_a_window_without_one_is_given_up() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, ..) = judged(reports.path()).await;
+    let (stage, ..) = judged().await;
     // A stranger publishes the same verdicts under its own name, and under the validator's with its own signature.
     let body = stage.shelf.peek(verdict_key(VALIDATOR)).unwrap().body;
     let mut forged: VerdictFile = serde_json::from_slice(&body).unwrap();
@@ -274,35 +179,34 @@ async fn only_trusted_signatures_count_and_a_window_without_one_is_given_up() {
     forged.validator = Stage::pair(VALIDATOR).hotkey();
     stage.shelf.place(verdict_key(VALIDATOR), forged.to_json().unwrap(), GENESIS);
 
-    let machine = Machine::default();
-    let mut distrusting = trainer(&stage, &machine, reports.path(), from_zero());
+    let machine = Machine::new(&stage);
+    let mut distrusting = trainer(&stage, &machine, from_zero());
     let record = trained(&stage, &mut distrusting).await;
     assert_eq!((record.validator, record.groups), (None, 0));
     // It waited as long as it was told to.
     let waited = stage.clock_ms() - GENESIS.0;
     assert!(waited >= 4 * DEV_FAST.window_length * DEV_FAST.block_time_ms, "{waited}");
-    assert!(machine.state().published.is_empty(), "nothing moved, so nothing goes out");
+    assert!(machine.published().is_empty(), "nothing moved, so nothing goes out");
 
     // Whoever names the stranger trusts it.
     let trusting = Settings { validators: vec![Stage::pair(STRANGER).hotkey()], ..from_zero() };
-    let mut trainer = trainer(&stage, &Machine::default(), reports.path(), trusting);
+    let mut trainer = trainer(&stage, &Machine::new(&stage), trusting);
     assert_eq!(trained(&stage, &mut trainer).await.groups, 4);
 }
 
 #[tokio::test]
 async fn a_kill_at_any_step_ends_at_the_same_weights_and_numbers() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, ..) = judged(reports.path()).await;
+    let (stage, ..) = judged().await;
     let run = async |kills: &[usize]| {
-        let machine = Machine::default();
-        let mut role = trainer(&stage, &machine, reports.path(), from_zero());
+        let machine = Machine::new(&stage);
+        let mut role = trainer(&stage, &machine, from_zero());
         let mut steps = 0;
         stage
             .play(async {
                 loop {
                     if kills.contains(&steps) {
-                        machine.kill();
-                        role = trainer(&stage, &machine, reports.path(), from_zero());
+                        machine.learner.kill();
+                        role = trainer(&stage, &machine, from_zero());
                     }
                     steps += 1;
                     if let Step::Published(_) = role.step().await.unwrap() {
@@ -311,14 +215,14 @@ async fn a_kill_at_any_step_ends_at_the_same_weights_and_numbers() {
                 }
             })
             .await;
-        let state = machine.state();
-        assert_eq!(state.published.len(), 1);
-        let (plan, weights) = state.published[0];
-        (plan.sequence, plan.trained_on, weights, state.saved.clone().map(|(weights, _)| weights))
+        let [(plan, weights)] = &machine.published()[..] else { panic!("one was published") };
+        let saved = machine.learner.state().saved.clone().map(|(weights, ..)| weights.to_string());
+        (plan.sequence, plan.trained_on, weights.clone(), saved)
     };
     let undisturbed = run(&[]).await;
     assert_eq!(undisturbed.0, 1);
-    assert!(undisturbed.2 > 0);
+    assert_ne!(undisturbed.2, "0");
+    assert_eq!(undisturbed.3.as_ref(), Some(&undisturbed.2));
     for kill in 0..5 {
         assert_eq!(run(&[kill]).await, undisturbed, "killed before step {kill}");
     }
@@ -327,12 +231,11 @@ async fn a_kill_at_any_step_ends_at_the_same_weights_and_numbers() {
 
 #[tokio::test]
 async fn a_full_disk_and_a_lost_store_are_waited_out() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, ..) = judged(reports.path()).await;
-    let machine = Machine::default();
-    machine.state().full_disk = true;
-    machine.state().broken_press = true;
-    let mut role = trainer(&stage, &machine, reports.path(), from_zero());
+    let (stage, ..) = judged().await;
+    let machine = Machine::new(&stage);
+    machine.learner.saving().fail(3);
+    machine.press.trouble().fail(3);
+    let mut role = trainer(&stage, &machine, from_zero());
     let mut faults = Vec::new();
     stage
         .play(async {
@@ -343,41 +246,35 @@ async fn a_full_disk_and_a_lost_store_are_waited_out() {
                     Err(fault) => {
                         assert_eq!(fault.retry, Retry::Later);
                         faults.push(fault.doing);
-                        match faults.len() {
-                            3 => machine.state().full_disk = false,
-                            6 => machine.state().broken_press = false,
-                            _ => {}
-                        }
                     }
                 }
             }
         })
         .await;
     assert_eq!(faults.len(), 6);
-    assert!(faults[0].contains("free some space") && faults[5].contains("out of reach"), "{faults:?}");
-    let state = machine.state();
-    assert_eq!((state.studied.len(), state.published.len()), (1, 1), "nothing was learned twice");
+    assert!(faults[0].contains("free some space") && faults[5].contains("publish"), "{faults:?}");
+    let studied = machine.learner.state().studied.len();
+    assert_eq!((studied, machine.published().len()), (1, 1), "nothing was learned twice");
 }
 
 #[tokio::test]
 async fn a_state_of_another_history_and_a_lost_state_are_told() {
-    let reports = tempfile::tempdir().unwrap();
-    let (stage, ..) = judged(reports.path()).await;
+    let (stage, ..) = judged().await;
     let fault_of = async |machine: &Machine| {
-        let mut role = trainer(&stage, machine, reports.path(), from_zero());
+        let mut role = trainer(&stage, machine, from_zero());
         let fault = role.step().await.unwrap_err();
         assert_eq!(fault.retry, Retry::Never);
         fault.doing
     };
-    let machine = Machine::default();
-    let mut role = trainer(&stage, &machine, reports.path(), from_zero());
+    let machine = Machine::new(&stage);
+    let mut role = trainer(&stage, &machine, from_zero());
     stage.play(async { while !matches!(role.step().await.unwrap(), Step::Published(_)) {} }).await;
 
-    let (weights, journal) = machine.state().saved.clone().unwrap();
+    let (weights, steps, journal) = machine.learner.state().saved.clone().unwrap();
     let with = |field: &str, value: Value| {
         let mut other = journal.clone();
         other[field] = value;
-        machine.state().saved = Some((weights, other));
+        machine.learner.state().saved = Some((weights, steps, other));
     };
     with("network", "dev-other".into());
     assert!(fault_of(&machine).await.contains("dev-other"));
@@ -385,7 +282,7 @@ async fn a_state_of_another_history_and_a_lost_state_are_told() {
     assert!(fault_of(&machine).await.contains("another history"));
     with("version", 7.into());
     assert!(fault_of(&machine).await.contains("format 7"));
-    machine.state().saved = None;
+    machine.learner.state().saved = None;
     assert!(fault_of(&machine).await.contains("bring the state back"));
 }
 

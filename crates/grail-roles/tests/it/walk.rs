@@ -15,10 +15,11 @@ use grail_roles::{
     validate::{Step, WeightsSet},
 };
 use grail_testkit::{
-    doors::ManualClock,
+    doors::{ManualClock, MemJournal},
     model::{FakeModel, Habit, Liar},
 };
 use grail_verify::MinerReport;
+use std::sync::Arc;
 
 const HONEST: u8 = 1;
 const HOT: u8 = 2;
@@ -50,7 +51,7 @@ fn key(hotkey: Hotkey, window: u64) -> ShelfKey {
 #[tokio::test]
 async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     let [honest, hot, late, absent] = [HONEST, HOT, LATE, ABSENT].map(|id| stage.register(id, false));
     let validator_key = stage.register(VALIDATOR, true);
     // What the model knows by heart it says at any temperature; the liar's problems are new to it.
@@ -67,7 +68,7 @@ async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
     let body = stage.shelf.peek(key(late, 0)).unwrap().body;
     stage.shelf.place(key(late, 0), body, deadline.plus(1));
 
-    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    let mut validator = stage.validator(VALIDATOR, model, &reports);
     let (window, weights) = stage.judge(&mut validator).await;
     let report = &window.report;
     assert_eq!(report.window, WindowStart(0));
@@ -95,14 +96,14 @@ async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
 #[tokio::test]
 async fn trouble_of_ours_lowers_nobody() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     let honest = stage.register(HONEST, false);
     stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
     stage.mine(&mut miner).await;
     stage.mine(&mut miner).await;
-    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    let mut validator = stage.validator(VALIDATOR, model, &reports);
 
     // Trouble that passes costs nobody anything; trouble that stays leaves the miner undecided.
     stage.directory.trouble().fail(u32::MAX);
@@ -122,16 +123,16 @@ async fn trouble_of_ours_lowers_nobody() {
 #[tokio::test]
 async fn a_restarted_validator_remembers_and_judges_no_window_twice() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     stage.register(HONEST, false);
     stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
     stage.mine(&mut miner).await;
-    let first = stage.judge(&mut stage.validator(VALIDATOR, model.clone(), reports.path())).await;
+    let first = stage.judge(&mut stage.validator(VALIDATOR, model.clone(), &reports)).await;
 
     // A window without a file: the memory of the first one still earns weight.
-    let (second, weights) = stage.judge(&mut stage.validator(VALIDATOR, model, reports.path())).await;
+    let (second, weights) = stage.judge(&mut stage.validator(VALIDATOR, model, &reports)).await;
     assert_eq!((first.0.report.window, second.report.window), (WindowStart(0), WindowStart(8)));
     match (first.1, weights) {
         (WeightsSet::Set { row: before, .. }, WeightsSet::Set { row: after, .. }) => {
@@ -144,12 +145,12 @@ async fn a_restarted_validator_remembers_and_judges_no_window_twice() {
 #[tokio::test]
 async fn a_damaged_memory_is_named_at_start() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     stage.register(VALIDATOR, true);
-    std::fs::write(reports.path().join("window-0.json"), "{").unwrap();
+    reports.lay("window-0.json", "{");
     let model = stage.model(&[]).await;
     let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        stage.validator(VALIDATOR, model, reports.path());
+        stage.validator(VALIDATOR, model, &reports);
     }));
     let message = *failed.unwrap_err().downcast::<String>().unwrap();
     assert!(message.contains("window-0.json"), "{message}");
@@ -158,14 +159,14 @@ async fn a_damaged_memory_is_named_at_start() {
 #[tokio::test]
 async fn a_memory_ahead_of_the_chain_ends_the_validator_and_says_why() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     stage.register(VALIDATOR, true);
     let model = stage.model(&[]).await;
     let mut report =
         WindowReport::new(&stage.foresee(WindowStart(8)).await, Hotkey::from_bytes([9; 32]), &[0; 32]);
     report.window = WindowStart(800);
-    grail_roles::reports::ReportFolder::new(reports.path()).save(&report).unwrap();
-    let fault = stage.validator(VALIDATOR, model, reports.path()).step().await.unwrap_err();
+    grail_roles::reports::Reports::new(Arc::new(reports.clone())).save(&report).unwrap();
+    let fault = stage.validator(VALIDATOR, model, &reports).step().await.unwrap_err();
     assert_eq!(fault.retry, Retry::Never);
     assert!(fault.doing.contains("window 800"), "{fault:?}");
 }
@@ -290,12 +291,12 @@ async fn a_group_without_end_does_not_make_the_others_late() {
 #[tokio::test]
 async fn weights_that_cannot_be_set_keep_no_window_from_being_judged() {
     let stage = Stage::new();
-    let reports = tempfile::tempdir().unwrap();
+    let reports = MemJournal::default();
     stage.register(HONEST, false);
     stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     stage.mine(&mut stage.miner(HONEST, model.clone(), None)).await;
-    let mut validator = stage.validator(VALIDATOR, model, reports.path());
+    let mut validator = stage.validator(VALIDATOR, model, &reports);
     let first = stage
         .play(async {
             loop {

@@ -1,4 +1,4 @@
-//! A fake for every door to the world, and what the door promises as a suite of assertions.
+//! A fake for every door to the world or a model in training, and what the door promises as a suite of assertions.
 //!
 //! The fakes are whole: they keep the rules that the real thing keeps, and each obeys a [`Trouble`] through which a
 //! test makes it fail or fall silent. The suites in [`conformance`] run against fakes and edges alike, so that
@@ -9,6 +9,10 @@ mod chain;
 mod checkpoints;
 mod clock;
 pub mod conformance;
+mod follow;
+mod journal;
+mod learn;
+mod publish;
 mod shelf;
 mod sign;
 #[cfg(test)]
@@ -19,6 +23,10 @@ pub use beacon::FakeBeacon;
 pub use chain::{MemChain, MemSigner};
 pub use checkpoints::MemCheckpoints;
 pub use clock::ManualClock;
+pub use follow::{FakeFollower, FakeLoader};
+pub use journal::MemJournal;
+pub use learn::{Counted, FakeLearner};
+pub use publish::FakePress;
 pub use shelf::{MemDirectory, MemShelf};
 pub use sign::HeldKey;
 pub use trouble::Trouble;

@@ -3,7 +3,6 @@ use grail_ports::{
     sign::{ChainCall, Sign},
 };
 use grail_protocol::{
-    hash::sha256,
     sign::{HotkeyPair, Signature, Statement},
     words::Hotkey,
 };
@@ -24,8 +23,7 @@ impl Sign for HeldKey {
         Ok(self.0.sign(&statement.digest(), ENTROPY))
     }
 
-    /// No chain checks these: the hash is not the chain's.
     fn sign_call(&self, call: &ChainCall) -> Result<Signature, Fault> {
-        Ok(self.0.sign(&sha256(&[&call.call[..], &call.extra, &call.additional].concat()), ENTROPY))
+        Ok(self.0.sign(&call.signed_bytes(), ENTROPY))
     }
 }

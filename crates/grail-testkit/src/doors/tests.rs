@@ -1,18 +1,34 @@
 use super::{
-    FakeBeacon, ManualClock, MemChain, MemDirectory, MemShelf,
+    FakeBeacon, FakeFollower, FakeLearner, FakeLoader, FakePress, HeldKey, ManualClock, MemChain,
+    MemDirectory, MemJournal, MemShelf,
     conformance::{self, ChainStage},
 };
+use crate::model::{FakeModel, FakeTokenizer};
 use async_trait::async_trait;
 use bytes::Bytes;
-use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
+use grail_artifact::{
+    checkpoint::Moment,
+    keys::{ShelfKey, WindowEncoding, WindowKey},
+    manifest::{FileEntry, MANIFEST_VERSION, Manifest},
+};
 use grail_ports::{
     Retry,
     beacon::BeaconSource as _,
     chain::{ChainView, ChainWrite, Uid},
     clock::Clock,
+    follow::Checkpoints as _,
+    journal::Journal as _,
+    learn::Learner as _,
+    publish::Export,
     shelf::{Fetch, ShelfDirectory as _, WindowShelf as _},
+    sign::ChainCall,
 };
-use grail_protocol::words::{Hotkey, UnixMillis, WindowStart};
+use grail_protocol::{
+    draw::SamplingPolicy,
+    profile::NumericProfile,
+    sign::{HotkeyPair, Statement},
+    words::{CheckpointId, Hotkey, UnixMillis, WindowStart},
+};
 use std::{future::Future, pin::pin, sync::Arc, task::Poll};
 
 const GENESIS: UnixMillis = UnixMillis(1_000_000);
@@ -173,4 +189,101 @@ async fn the_memory_checkpoints_keep_the_promises_of_their_door() {
     let content = include_bytes!("tests.rs");
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/doors/tests.rs");
     conformance::checkpoints(&super::MemCheckpoints::default(), &file, content).await;
+}
+
+#[test]
+fn the_memory_journal_keeps_the_promises_of_its_door() {
+    let journal = MemJournal::default();
+    conformance::journal(&journal);
+    journal.trouble().fail(1);
+    assert_eq!(journal.write("x", b"x").unwrap_err().retry, Retry::Later);
+    assert_eq!(journal.read("x", 10).unwrap(), None, "a failed write leaves nothing");
+}
+
+#[tokio::test]
+async fn the_manual_clock_keeps_the_promises_of_its_door() {
+    let hand = clock();
+    conformance::clock(&hand, async |moment| hand.turn_to(moment)).await;
+}
+
+#[tokio::test]
+async fn the_directory_keeps_the_promises_of_its_door() {
+    let shelf = Arc::new(MemShelf::new(Arc::new(clock())));
+    let [alice, bob] = [1, 2].map(|byte| Hotkey::from_bytes([byte; 32]));
+    let directory = MemDirectory::default();
+    directory.assign(alice, shelf.clone());
+    conformance::directory(&directory, &[alice], &[bob]).await;
+    conformance::directory(&MemDirectory::shared(shelf), &[alice, bob], &[]).await;
+}
+
+#[test]
+fn a_held_key_keeps_the_promises_of_a_signer() {
+    let signer = HeldKey(HotkeyPair::from_seed(&[7; 32]).unwrap());
+    let call = |length| ChainCall {
+        name: "set_weights".into(),
+        call: vec![7; length],
+        extra: vec![0; 4],
+        additional: vec![2; 73],
+    };
+    let statements = ["grail/1 one", "grail/1 other"].map(Statement::new);
+    conformance::sign(&signer, &statements, &[call(20), call(300)]);
+}
+
+#[test]
+fn the_fake_model_keeps_the_promises_of_its_doors() {
+    conformance::tokenize(&FakeTokenizer);
+    let mut model = FakeModel::new(CheckpointId::from_bytes([1; 32]), 7);
+    let prompt = [261, 65, 66, 263];
+    conformance::generator(&mut model, &prompt);
+    conformance::oracle(&mut model.clone().with_noise(1e-5, 3), &mut model, &prompt);
+}
+
+#[test]
+fn the_fake_learner_keeps_the_promises_of_its_door() {
+    let (machine, folder) = (FakeLearner::default(), tempfile::tempdir().unwrap());
+    let start = || {
+        machine.kill();
+        machine.clone()
+    };
+    conformance::learn(start, folder.path());
+}
+
+fn genesis() -> Manifest {
+    Manifest {
+        version: MANIFEST_VERSION,
+        window: WindowStart(0),
+        sequence: 0,
+        environments: vec!["sat/1".parse().unwrap()],
+        policy: SamplingPolicy::DEFAULT,
+        max_new_tokens: 16,
+        numeric: NumericProfile::StrictF32,
+        files: vec![FileEntry { name: "model.safetensors".into(), size: 1, sha256: "ab".repeat(32) }],
+        publication: None,
+    }
+}
+
+#[tokio::test]
+async fn the_fake_press_keeps_the_promises_of_its_door() {
+    let press = FakePress::new(genesis(), HotkeyPair::from_seed(&[20; 32]).unwrap());
+    let export = |sequence| -> Export {
+        let mut learner = FakeLearner::default();
+        learner.state().weights = sequence;
+        Box::new(move |folder| learner.export(folder))
+    };
+    conformance::publish(&press, export, 8).await;
+    let [(_, first), _] = &press.carried_out()[..] else { panic!("two were published") };
+    assert_eq!(std::fs::read(first.folder.join("model.safetensors")).unwrap(), b"1");
+}
+
+#[tokio::test]
+async fn the_fake_follower_and_loader_keep_the_promises_of_their_doors() {
+    let later = |sequence, window| Manifest { sequence, window: WindowStart(window), ..genesis() };
+    let follower = FakeFollower::new(vec![genesis(), later(1, 8), later(2, 24)]);
+    let at = |window| Moment { before: WindowStart(window), marked_by: UnixMillis(0) };
+    let moments = [(at(0), 0), (at(8), 0), (at(16), 1), (at(24), 1), (at(32), 2), (Moment::ANY, 2)];
+    conformance::follow(&follower, &moments).await;
+    let found = follower.find(Moment::ANY).await.unwrap();
+    let loader = FakeLoader::default();
+    conformance::load(&loader, &found, (true, true));
+    assert_eq!(loader.loads(), 2);
 }

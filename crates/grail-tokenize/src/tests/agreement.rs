@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use grail_ports::model::{Message, Tokenize as _};
+use grail_testkit::doors::conformance;
 use serde::Deserialize;
 
 use super::{fixture, reduced};
@@ -113,6 +114,13 @@ fn end_tokens_and_sizes_are_those_of_the_model() {
     assert_eq!(qwen3.eos_ids(), [151_645, 151_643]);
     assert_eq!(qwen3.vocab_size(), 151_669);
     assert_eq!(qwen3.model_vocab_size(), 151_936);
+}
+
+#[test]
+fn the_tokenizers_keep_the_promises_of_their_door() {
+    for name in ["smollm2", "qwen3"] {
+        conformance::tokenize(&reduced(name));
+    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::{
     SignerError,
     frame::{self, MOST_PART, MOST_REPLY, MOST_REQUEST, Reply},
-    signed_bytes,
     timed::{self, Timed},
 };
 use grail_ports::sign::ChainCall;
@@ -71,7 +70,7 @@ impl SocketSigner {
             got: call.call.len().max(call.extra.len()).max(call.additional.len()).max(call.name.len()),
             most: MOST_PART as usize,
         })?;
-        self.signature(&request, &signed_bytes(call))
+        self.signature(&request, &call.signed_bytes())
     }
 
     fn signature(&self, request: &[u8], message: &[u8]) -> Result<Signature, SignerError> {

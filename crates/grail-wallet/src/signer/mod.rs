@@ -9,7 +9,6 @@
 mod client;
 mod error;
 pub mod frame;
-mod payload;
 pub mod rules;
 #[cfg(unix)]
 mod server;
@@ -19,7 +18,6 @@ mod timed;
 #[cfg(unix)]
 pub use client::SocketSigner;
 pub use error::{SignerError, SignerRefusal};
-pub use payload::signed_bytes;
 #[cfg(unix)]
 pub use server::{Server, ServerSettings, Stop, keep_memory_private};
 
@@ -68,7 +66,7 @@ impl Signer {
     /// Errors: [`SignerError`].
     pub fn sign_call(&self, call: &ChainCall) -> Result<Signature, SignerError> {
         match self {
-            Self::Pair(pair) => sign_here(pair, &signed_bytes(call)),
+            Self::Pair(pair) => sign_here(pair, &call.signed_bytes()),
             #[cfg(unix)]
             Self::Socket(socket) => socket.sign_call(call),
         }

@@ -4,7 +4,7 @@ use super::{
     SignerError, SignerRefusal,
     frame::{self, Reply, SignRequest},
     rules::Rules,
-    sign_here, signed_bytes,
+    sign_here,
     timed::{self, Timed},
 };
 use grail_protocol::sign::HotkeyPair;
@@ -227,7 +227,7 @@ fn decide(shared: &Shared, stream: &UnixStream, timed: &mut Timed<'_>) -> Result
         }
         SignRequest::Call(call) => {
             tracing::info!(target: "grail::signer", call = call.name, bytes = call.call.len(), "signed");
-            sign_here(&shared.pair, &signed_bytes(&call))
+            sign_here(&shared.pair, &call.signed_bytes())
         }
     };
     signed.map(Reply::Signature).map_err(|error| inside(error.to_string()))

@@ -9,11 +9,12 @@ use grail_protocol::{
     sign::{HotkeyPair, Signature, Statement, verify},
     words::{CheckpointId, Hotkey, WindowStart},
 };
+use grail_testkit::doors::conformance;
 use grail_wallet::{
     secret::pair_from_uri,
     signer::{
         Server, ServerSettings, Signer, SignerError, SignerRefusal, SocketSigner, Stop, frame, frame::Reply,
-        rules::Rules, signed_bytes,
+        rules::Rules,
     },
 };
 use std::{
@@ -131,15 +132,10 @@ fn statements_and_calls_are_signed_as_in_memory() {
     let house = House::new();
     let _running = Running::start(house.settings());
     let (here, there) = (Signer::Pair(alice()), Signer::Socket(connect(&house.socket()).unwrap()));
-    let statement = Statement::message(b"hello");
+    let statements = [Statement::message(b"hello"), Statement::message(b"hello you")];
     for signer in [&here, &there] {
         assert_eq!(signer.hotkey(), alice().hotkey());
-        let signature = signer.sign(&statement).unwrap();
-        assert!(verify(&signer.hotkey(), &statement.digest(), &signature));
-        let signature = signer.sign_call(&weights()).unwrap();
-        assert!(verify(&signer.hotkey(), &signed_bytes(&weights()), &signature));
-        let door: &dyn Sign = signer;
-        assert!(verify(&door.hotkey(), &statement.digest(), &door.sign(&statement).unwrap()));
+        conformance::sign(signer, &statements, &[weights()]);
     }
     let far: &dyn Sign = &there;
     let fault = far.sign_call(&ChainCall { name: "transfer".into(), ..weights() }).unwrap_err();
