@@ -12,12 +12,14 @@
 use grail_protocol::stream::Stream;
 use grail_torch::Place;
 use grail_torch::{
-    Compute, Group, Layout, Learner, LearnerSettings, LearningModel, Prompted, Recompute, Reference, Rollout,
-    Schedule, Stored, write_tensors,
+    Compute, Dtype, Group, Layout, Learner, LearnerSettings, LearningModel, Prompted, Recompute, Reference,
+    Rollout, Schedule, write_tensors,
 };
+mod common;
+
+use common::{cpu_seconds, memory, text};
 use std::{
     error::Error,
-    fs,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -56,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let place = Compute { place, bf16, threads }.open()?;
     let model = LearningModel::load(Path::new(folder), place, None)?;
-    let vocabulary = u32::try_from(model.shape().vocabulary)?;
+    let vocabulary = u32::try_from(model.config().vocab_size)?;
     let mut stream = Stream::new(&[0; 32], 0);
     let completions: Vec<Vec<u32>> =
         (0..rows).map(|_| (0..new).filter_map(|_| stream.below(vocabulary)).collect()).collect();
@@ -73,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let mut learner = Learner::new(model, settings)?;
     let write = |name: &str, learner: &Learner| match &save {
-        Some(folder) => write_tensors(&folder.join(name), &learner.model().export()?, Stored::Bf16),
+        Some(folder) => write_tensors(&folder.join(name), &learner.model().export()?, Dtype::Bf16),
         None => Ok(()),
     };
     let mut measures = Vec::new();
@@ -101,7 +103,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("after.safetensors", &learner)?;
     let report = serde_json::json!({
         "model": folder, "computing": format!("{place:?}"), "rows": rows, "prompt_tokens": prompt, "new_tokens": new, "threads": threads,
-        "recompute": recompute, "head_chunk": settings.head_chunk, "peak_rss_mb": peak_megabytes(), "runs": measures,
+        "recompute": recompute, "head_chunk": settings.head_chunk, "peak_rss_mb": memory("VmHWM:"), "runs": measures,
     });
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(())
@@ -110,7 +112,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Completions with the model's own log-probabilities; every other one did well.
 fn group(model: &LearningModel, prompt: Vec<u32>, completions: &[Vec<u32>]) -> Result<Group, Box<dyn Error>> {
     let prompted = Prompted { prompt: &prompt, completions: completions.iter().map(Vec::as_slice).collect() };
-    let layout = Layout::shared(model.shape(), &[prompted], model.place())?;
+    let layout = Layout::shared(model.config(), &[prompted], model.place())?;
     let logprobs: Vec<f32> = Vec::try_from(&model.measure(&layout, 256, false)?.logprobs)?;
     let new = completions.first().map_or(1, Vec::len).max(1);
     let rollouts = completions.iter().zip(logprobs.chunks(new)).enumerate();
@@ -120,29 +122,4 @@ fn group(model: &LearningModel, prompt: Vec<u32>, completions: &[Vec<u32>]) -> R
         advantage: if index % 2 == 0 { 0.5 } else { -0.5 },
     });
     Ok(Group { rollouts: rollouts.collect(), prompt })
-}
-
-/// The first tokens of the recorded prompts and continuations, one after another.
-fn text(count: usize) -> Result<Vec<u32>, Box<dyn Error>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/vectors/smollm2/greedy.json");
-    let fixture: serde_json::Value = serde_json::from_slice(&fs::read(file)?)?;
-    let cases = fixture["cases"].as_array().ok_or("the fixture has no cases")?;
-    let ids = |case: &serde_json::Value, key: &str| case[key].as_array().cloned().unwrap_or_default();
-    let tokens = cases.iter().flat_map(|case| [ids(case, "prompt"), ids(case, "continuation")].concat());
-    Ok(tokens.filter_map(|id| u32::try_from(id.as_u64()?).ok()).cycle().take(count).collect())
-}
-
-/// Processor time of this process so far, all threads together; in ticks of 10 ms.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    ticks as f64 / 100.0
-}
-
-/// Most memory this process ever held, where the system says so.
-fn peak_megabytes() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }

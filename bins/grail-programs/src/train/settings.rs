@@ -4,7 +4,7 @@ use anyhow::{Context as _, bail};
 use grail_engine::PressSettings;
 use grail_roles::{disk::read_bounded, train::EvaluationSettings};
 use grail_torch::{
-    Anchor, Course, Estimator, FilterSettings, LearnerSettings, Lora, ReplaySettings, Stored, StudentSettings,
+    Anchor, Course, Dtype, Estimator, FilterSettings, LearnerSettings, Lora, ReplaySettings, StudentSettings,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) enum Precision {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TrainerSettings {
     pub(crate) precision: Precision,
-    pub(crate) stored: Stored,
+    pub(crate) stored: Dtype,
     pub(crate) estimator: Estimator,
     pub(crate) anchor: Anchor,
     pub(crate) learner: LearnerSettings,
@@ -45,7 +45,7 @@ impl Default for TrainerSettings {
     fn default() -> Self {
         Self {
             precision: Precision::default(),
-            stored: Stored::Bf16,
+            stored: Dtype::Bf16,
             estimator: Estimator::default(),
             anchor: Anchor::default(),
             learner: LearnerSettings::default(),

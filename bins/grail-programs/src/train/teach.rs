@@ -21,8 +21,8 @@ use grail_roles::{
 };
 use grail_tokenize::{Tokenizer, learn};
 use grail_torch::{
-    AdamWSettings, Compute, Example, Family, Learner, LearnerSettings, LearningModel, Outcome, Schedule,
-    Shape, Stored, Stretch, write_tensors,
+    AdamWSettings, Compute, Dtype, Example, Family, Learner, LearnerSettings, LearningModel, ModelConfig,
+    Outcome, RopeScaling, Schedule, write_tensors,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::PathBuf, sync::Arc};
@@ -104,12 +104,12 @@ pub(super) fn run(args: &TeachArgs) -> anyhow::Result<()> {
 
     let texts: Vec<String> = (0..TEXTS).map(|_| lessons.text()).collect::<anyhow::Result<_>>()?;
     let learned = learn(&texts, args.vocabulary, &args.out).context("learn a tokenizer")?;
-    let shape = shape(args, i64::from(learned.size))?;
-    let config = serde_json::to_vec_pretty(&shape.to_config(learned.end))?;
-    write_atomic(&args.out.join("config.json"), &config)?;
+    let config = config(args, i64::from(learned.size))?;
+    let json = serde_json::to_vec_pretty(&config.to_json(learned.end))?;
+    write_atomic(&args.out.join("config.json"), &json)?;
     let tokenizer = Tokenizer::open(&args.out)?;
 
-    let mut student = learner(args, shape)?;
+    let mut student = learner(args, config)?;
     let bar = bar(u64::from(args.steps));
     for step in 1..=args.steps {
         if step > args.right_steps {
@@ -149,32 +149,31 @@ pub(super) fn run(args: &TeachArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn shape(args: &TeachArgs, vocabulary: i64) -> anyhow::Result<Shape> {
-    let shape = Shape {
+fn config(args: &TeachArgs, vocab_size: i64) -> anyhow::Result<ModelConfig> {
+    let config = ModelConfig {
         family: Family::Qwen2,
-        vocabulary,
-        hidden: args.width,
-        intermediate: args.width * 3,
-        layers: args.layers,
-        heads: 4,
-        key_heads: 2,
-        head_width: args.width / 4,
-        context: CONTEXT,
-        epsilon: 1e-6,
-        rope_base: 10_000.0,
-        stretch: Stretch::None,
-        tied: true,
-        qkv_bias: true,
-        output_bias: false,
+        vocab_size,
+        hidden_size: args.width,
+        intermediate_size: args.width * 3,
+        num_hidden_layers: args.layers,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: args.width / 4,
+        max_position_embeddings: CONTEXT,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        rope_scaling: RopeScaling::Default,
+        tie_word_embeddings: true,
+        attention_bias: false,
         mlp_bias: false,
     };
-    shape.check()?;
-    Ok(shape)
+    config.check()?;
+    Ok(config)
 }
 
-fn learner(args: &TeachArgs, shape: Shape) -> anyhow::Result<Learner> {
+fn learner(args: &TeachArgs, config: ModelConfig) -> anyhow::Result<Learner> {
     let place = Compute { place: grail_torch::Place::Cpu, bf16: false, threads: args.threads }.open()?;
-    let model = LearningModel::fresh(shape, place, args.seed)?;
+    let model = LearningModel::fresh(config, place, args.seed)?;
     let settings = LearnerSettings {
         optimizer: AdamWSettings { weight_decay: 0.01, clip_norm: 1.0, ..AdamWSettings::default() },
         schedule: Schedule { rate: args.rate, warmup: 20, ..Schedule::default() },
@@ -188,7 +187,7 @@ fn learner(args: &TeachArgs, shape: Shape) -> anyhow::Result<Learner> {
 /// What the model can do now; its weights are written to the folder for that.
 fn examine(args: &TeachArgs, student: &Learner, environment: &Environment) -> anyhow::Result<Evaluation> {
     let weights = student.model().export()?;
-    write_tensors(&args.out.join("model.safetensors"), &weights, Stored::Bf16)?;
+    write_tensors(&args.out.join("model.safetensors"), &weights, Dtype::Bf16)?;
     let terms = Terms {
         environments: vec![environment.id()?],
         policy: SamplingPolicy::DEFAULT,

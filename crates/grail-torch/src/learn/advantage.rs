@@ -1,4 +1,7 @@
 //! Advantages: how much each rollout of a group did better than the others.
+//!
+//! Sources: GRPO, arXiv:2402.03300, section 4.1; without the division by σ, Dr.GRPO, arXiv:2503.20783. Held to the Python
+//! network's trainer by `fixtures/vectors/python/infra/advantages.json`.
 
 use crate::learn::error::{TrainError, within};
 use serde::{Deserialize, Serialize};

@@ -4,10 +4,16 @@
 //! [`AdamW::tensors`](crate::learn::AdamW::tensors) in 32 bits, and `state.json`. It is written under another name, brought to the
 //! disk, and renamed; so a folder of that name is whole. Older ones go afterwards.
 
-use crate::learn::{
-    error::TrainError,
-    files::{Stored, TensorFiles, damaged, read_json, write_tensors},
-    step::{Learner, Progress},
+use crate::{
+    config::read_json,
+    device::Dtype,
+    error::LoadError,
+    learn::{
+        error::{TrainError, damaged},
+        export::write_tensors,
+        step::{Learner, Progress},
+    },
+    weights::Weights,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +27,8 @@ const PREFIX: &str = "state-";
 const UNFINISHED: &str = "unfinished-";
 const TENSORS: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+/// Most bytes of the latter, which holds the lessons that were kept.
+const STATE_BYTES: u64 = 100 << 20;
 /// Version of the format.
 const FORMAT: u32 = 1;
 
@@ -35,7 +43,7 @@ struct State {
 
 /// Saves a run below `root`, with a journal of the caller's, and keeps the newest `keep` states (at least one).
 ///
-/// Errors: [`TrainError::File`], among others when the disk is full; earlier states are untouched then.
+/// Errors: [`LoadError::File`], among others when the disk is full; earlier states are untouched then.
 pub fn save_state(
     root: &Path,
     learner: &Learner,
@@ -70,10 +78,10 @@ pub fn save_state(
 
 fn write(draft: &Path, learner: &Learner, state: &State) -> Result<(), TrainError> {
     make(draft)?;
-    write_tensors(&draft.join(TENSORS), &learner.optimizer().tensors(), Stored::F32)?;
+    write_tensors(&draft.join(TENSORS), &learner.optimizer().tensors(), Dtype::F32)?;
     let path = draft.join(STATE);
     let text = serde_json::to_string_pretty(state)
-        .map_err(|source| TrainError::Json { path: path.clone(), source })?;
+        .map_err(|source| LoadError::Json { path: path.clone(), source })?;
     let mut file = File::create(&path).map_err(failed("write", &path))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("write", &path))?;
     sync(draft)
@@ -81,7 +89,7 @@ fn write(draft: &Path, learner: &Learner, state: &State) -> Result<(), TrainErro
 
 /// The newest state below `root`, when there is one.
 ///
-/// Errors: [`TrainError::File`] when the folder cannot be listed.
+/// Errors: [`LoadError::File`] when the folder cannot be listed.
 pub fn newest_state(root: &Path) -> Result<Option<PathBuf>, TrainError> {
     if !root.is_dir() {
         return Ok(None);
@@ -94,15 +102,15 @@ pub fn newest_state(root: &Path) -> Result<Option<PathBuf>, TrainError> {
 ///
 /// `learner` must be of the same model, with the same parameters learning. On an error it must not be used.
 ///
-/// Errors: [`TrainError::File`], [`TrainError::Json`], [`TrainError::Damaged`] and [`TrainError::Tensor`].
+/// Errors: [`TrainError::Load`] for files that cannot be read or do not fit, [`TrainError::Damaged`].
 pub fn restore_state(folder: &Path, learner: &mut Learner) -> Result<Value, TrainError> {
     let path = folder.join(STATE);
-    let state: State = read_json(&path)?;
+    let state: State = read_json(&path, STATE_BYTES)?;
     if state.format != FORMAT {
         return damaged(&path, format!("it has format {}, this program reads {FORMAT}", state.format));
     }
-    let files = TensorFiles::open(&folder.join(TENSORS))?;
-    learner.restore(&state.progress, |name| files.get(name))?;
+    let saved = Weights::open(&folder.join(TENSORS))?;
+    learner.restore(&state.progress, |name| Ok(saved.get(name)?))?;
     Ok(state.journal)
 }
 
@@ -136,7 +144,7 @@ fn sync(folder: &Path) -> Result<(), TrainError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TrainError {
-    let path = path.to_owned();
-    move |source| TrainError::File { doing, path, source }
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + use<> {
+    let failed = LoadError::file(doing, path);
+    move |source| failed(source).into()
 }

@@ -1,6 +1,7 @@
 //! Why a training step, a file or a setting is refused.
 
-use std::path::PathBuf;
+use crate::error::{LoadError, Named, RunError};
+use std::path::{Path, PathBuf};
 use tch::TchError;
 
 /// What can go wrong while training. Always trouble on our side: what miners sent was judged before it came here.
@@ -23,51 +24,13 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
-    /// An operation of libtorch failed.
-    #[error("{doing} failed")]
-    Op {
-        /// What was being computed.
-        doing: &'static str,
-        /// What libtorch says.
-        #[source]
-        source: TchError,
-    },
-    /// Device or machine has no memory left.
-    #[error("out of memory while {doing}")]
-    Memory {
-        /// What was being computed.
-        doing: &'static str,
-        /// What libtorch says.
-        #[source]
-        source: TchError,
-    },
     /// Too many steps in a row had a loss or a gradient that is not a number.
     #[error("{steps} steps in a row had a loss or gradient that is not finite; training stops")]
     NotFinite {
         /// Skipped steps in a row.
         steps: u32,
     },
-    /// A file cannot be read or written.
-    #[error("cannot {doing} {}", path.display())]
-    File {
-        /// What was tried.
-        doing: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A JSON text that is not what it should be.
-    #[error("{} is not what it should be", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What the reader stumbled over.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// A file whose length contradicts its header, or whose header is out of bounds.
+    /// A saved state of another format, or under another name.
     #[error("{} is damaged: {problem}", path.display())]
     Damaged {
         /// The file.
@@ -75,20 +38,12 @@ pub enum TrainError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A model shape that this crate does not train.
-    #[error("the model cannot be trained: {problem}")]
-    Model {
-        /// What is missing or contradictory.
-        problem: String,
-    },
-    /// A tensor that is missing, or has another shape than the model asks for.
-    #[error("the tensor {name} {problem}")]
-    Tensor {
-        /// Its name.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    /// A model, a file or a device that cannot be used, in the words of whoever loads it.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// A tensor operation failed, or memory ran out.
+    #[error(transparent)]
+    Run(#[from] RunError),
 }
 
 /// Gives a failed tensor operation the name of what was being computed.
@@ -99,15 +54,7 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for Result<T, TchError> {
     fn doing(self, doing: &'static str) -> Result<T, TrainError> {
-        self.map_err(|source| {
-            let text = source.to_string();
-            let signs = ["out of memory", "can't allocate memory", "not enough memory"];
-            if signs.iter().any(|sign| text.contains(sign)) {
-                TrainError::Memory { doing, source }
-            } else {
-                TrainError::Op { doing, source }
-            }
-        })
+        Ok(self.named(doing, &[])?)
     }
 }
 
@@ -128,4 +75,9 @@ pub(crate) fn within(
 /// A batch that cannot be used, in words.
 pub(crate) fn unusable<T>(problem: impl Into<String>) -> Result<T, TrainError> {
     Err(TrainError::Batch { problem: problem.into() })
+}
+
+/// A saved state that is not what it should be.
+pub(crate) fn damaged<T>(path: &Path, problem: impl Into<String>) -> Result<T, TrainError> {
+    Err(TrainError::Damaged { path: path.into(), problem: problem.into() })
 }

@@ -1,4 +1,6 @@
 //! Which groups are worth a step.
+//!
+//! Held to the Python network's trainer by `fixtures/vectors/python/infra/trainer_misc.json`.
 
 use crate::learn::{
     advantage::{sum, variance},

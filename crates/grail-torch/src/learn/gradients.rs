@@ -44,7 +44,9 @@ impl Gradients {
         Ok(slot.as_mut())
     }
 
-    /// The global L2 norm; not a finite number when any gradient is none.
+    /// The L2 norm over all parameters; not a finite number when any gradient is none.
+    ///
+    /// Errors: [`TrainError::Run`].
     pub fn norm(&self) -> Result<f64, TrainError> {
         let all = || -> Result<f64, TchError> {
             let norms = self.slots.iter().flatten().map(Tensor::f_norm).collect::<Result<Vec<_>, _>>()?;

@@ -7,7 +7,7 @@
 use crate::learn::error::{Doing, TrainError, unusable, within};
 use tch::{Kind, TchError, Tensor};
 
-/// An output head.
+/// An output head: states to logits, `logits = states · weightᵀ`.
 #[derive(Debug)]
 pub struct Head<'a> {
     /// `[vocabulary, hidden]`.
@@ -30,7 +30,7 @@ impl Head<'_> {
     ///
     /// Softmax and logarithm are computed in 32 bits at least. Nothing is recorded for autograd.
     ///
-    /// Errors: [`TrainError::Batch`] when shapes do not fit, [`TrainError::Op`] when libtorch fails.
+    /// Errors: [`TrainError::Batch`] when shapes do not fit, [`TrainError::Run`] when libtorch fails.
     pub fn measure(&self, states: &Tensor, targets: &Tensor, entropy: bool) -> Result<Measured, TrainError> {
         self.check(states, targets)?;
         let all = || -> Result<Measured, TchError> {

@@ -9,7 +9,7 @@
 //! | `model` | a dense Llama, Qwen2 or Qwen3 with a way back; adapters of low rank; recomputation by layer |
 //! | `step` | a GRPO step, a supervised step |
 //! | `student` | a learner behind the door [`grail_ports::learn::Learner`] |
-//! | `files`, `bundle` | weight files; the state of a run, safe against crashes |
+//! | `export`, `bundle` | weight files; the state of a run, safe against crashes |
 //! | `filter`, `replay`, `pack` | which groups, from which windows, in which micro-batches |
 //!
 //! Only rollouts that the court accepted belong here, with the rewards it derived; this crate does not judge.
@@ -20,7 +20,7 @@
 mod advantage;
 mod bundle;
 mod error;
-mod files;
+mod export;
 mod filter;
 mod gradients;
 mod head;
@@ -39,7 +39,7 @@ mod tests;
 pub use advantage::{Estimator, clip_to_percentile};
 pub use bundle::{newest_state, restore_state, save_state};
 pub use error::TrainError;
-pub use files::{Stored, TensorFiles, write_tensors};
+pub use export::write_tensors;
 pub use filter::{Choice, FilterSettings, GroupFacts, LeftOut};
 pub use gradients::Gradients;
 pub use head::{Head, Measured};
@@ -47,7 +47,7 @@ pub use loss::{
     AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Figures, KlEstimator, Level, Loss, LossSettings,
     Rows,
 };
-pub use model::{Family, Layout, LearningModel, Lora, Module, Pass, Prompted, Recompute, Shape, Stretch};
+pub use model::{Layout, LearningModel, Lora, Pass, Prompted, Recompute};
 pub use optimizer::{AdamW, AdamWSettings, Decay, Parameter, Update};
 pub use pack::pack;
 pub use replay::{Kept, Replay, ReplaySettings};

@@ -1,11 +1,17 @@
 //! AdamW with 32-bit masters.
 //!
+//! Source: Loshchilov and Hutter, arXiv:1711.05101, in the form of `torch.optim.AdamW`; masters are those of mixed
+//! precision (Micikevicius et al., arXiv:1710.03740).
+//!
 //! A weight in 16 bits has steps of about 0.4 % of its size; updates of a millionth round to nothing. So parameters
 //! that are not 32-bit floats have a 32-bit master here, which learns; the parameter is its rounding.
 
-use crate::learn::{
-    error::{Doing, TrainError, unusable, within},
-    gradients::Gradients,
+use crate::{
+    error::LoadError,
+    learn::{
+        error::{Doing, TrainError, unusable, within},
+        gradients::Gradients,
+    },
 };
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
@@ -37,11 +43,11 @@ pub enum Decay {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdamWSettings {
-    /// Memory of the mean; 0 to below 1.
+    /// Memory of the gradient's mean, β₁; 0 to below 1.
     pub beta1: f64,
-    /// Memory of the square; 0 to below 1.
+    /// Memory of the gradient's square, β₂; 0 to below 1.
     pub beta2: f64,
-    /// Added to the root of the square; above 0, at most 1.
+    /// Added to the root of the square, ε; above 0, at most 1.
     pub epsilon: f64,
     /// Share of a weight that a step of rate 1 takes away; 0 to 10.
     pub weight_decay: f64,
@@ -83,7 +89,7 @@ impl AdamWSettings {
 pub enum Update {
     /// The parameters moved; with the norm of the gradient before it was shortened.
     Applied {
-        /// Global L2 norm.
+        /// L2 norm over all parameters.
         norm: f64,
     },
     /// The gradient was not finite: nothing moved, no state changed.
@@ -116,7 +122,7 @@ impl AdamW {
     ///
     /// Memory: 8 bytes a value, 12 where the parameter is not a 32-bit float.
     ///
-    /// Errors: [`TrainError::Setting`], or [`TrainError::Memory`].
+    /// Errors: [`TrainError::Setting`], or [`TrainError::Run`].
     pub fn new(settings: AdamWSettings, parameters: &[Parameter]) -> Result<Self, TrainError> {
         settings.check()?;
         let slot = |parameter: &Parameter| -> Result<Slot, TchError> {
@@ -143,7 +149,7 @@ impl AdamW {
     ///
     /// `parameters` must be those that the state was made for, in the same order.
     ///
-    /// Errors: [`TrainError::Batch`] when they are not, [`TrainError::Op`] when libtorch fails.
+    /// Errors: [`TrainError::Batch`] when they are not, [`TrainError::Run`] when libtorch fails.
     pub fn step(
         &mut self,
         parameters: &[Parameter],
@@ -191,7 +197,7 @@ impl AdamW {
     /// Takes over a saved state: `find` gives the tensors by the names of [`AdamW::tensors`]. The parameters become
     /// the roundings of the loaded masters.
     ///
-    /// Errors: those of `find`, and [`TrainError::Tensor`] for a shape that does not fit. On an error the state is
+    /// Errors: those of `find`, and [`LoadError::Tensor`] for a shape that does not fit. On an error the state is
     /// partly replaced and must not be used.
     pub fn restore(
         &mut self,
@@ -207,7 +213,7 @@ impl AdamW {
                 let saved = find(&name)?;
                 if saved.size() != tensor.size() {
                     let problem = format!("has shape {:?}, {:?} is needed", saved.size(), tensor.size());
-                    return Err(TrainError::Tensor { name, problem });
+                    return Err(LoadError::tensor(&name, problem).into());
                 }
                 tch::no_grad(|| tensor.f_copy_(&saved)).doing("restoring the optimizer's state")?;
             }

@@ -4,7 +4,7 @@ use crate::learn::error::{TrainError, within};
 
 /// Sorts items of these lengths into micro-batches of at most `budget` tokens; indices, in the order of making.
 ///
-/// The longest goes first, into the lightest batch that exists when it fits there, else into a new one; an item
+/// Source: longest processing time first (Graham 1969), with a bound on each batch. The longest goes first, into the lightest batch that exists when it fits there, else into a new one; an item
 /// longer than the budget has a batch of its own. Among equals the first comes first. Every index appears once.
 ///
 /// Errors: [`TrainError::Setting`] for a budget of zero.

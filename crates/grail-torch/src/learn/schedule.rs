@@ -10,7 +10,7 @@ pub enum Decline {
     /// The rate stays.
     #[default]
     Constant,
-    /// Half a cosine down to the floor at the last step; the floor after it.
+    /// Half a cosine down to the floor at the last step; the floor after it (Loshchilov and Hutter, arXiv:1608.03983).
     Cosine,
 }
 

@@ -1,16 +1,19 @@
 //! A learner behind its door: lessons in, moved weights out, with replay, choice of groups, and state on disk.
 
-use crate::learn::{
-    advantage::Estimator,
-    bundle::{newest_state, restore_state, save_state},
-    error::{TrainError, within},
-    files::{Stored, write_tensors},
-    filter::{FilterSettings, GroupFacts},
-    model::{LearningModel, Lora},
-    replay::{Kept, Replay, ReplaySettings},
-    step::{Group, Learner, LearnerSettings, Outcome, Reference, Report, Rollout},
+use crate::{
+    device::{Dtype, Place},
+    error::{LoadError, RunError},
+    learn::{
+        advantage::Estimator,
+        bundle::{newest_state, restore_state, save_state},
+        error::{TrainError, within},
+        export::write_tensors,
+        filter::{FilterSettings, GroupFacts},
+        model::{LearningModel, Lora},
+        replay::{Kept, Replay, ReplaySettings},
+        step::{Group, Learner, LearnerSettings, Outcome, Reference, Report, Rollout},
+    },
 };
-use crate::serve::Place;
 use grail_ports::{
     Door, Fault, Retry,
     learn::{self, LearnerCard, Lesson, Study},
@@ -39,9 +42,9 @@ pub struct Compute {
 impl Compute {
     /// libtorch's names for it, after opening the device and setting the threads of the process.
     ///
-    /// Errors: [`TrainError::Model`] where the device is not there.
-    pub fn open(self) -> Result<(Kind, Device), TrainError> {
-        let device = self.place.open().map_err(|error| TrainError::Model { problem: error.to_string() })?;
+    /// Errors: [`LoadError::Device`] where it is not there.
+    pub fn open(self) -> Result<(Kind, Device), LoadError> {
+        let device = self.place.open()?;
         if let Ok(threads @ 1..) = i32::try_from(self.threads) {
             tch::set_num_threads(threads);
         }
@@ -122,7 +125,7 @@ pub struct Student {
     /// The model that training began with, where the learner is kept close to it.
     start: Option<LearningModel>,
     settings: StudentSettings,
-    stored: Stored,
+    stored: Dtype,
     replay: Replay<Key, Lesson>,
     /// Draws from the buffer so far; each has a number of its own.
     draws: u64,
@@ -148,7 +151,7 @@ impl Student {
         model: LearningModel,
         start: Option<LearningModel>,
         settings: StudentSettings,
-        stored: Stored,
+        stored: Dtype,
         root: impl Into<PathBuf>,
     ) -> Result<Self, TrainError> {
         settings.check()?;
@@ -164,7 +167,7 @@ impl Student {
         folder: &Path,
         compute: Compute,
         settings: StudentSettings,
-        stored: Stored,
+        stored: Dtype,
         root: impl Into<PathBuf>,
     ) -> Result<Self, TrainError> {
         settings.check()?;
@@ -262,10 +265,13 @@ impl From<TrainError> for Stop {
 
 impl learn::Learner for Student {
     fn card(&self) -> LearnerCard {
-        let shape = self.learner.model().shape();
-        // A checked shape has sizes far below 2^32.
+        let config = self.learner.model().config();
+        // A checked config has sizes far below 2^32.
         let size = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
-        LearnerCard { vocabulary: size(shape.vocabulary), context_length: size(shape.context) }
+        LearnerCard {
+            vocabulary: size(config.vocab_size),
+            context_length: size(config.max_position_embeddings),
+        }
     }
 
     fn study(
@@ -385,13 +391,11 @@ fn seed(number: u64) -> [u8; 32] {
 fn fault(doing: &str, error: TrainError) -> Fault {
     let full = |kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     let (door, retry, advice) = match &error {
-        TrainError::File { source, .. } if full(source.kind()) => {
+        TrainError::Load(LoadError::File { source, .. }) if full(source.kind()) => {
             (Door::Disk, Retry::Later, "; free some space on that disk")
         }
-        TrainError::File { .. } | TrainError::Json { .. } | TrainError::Damaged { .. } => {
-            (Door::Disk, Retry::Never, "")
-        }
-        TrainError::Memory { .. } => (
+        TrainError::Load(_) | TrainError::Damaged { .. } => (Door::Disk, Retry::Never, ""),
+        TrainError::Run(RunError::Memory { .. }) => (
             Door::Model,
             Retry::Never,
             "; a smaller learner.token_budget, learner.recompute = \"layers\" or adapters need less",

@@ -1,11 +1,14 @@
 //! Attention in two parts that share a softmax: over a prefix that many rows have in common, and over what each row
 //! has of its own.
 //!
+//! Source: softmax in parts (Milakov and Gimelshein, arXiv:1805.02867), a shared prefix computed once for many rows
+//! (Juravsky et al., arXiv:2402.05099).
+//!
 //! Every part gives its output and the logarithm of its softmax's denominator; [`merge`] weighs the outputs by them.
 //! Query heads lie in the order (member of the group, key head), so that all queries of a key head over a shared
 //! prefix are one matrix without copying: `[rows · members, key heads, head_dim]`.
 
-use crate::serve::error::{Named, RunError};
+use crate::error::{Named, RunError};
 use tch::{Device, Kind, Tensor};
 
 /// Output `[rows, heads, head_dim]` and log-denominator `[rows, heads]` of one part.

@@ -1,9 +1,11 @@
 //! The rows that are decoded together, in order of their groups, so that a group's rows see its prompt as one.
 
-use crate::serve::{
-    cache::{Prefix, Step, Suffixes},
+use crate::{
     error::RunError,
-    network::Network,
+    serve::{
+        cache::{Prefix, Step, Suffixes},
+        network::Network,
+    },
 };
 use grail_ports::model::{Answer, RolloutKeys};
 use grail_protocol::{draw::Drawn, words::TokenId};

@@ -1,15 +1,20 @@
 //! Keys and values: a prefix shared by the rollouts of a group, and what each row adds to it.
 
-use crate::serve::{
-    attention::{Heads, merge, stack},
+use crate::{
     error::{Named, RunError},
-    network::{Attend, Network},
+    serve::{
+        attention::{Heads, merge, stack},
+        network::{Attend, Network},
+    },
 };
 use grail_protocol::words::TokenId;
 use tch::Tensor;
 
 /// Prompt tokens computed at once; bounds the activations of a long prompt.
 const PREFILL_ROWS: usize = 512;
+
+/// Completion tokens computed at once.
+const PACK_TOKENS: usize = 512;
 
 /// Keys and values of a prompt, `[layers, positions, 2, key heads, width]`.
 pub(crate) struct Prefix {
@@ -19,7 +24,7 @@ pub(crate) struct Prefix {
 /// Reads a prompt: its prefix, and the final state of its last token `[1, hidden]`.
 pub(crate) fn prefill(network: &Network, prompt: &[TokenId]) -> Result<(Prefix, Tensor), RunError> {
     let heads = network.heads;
-    let shape = [network.config.layers as i64, prompt.len() as i64, 2, heads.keys, heads.width];
+    let shape = [network.config.num_hidden_layers, prompt.len() as i64, 2, heads.keys, heads.width];
     let kv = Tensor::f_empty(shape, (network.kind, network.device)).named("make room for a prompt", &[])?;
     let mut last = None;
     let mut filled = 0;
@@ -61,6 +66,16 @@ impl Prefix {
     fn layer(&self, layer: usize) -> Result<Tensor, RunError> {
         self.kv.f_select(0, layer as i64).named("view the prefix", &[&self.kv])
     }
+}
+
+/// How many of the next completions, of so many tokens each, are computed together: at least one, longer than a pack or not.
+pub(crate) fn pack_length(lengths: impl Iterator<Item = usize>) -> usize {
+    let mut tokens = 0;
+    let fits = lengths.take_while(|length| {
+        tokens += length;
+        tokens <= PACK_TOKENS
+    });
+    fits.count().max(1)
 }
 
 /// Completions of one prompt, packed one after another without padding: each sees the prompt and itself.
@@ -136,7 +151,7 @@ impl Suffixes {
 
 fn zeros(network: &Network, rows: i64, positions: i64) -> Result<Tensor, RunError> {
     let heads = network.heads;
-    let shape = [network.config.layers as i64, 2, rows, heads.keys, positions, heads.width];
+    let shape = [network.config.num_hidden_layers, 2, rows, heads.keys, positions, heads.width];
     Tensor::f_zeros(shape, (network.kind, network.device)).named("make room for completions", &[])
 }
 

@@ -1,13 +1,15 @@
 //! Answering: rows of many groups are decoded together, and leave the batch when they end.
 
-use crate::serve::{
-    batch::{Batch, Row},
-    cache::prefill,
-    effort::{Effort, Stopwatch},
+use crate::{
     error::{LoadError, RunError},
-    model::{Engine, Model},
-    pick::{Forced, Pick, Place},
-    readout::{RowJob, Rows},
+    serve::{
+        batch::{Batch, Row},
+        cache::prefill,
+        effort::{Effort, Stopwatch},
+        model::{Engine, Model},
+        pick::{Forced, Pick, PickPlace},
+        readout::{RowJob, Rows},
+    },
 };
 use grail_ports::{
     Fault,
@@ -41,11 +43,15 @@ impl TorchGenerator {
     /// A generator that decodes up to `batch_rows` rows at once: a power of two, at most 4,096.
     ///
     /// When memory runs out the number is halved for good, see [`Effort::halvings`].
+    ///
+    /// Errors: [`LoadError::Option`] for another number.
     pub fn new(model: Model, batch_rows: usize) -> Result<Self, LoadError> {
         Self::picking(model, batch_rows, Arc::new(Forced))
     }
 
     /// A generator whose tokens somebody else picks: for a laboratory that tells lies on purpose.
+    ///
+    /// Errors: those of [`TorchGenerator::new`].
     pub fn picking(model: Model, batch_rows: usize, pick: Arc<dyn Pick>) -> Result<Self, LoadError> {
         if !batch_rows.is_power_of_two() || batch_rows > MOST_ROWS {
             let problem = format!("is {batch_rows}, possible are powers of two up to {MOST_ROWS}");
@@ -209,7 +215,7 @@ impl TorchGenerator {
         let clock = Stopwatch::start();
         let drawn = engine.with_logits(states, jobs, |sampler, logits, index| {
             let row = row(*index)?;
-            let place = Place {
+            let place = PickPlace {
                 group: row.group,
                 rollout: row.rollout,
                 key: &row.keys.draw,

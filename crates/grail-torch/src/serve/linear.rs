@@ -4,7 +4,7 @@
 //! libtorch's ordinary product (MKL) this halves to thirds the time of a decoding step, which is bound by reading the
 //! weights. `kernels/packed_linear.py` makes the TorchScript module through which the operators are reached.
 
-use crate::serve::error::{LoadError, Named, RunError};
+use crate::error::{LoadError, Named, RunError};
 use std::sync::Arc;
 use tch::{CModule, Device, Kind, Tensor, jit};
 

@@ -6,10 +6,7 @@
 mod attention;
 mod batch;
 mod cache;
-mod config;
-mod cuda;
 mod effort;
-mod error;
 mod generate;
 mod linear;
 mod model;
@@ -17,17 +14,14 @@ mod network;
 mod oracle;
 mod pick;
 mod readout;
-mod rope;
 mod states;
-mod weights;
 
 #[cfg(test)]
 mod tests;
 
 pub use effort::Effort;
-pub use error::{LoadError, RunError, SUPPORTED};
 pub use generate::TorchGenerator;
-pub use model::{CacheFormat, Dtype, Model, Options, Place};
+pub use model::{CacheFormat, Model, Options};
 pub use oracle::TorchOracle;
-pub use pick::{Forced, Pick, Place as PickPlace};
+pub use pick::{Forced, Pick, PickPlace};
 pub use states::States;

@@ -1,10 +1,11 @@
 //! A loaded model: one set of weights, shared by whoever asks it.
 
-use crate::serve::{
-    config::{self, Scaling},
-    cuda,
+use crate::{
+    config::RopeScaling,
+    decoder::ModelFolder,
+    device::{Dtype, Place},
     error::{LoadError, RunError},
-    network::Network,
+    serve::network::Network,
 };
 use grail_ports::model::ModelCard;
 use grail_protocol::{
@@ -17,38 +18,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tch::{Device, Kind};
-
-/// Where a model computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// The processor.
-    Cpu,
-    /// A CUDA device, by index. libtorch decides once a process whether CUDA is there: where both are used, load
-    /// the first model on the CUDA device.
-    Cuda(usize),
-}
-
-impl Place {
-    /// libtorch's name for it, after opening what it needs.
-    ///
-    /// Errors: [`LoadError::Device`] where it is not there.
-    pub fn open(self) -> Result<Device, LoadError> {
-        match self {
-            Self::Cpu => Ok(Device::Cpu),
-            Self::Cuda(index) => cuda::open(index),
-        }
-    }
-}
-
-/// Number format of weights and activations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dtype {
-    /// 32-bit floats.
-    F32,
-    /// Brain floats. The output head multiplies them into 32-bit logits, so that logits are not rounded once more.
-    Bf16,
-}
 
 /// How to load a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +47,7 @@ pub enum CacheFormat {
     /// As they were computed: what every program uses.
     #[default]
     AsComputed,
-    /// Rounded to eight bits (e4m3), as serving engines offer it to save memory: for a laboratory that shows that it is
+    /// Rounded to eight bits (e4m3, Micikevicius et al., arXiv:2209.05433), as serving engines offer it to save memory: for a laboratory that shows that it is
     /// noticed.
     Fp8,
 }
@@ -121,11 +90,7 @@ impl Model {
     ) -> Result<Self, LoadError> {
         let threads = threads(options)?;
         let device = options.place.open()?;
-        let kind = match options.dtype {
-            Dtype::F32 => Kind::Float,
-            Dtype::Bf16 => Kind::BFloat16,
-        };
-        let (config, end_tokens) = config::read(folder)?;
+        let ModelFolder { config, end_tokens, weights } = ModelFolder::open(folder)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("sampling-{index}"))
@@ -135,19 +100,19 @@ impl Model {
 
         let _guard = tch::no_grad_guard();
         let number = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
-        let scaled = if config.scaling == Scaling::None { "" } else { ", llama3 rope" };
+        let scaled = if config.rope_scaling == RopeScaling::Default { "" } else { ", llama3 rope" };
         let card = ModelCard {
             checkpoint,
-            width: number(config.hidden),
-            vocabulary: number(config.vocabulary),
-            context_length: number(config.context as i64),
+            width: number(config.hidden_size),
+            vocabulary: number(config.vocab_size),
+            context_length: number(config.max_position_embeddings),
             end_tokens,
             description: format!(
                 "{:?}, {} layers{scaled}, {:?} on {:?}, {threads} threads",
-                config.family, config.layers, options.dtype, options.place
+                config.family, config.num_hidden_layers, options.dtype, options.place
             ),
         };
-        let mut network = Network::load(folder, config, device, kind)?;
+        let mut network = Network::new(&weights, config, device, options.dtype.kind())?;
         network.cache = cache;
         let samplers = (0..threads).map(|_| Sampler::new()).collect();
         let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));

@@ -1,21 +1,25 @@
 //! The decoder: weights in the shapes they are used in, and the forward pass up to the output head.
 
-use crate::serve::{
-    attention::Heads,
-    config::{Config, Family},
+use crate::{
+    config::{Family, ModelConfig},
+    decoder::{
+        names::{self, Module, Norm},
+        rope::{Angles, Rope},
+    },
     error::{LoadError, Named, RunError},
-    linear::{Head, Kernels, Linear},
-    model::CacheFormat,
-    rope::Rope,
+    serve::{
+        attention::Heads,
+        linear::{Head, Kernels, Linear},
+        model::CacheFormat,
+    },
     weights::Weights,
 };
 use grail_protocol::words::TokenId;
-use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// A dense decoder of one of the supported families.
 pub(crate) struct Network {
-    pub(crate) config: Config,
+    pub(crate) config: ModelConfig,
     pub(crate) heads: Heads,
     pub(crate) device: Device,
     pub(crate) kind: Kind,
@@ -46,36 +50,34 @@ pub(crate) trait Attend {
 }
 
 impl Network {
-    /// Loads the weights of a folder whose config was read.
-    pub(crate) fn load(folder: &Path, config: Config, device: Device, kind: Kind) -> Result<Self, LoadError> {
-        let weights = Weights::open(folder)?;
+    /// Puts weights that were checked into the shapes they are used in.
+    pub(crate) fn new(
+        weights: &Weights,
+        config: ModelConfig,
+        device: Device,
+        kind: Kind,
+    ) -> Result<Self, LoadError> {
         let kernels = Kernels::new(device, kind)?;
-        let heads =
-            Heads { members: config.heads / config.kv_heads, keys: config.kv_heads, width: config.head_dim };
-        let (embed_name, head_name) = ("model.embed_tokens.weight", "lm_head.weight");
-        for name in [embed_name, head_name].into_iter().filter(|name| weights.has(name)) {
-            let (found, wanted) = (weights.rows(name), config.vocabulary);
-            if found != wanted {
-                return Err(LoadError::Vocabulary { name: name.into(), found, wanted });
-            }
-        }
-        let table = [config.vocabulary, config.hidden];
+        let heads = Heads {
+            members: config.num_attention_heads / config.num_key_value_heads,
+            keys: config.num_key_value_heads,
+            width: config.head_dim,
+        };
+        let table = [config.vocab_size, config.hidden_size];
         let embedding = match device {
-            Device::Cpu => weights.map(embed_name, &table)?,
-            _ => kernels.place(&weights.map(embed_name, &table)?)?,
+            Device::Cpu => weights.map(names::EMBEDDING, &table)?,
+            _ => kernels.place(&weights.map(names::EMBEDDING, &table)?)?,
         };
-        let head = match (config.tied, device) {
+        let head = match (config.tie_word_embeddings, device) {
             // A second map, so that the pages which packing touches are given back at once.
-            (true, Device::Cpu) => Head::new(&kernels, &weights.map(embed_name, &table)?)?,
+            (true, Device::Cpu) => Head::new(&kernels, &weights.map(names::EMBEDDING, &table)?)?,
             (true, _) => Head::new(&kernels, &embedding)?,
-            (false, _) => Head::new(&kernels, &weights.map(head_name, &table)?)?,
+            (false, _) => Head::new(&kernels, &weights.map(names::HEAD, &table)?)?,
         };
-        let layers = (0..config.layers)
-            .map(|index| {
-                Reader { weights: &weights, kernels: &kernels, config: &config, index }.layer(&heads)
-            })
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| Reader { weights, kernels: &kernels, config: &config, index }.layer(&heads))
             .collect::<Result<_, _>>()?;
-        let norm = kernels.place(&weights.map("model.norm.weight", &[config.hidden])?)?;
+        let norm = kernels.place(&weights.map(names::NORM, &[config.hidden_size])?)?;
         let rope = Rope::new(&config, device, kind);
         let cache = CacheFormat::AsComputed;
         Ok(Self { config, heads, device, kind, cache, rope, embedding, layers, norm, head })
@@ -94,7 +96,7 @@ impl Network {
             .and_then(|ids| self.embedding.f_index_select(0, &ids))
             .and_then(|x| x.f_to_kind(self.kind))
             .named("embed", &[&self.embedding])?;
-        let angles = self.rope.angles(positions)?;
+        let angles = self.rope.angles(positions).named("make the rotary angles", &[])?;
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = self.normed(&x, &layer.input_norm)?;
             let qkv = layer.qkv.apply(&normed)?;
@@ -107,7 +109,7 @@ impl Network {
             x = layer.output.apply_onto(&seen, x)?;
             let normed = self.normed(&x, &layer.mlp_norm)?;
             let both = layer.gate_up.apply(&normed)?;
-            let width = self.config.intermediate;
+            let width = self.config.intermediate_size;
             let gated = both
                 .f_narrow(1, 0, width)
                 .and_then(|gate| gate.f_silu())
@@ -129,12 +131,7 @@ impl Network {
     }
 
     /// Splits a projection into turned queries and keys with their values; the projection is overwritten.
-    fn heads_of(
-        &self,
-        layer: &Layer,
-        qkv: &Tensor,
-        angles: &crate::serve::rope::Angles,
-    ) -> Result<(Tensor, Tensor), RunError> {
+    fn heads_of(&self, layer: &Layer, qkv: &Tensor, angles: &Angles) -> Result<(Tensor, Tensor), RunError> {
         let (queries, keys, width) = (self.heads.queries(), self.heads.keys, self.heads.width);
         let all = qkv.f_view([-1, queries + 2 * keys, width]).named("split heads", &[qkv])?;
         if let Some((q_norm, k_norm)) = &layer.qk_norm {
@@ -145,7 +142,7 @@ impl Network {
             }
         }
         let mut turned = all.f_narrow(1, 0, queries + keys).named("split heads", &[&all])?;
-        angles.turn(&mut turned)?;
+        angles.turn(&mut turned).named("turn heads", &[&turned])?;
         let q = all.f_narrow(1, 0, queries).named("split heads", &[&all])?;
         let kv = all
             .f_narrow(1, queries, 2 * keys)
@@ -156,7 +153,7 @@ impl Network {
 
     fn normed(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor, RunError> {
         let width = x.size().last().copied().unwrap_or(0);
-        x.f_rms_norm([width], Some(weight), self.config.eps).named("rms norm", &[x, weight])
+        x.f_rms_norm([width], Some(weight), self.config.rms_norm_eps).named("rms norm", &[x, weight])
     }
 }
 
@@ -174,97 +171,80 @@ fn through_fp8(kv: &Tensor) -> Result<Tensor, RunError> {
 struct Reader<'a> {
     weights: &'a Weights,
     kernels: &'a Kernels,
-    config: &'a Config,
-    index: usize,
+    config: &'a ModelConfig,
+    index: i64,
 }
 
 impl Reader<'_> {
     fn layer(&self, heads: &Heads) -> Result<Layer, LoadError> {
-        let c = self.config;
-        let qk_norm = match c.family {
-            Family::Qwen3 => Some((
-                self.placed("self_attn.q_norm", &[c.head_dim])?,
-                self.placed("self_attn.k_norm", &[c.head_dim])?,
-            )),
-            _ => None,
+        let qk_norm = match self.config.family {
+            Family::Qwen3 => Some((self.norm(Norm::Queries)?, self.norm(Norm::Keys)?)),
+            Family::Llama | Family::Qwen2 => None,
         };
         Ok(Layer {
-            input_norm: self.placed("input_layernorm", &[c.hidden])?,
+            input_norm: self.norm(Norm::Input)?,
             qkv: self.qkv(heads)?,
             qk_norm,
             output: self.output(heads)?,
-            mlp_norm: self.placed("post_attention_layernorm", &[c.hidden])?,
-            gate_up: self.joined(&[("mlp.gate_proj", c.intermediate), ("mlp.up_proj", c.intermediate)])?,
-            down: self.plain("mlp.down_proj", [c.hidden, c.intermediate], c.mlp_bias)?,
+            mlp_norm: self.norm(Norm::PostAttention)?,
+            gate_up: self.joined(
+                &[self.weight(Module::GateProj)?, self.weight(Module::UpProj)?],
+                &[self.bias(Module::GateProj)?, self.bias(Module::UpProj)?],
+            )?,
+            down: self
+                .kernels
+                .linear(&self.weight(Module::DownProj)?, self.bias(Module::DownProj)?.as_ref())?,
         })
     }
 
     /// Queries, keys and values in one product; query heads reordered as [`crate::serve::attention`] wants them.
     fn qkv(&self, heads: &Heads) -> Result<Linear, LoadError> {
-        let (queries, keys) = (heads.queries() * heads.width, heads.keys * heads.width);
-        let inner = self.config.hidden;
-        let read = |suffix: &str, shape: &dyn Fn(i64) -> Vec<i64>| -> Result<Tensor, LoadError> {
-            let q = self.map(&format!("self_attn.q_proj.{suffix}"), &shape(queries))?;
-            let k = self.map(&format!("self_attn.k_proj.{suffix}"), &shape(keys))?;
-            let v = self.map(&format!("self_attn.v_proj.{suffix}"), &shape(keys))?;
-            let grouped = q
-                .f_view([heads.keys, heads.members, -1])
-                .and_then(|q| q.f_transpose(0, 1))
-                .and_then(|q| q.f_reshape(shape(queries)))
-                .named("reorder query heads", &[&q])?;
-            Ok(Tensor::f_cat(&[grouped, k, v], 0).named("join projections", &[])?)
+        let grouped = |q: Tensor| {
+            q.f_view([heads.keys, heads.members, -1])
+                .and_then(|grouped| grouped.f_transpose(0, 1))
+                .and_then(|grouped| grouped.f_reshape(q.size()))
+                .named("reorder query heads", &[&q])
         };
-        let bias = match self.config.qkv_bias {
-            true => Some(read("bias", &|n| vec![n])?),
-            false => None,
-        };
-        self.kernels.linear(&read("weight", &|n| vec![n, inner])?, bias.as_ref())
+        let (q, bias) = (self.weight(Module::QProj)?, self.bias(Module::QProj)?);
+        self.joined(
+            &[grouped(q)?, self.weight(Module::KProj)?, self.weight(Module::VProj)?],
+            &[bias.map(grouped).transpose()?, self.bias(Module::KProj)?, self.bias(Module::VProj)?],
+        )
     }
 
     fn output(&self, heads: &Heads) -> Result<Linear, LoadError> {
-        let c = self.config;
-        let inner = heads.queries() * heads.width;
-        let stored = self.map("self_attn.o_proj.weight", &[c.hidden, inner])?;
+        let stored = self.weight(Module::OProj)?;
         let weight = stored
-            .f_view([c.hidden, heads.keys, heads.members, heads.width])
+            .f_view([-1, heads.keys, heads.members, heads.width])
             .and_then(|w| w.f_transpose(1, 2))
-            .and_then(|w| w.f_reshape([c.hidden, inner]))
+            .and_then(|w| w.f_reshape(stored.size()))
             .named("reorder output heads", &[&stored])?;
-        let bias = self.bias("self_attn.o_proj", c.hidden, c.output_bias)?;
+        self.kernels.linear(&weight, self.bias(Module::OProj)?.as_ref())
+    }
+
+    /// Layers that read the same input, in one product; all have a bias, or none.
+    fn joined(&self, weights: &[Tensor], biases: &[Option<Tensor>]) -> Result<Linear, LoadError> {
+        let join = |parts: &[&Tensor]| Tensor::f_cat(parts, 0).named("join projections", &[]);
+        let weight = join(&weights.iter().collect::<Vec<_>>())?;
+        let biases: Vec<&Tensor> = biases.iter().flatten().collect();
+        let bias = if biases.is_empty() { None } else { Some(join(&biases)?) };
         self.kernels.linear(&weight, bias.as_ref())
     }
 
-    /// Layers that read the same input, in one product.
-    fn joined(&self, parts: &[(&str, i64)]) -> Result<Linear, LoadError> {
-        let mut weights = Vec::with_capacity(parts.len());
-        let mut biases = Vec::new();
-        for (name, outer) in parts {
-            weights.push(self.map(&format!("{name}.weight"), &[*outer, self.config.hidden])?);
-            biases.extend(self.bias(name, *outer, self.config.mlp_bias)?);
+    fn weight(&self, module: Module) -> Result<Tensor, LoadError> {
+        self.weights.map(&names::weight(self.index, module.path()), &module.shape(self.config))
+    }
+
+    fn bias(&self, module: Module) -> Result<Option<Tensor>, LoadError> {
+        if !module.has_bias(self.config) {
+            return Ok(None);
         }
-        let weight = Tensor::f_cat(&weights, 0).named("join projections", &[])?;
-        let bias = match biases.is_empty() {
-            true => None,
-            false => Some(Tensor::f_cat(&biases, 0).named("join projections", &[])?),
-        };
-        self.kernels.linear(&weight, bias.as_ref())
+        let [out, _] = module.shape(self.config);
+        self.weights.map(&names::bias(self.index, module.path()), &[out]).map(Some)
     }
 
-    fn plain(&self, name: &str, shape: [i64; 2], biased: bool) -> Result<Linear, LoadError> {
-        let [outer, _] = shape;
-        let bias = self.bias(name, outer, biased)?;
-        self.kernels.linear(&self.map(&format!("{name}.weight"), &shape)?, bias.as_ref())
-    }
-
-    fn bias(&self, name: &str, outer: i64, there: bool) -> Result<Option<Tensor>, LoadError> {
-        if there { self.map(&format!("{name}.bias"), &[outer]).map(Some) } else { Ok(None) }
-    }
-
-    fn placed(&self, name: &str, shape: &[i64]) -> Result<Tensor, LoadError> {
-        self.kernels.place(&self.map(&format!("{name}.weight"), shape)?)
-    }
-
-    fn map(&self, name: &str, shape: &[i64]) -> Result<Tensor, LoadError> {
-        self.weights.map(&format!("model.layers.{}.{name}", self.index), shape)
+    fn norm(&self, norm: Norm) -> Result<Tensor, LoadError> {
+        let name = names::weight(self.index, norm.path());
+        self.kernels.place(&self.weights.map(&name, &norm.shape(self.config))?)
     }
 }

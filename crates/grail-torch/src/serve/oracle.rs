@@ -1,10 +1,12 @@
 //! Reading: what the model says of completions that somebody claims it drew.
 
-use crate::serve::{
-    cache::{Packed, Prefix, prefill},
+use crate::{
     error::RunError,
-    model::{Engine, Model},
-    readout::{RowJob, Rows},
+    serve::{
+        cache::{Packed, Prefix, pack_length, prefill},
+        model::{Engine, Model},
+        readout::{RowJob, Rows},
+    },
 };
 use grail_ports::{
     Fault,
@@ -16,9 +18,6 @@ use grail_protocol::{
     words::TokenId,
 };
 use tch::Tensor;
-
-/// Completion tokens computed at once; a single longer completion is still computed whole.
-const PACK_TOKENS: usize = 512;
 
 /// An oracle on a loaded model.
 ///
@@ -94,7 +93,8 @@ impl TorchOracle {
             .collect();
         let mut rest = waiting.as_mut_slice();
         while !rest.is_empty() {
-            let (pack, later) = rest.split_at_mut(pack_length(rest));
+            let fits = pack_length(rest.iter().map(|(rollout, _)| rollout.completion.len() - 1));
+            let (pack, later) = rest.split_at_mut(fits);
             read_pack(engine, probe, &prefix, pack)?;
             rest = later;
         }
@@ -107,16 +107,6 @@ struct Position<'a> {
     rollout: &'a ProbeRollout,
     t: usize,
     token: TokenId,
-}
-
-/// How many of the next completions fit together; at least one.
-fn pack_length(waiting: &[(&ProbeRollout, &mut Readout)]) -> usize {
-    let mut tokens = 0;
-    let fits = waiting.iter().take_while(|(rollout, _)| {
-        tokens += rollout.completion.len() - 1;
-        tokens <= PACK_TOKENS
-    });
-    fits.count().max(1)
 }
 
 /// Computes some completions of at least two tokens after their prompt. The state over token t drew token t + 1.

@@ -8,7 +8,7 @@ use grail_protocol::{
 
 /// The row for which a token is picked.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct PickPlace<'a> {
     /// Index of its group in the request.
     pub group: usize,
     /// Index of its rollout in the group.
@@ -19,7 +19,7 @@ pub struct Place<'a> {
     pub drawn: &'a [TokenId],
 }
 
-impl Place<'_> {
+impl PickPlace<'_> {
     /// Completion position of the token to pick.
     pub fn step(&self) -> u32 {
         u32::try_from(self.drawn.len()).unwrap_or(u32::MAX)
@@ -36,7 +36,7 @@ pub trait Pick: std::fmt::Debug + Send + Sync {
         sampler: &mut Sampler,
         logits: &[f32],
         policy: &SamplingPolicy,
-        place: &Place<'_>,
+        place: &PickPlace<'_>,
     ) -> Result<Drawn, DrawError>;
 }
 
@@ -50,7 +50,7 @@ impl Pick for Forced {
         sampler: &mut Sampler,
         logits: &[f32],
         policy: &SamplingPolicy,
-        place: &Place<'_>,
+        place: &PickPlace<'_>,
     ) -> Result<Drawn, DrawError> {
         sampler.draw(logits, policy, place.key, place.step())
     }

@@ -1,9 +1,8 @@
 //! From final states to what is drawn, read and proven: the output head in bounded pieces, rows over threads.
 
-use crate::serve::{
-    effort::Stopwatch,
+use crate::{
     error::{Named, RunError},
-    model::Engine,
+    serve::{effort::Stopwatch, model::Engine},
 };
 use grail_protocol::draw::Sampler;
 use std::{ops::Range, time::Duration};

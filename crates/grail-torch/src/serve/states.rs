@@ -1,16 +1,15 @@
 //! Final states of completions, for fingerprints of other makes.
 
-use crate::serve::{
-    cache::{Packed, prefill},
+use crate::{
     error::RunError,
-    model::Model,
-    readout::Rows,
+    serve::{
+        cache::{Packed, pack_length, prefill},
+        model::Model,
+        readout::Rows,
+    },
 };
 use grail_ports::Fault;
 use grail_protocol::words::TokenId;
-
-/// Tokens computed at once; a single longer completion is still computed whole.
-const PACK_TOKENS: usize = 512;
 
 /// The final states of one completion: what the output head reads after each of its tokens.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,12 +60,7 @@ impl Model {
         let mut states = Vec::with_capacity(completions.len());
         let mut rest = completions;
         while !rest.is_empty() {
-            let mut tokens = 0;
-            let fits = rest.iter().take_while(|completion| {
-                tokens += completion.len();
-                tokens <= PACK_TOKENS
-            });
-            let (pack, later) = rest.split_at(fits.count().max(1));
+            let (pack, later) = rest.split_at(pack_length(rest.iter().map(|completion| completion.len())));
             rest = later;
             let lengths: Vec<usize> = pack.iter().map(|completion| completion.len()).collect();
             let positions: Vec<usize> =

@@ -1,4 +1,7 @@
 //! Distance to the reference model, and a coefficient that follows it.
+//!
+//! Sources: J. Schulman, "Approximating KL divergence" (2020), for the names and properties of the estimators; the
+//! coefficient follows the rule of PPO's adaptive penalty (arXiv:1707.06347, section 4), with factors of its own.
 
 use crate::learn::error::{TrainError, within};
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,11 @@
 //! The term of a token, `A` the advantage and `r` the importance ratio:
 //! `−min(r·A, clamp(r, 1 − low, 1 + high)·A)`. At [`Level::Sequence`] a row has one ratio, the geometric mean of its
 //! tokens' (GSPO). Where both branches are equal each carries half of the gradient.
+//!
+//! Sources: the clipped ratio is PPO's (Schulman et al., arXiv:1707.06347, eq. 7) with two bounds as in DAPO (Yu et al.,
+//! arXiv:2503.14476); a group in place of a critic is GRPO (Shao et al., arXiv:2402.03300); ratios of whole completions are
+//! GSPO (Zheng et al., arXiv:2507.18071). Held to one-covenant/grail 54d6342, the trainer of the Python network, by
+//! `fixtures/vectors/python/infra/grpo_loss.json`.
 
 mod kl;
 mod settings;
@@ -157,7 +162,7 @@ impl LossSettings {
     ///
     /// `kl_coefficient` is an argument because it may adapt; 0 leaves the KL estimate in the figures only.
     ///
-    /// Errors: [`TrainError::Batch`] when shapes do not fit together, [`TrainError::Op`] when libtorch fails.
+    /// Errors: [`TrainError::Batch`] when shapes do not fit together, [`TrainError::Run`] when libtorch fails.
     /// A loss that is not finite is no error here: the caller skips the step.
     pub fn evaluate(
         &self,

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregate {
-    /// Mean over completions of the mean over their tokens: every completion weighs the same.
+    /// Mean over completions of the mean over their tokens: every completion weighs the same (arXiv:2402.03300).
     Grpo,
-    /// Mean over the tokens of a micro-batch, weighted by its share of completions.
+    /// Mean over the tokens of a micro-batch, weighted by its share of completions (`loss_type="bnpo"` of TRL).
     Bnpo,
-    /// `Σℓ / (completions · length)`: a token weighs the same in every completion of every step.
+    /// `Σℓ / (completions · length)`: a token weighs the same in every completion of every step
+    /// (Liu et al., arXiv:2503.20783).
     DrGrpo,
-    /// Mean over the tokens of the whole step: every token of a step weighs the same.
+    /// Mean over the tokens of the whole step: every token of a step weighs the same (arXiv:2503.14476).
     #[default]
     Dapo,
 }
@@ -25,7 +26,7 @@ pub enum Aggregate {
 pub enum Level {
     /// A token.
     Token,
-    /// A completion: the geometric mean of its tokens' ratios (GSPO).
+    /// A completion: the geometric mean of its tokens' ratios (GSPO, arXiv:2507.18071).
     #[default]
     Sequence,
     /// Nothing: no ratio, no clipping, `−mean(A · Σ log p)` whatever the aggregate.

@@ -3,54 +3,29 @@
 use super::{
     LearningModel,
     layer::{Adapter, Layer, Linear, Weight},
-    shape::{Family, Shape, refuse},
 };
-use crate::learn::{
-    error::{Doing, TrainError, within},
-    files::TensorFiles,
-    optimizer::Parameter,
+use crate::{
+    config::{Family, ModelConfig},
+    decoder::{
+        ModelFolder,
+        names::{self, Module, Norm},
+    },
+    learn::{
+        error::{Doing, TrainError, within},
+        optimizer::Parameter,
+    },
 };
 use grail_protocol::stream::Stream;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tch::{Device, Kind, TchError, Tensor};
 
-pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
-pub(super) const NORM: &str = "model.norm.weight";
-pub(super) const HEAD: &str = "lm_head.weight";
-
 /// Standard deviation of fresh weights.
 const SPREAD: f64 = 0.02;
 
-/// A projection that can have an adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "these are the names that weight files use")]
-pub enum Module {
-    QProj,
-    KProj,
-    VProj,
-    OProj,
-    GateProj,
-    UpProj,
-    DownProj,
-}
-
-impl Module {
-    fn path(self) -> &'static str {
-        match self {
-            Self::QProj => "self_attn.q_proj",
-            Self::KProj => "self_attn.k_proj",
-            Self::VProj => "self_attn.v_proj",
-            Self::OProj => "self_attn.o_proj",
-            Self::GateProj => "mlp.gate_proj",
-            Self::UpProj => "mlp.up_proj",
-            Self::DownProj => "mlp.down_proj",
-        }
-    }
-}
-
 /// Adapters of low rank: the weights stay, and beside each chosen projection `alpha / rank · up · down` learns.
+///
+/// Source: Hu et al., arXiv:2106.09685; names of the tensors as in PEFT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lora {
@@ -85,33 +60,34 @@ impl Lora {
 impl LearningModel {
     /// Loads a Hugging Face folder. Without `lora` every weight learns.
     ///
-    /// Errors: [`TrainError::Model`], [`TrainError::File`], [`TrainError::Tensor`] and others of files.
+    /// Errors: [`TrainError::Load`] for the folders that [`Model::load`](crate::Model::load) refuses too, and those of
+    /// [`LearningModel::from_tensors`].
     pub fn load(folder: &Path, place: (Kind, Device), lora: Option<&Lora>) -> Result<Self, TrainError> {
-        let shape = Shape::read(folder)?;
-        let files = TensorFiles::open_folder(folder)?;
-        Self::build(shape, place, lora, &mut |name, size| files.shaped(name, size))
+        let ModelFolder { config, weights, .. } = ModelFolder::open(folder)?;
+        Self::build(config, place, lora, &mut |name, size| Ok(weights.map(name, size)?))
     }
 
     /// A model from tensors: `find` gives each by its name and size.
     ///
-    /// Errors: those of `find`, [`TrainError::Model`] and [`TrainError::Setting`].
+    /// Errors: those of `find`; [`TrainError::Load`] for a config that [`ModelConfig::check`] refuses,
+    /// [`TrainError::Setting`] for adapters out of their ranges or a kind that is not trained.
     pub fn from_tensors(
-        shape: Shape,
+        config: ModelConfig,
         place: (Kind, Device),
         lora: Option<&Lora>,
         mut find: impl FnMut(&str, &[i64]) -> Result<Tensor, TrainError>,
     ) -> Result<Self, TrainError> {
-        Self::build(shape, place, lora, &mut find)
+        Self::build(config, place, lora, &mut find)
     }
 
     /// A model that knows nothing: matrices drawn with standard deviation 0.02, norms of one, biases of zero.
     ///
     /// The same seed gives the same bytes on every machine.
     ///
-    /// Errors: [`TrainError::Model`].
-    pub fn fresh(shape: Shape, place: (Kind, Device), seed: u64) -> Result<Self, TrainError> {
+    /// Errors: those of [`LearningModel::from_tensors`].
+    pub fn fresh(config: ModelConfig, place: (Kind, Device), seed: u64) -> Result<Self, TrainError> {
         let mut stream = stream(seed, b"fresh model");
-        Self::build(shape, place, None, &mut |name, size| {
+        Self::build(config, place, None, &mut |name, size| {
             let count = size.iter().product::<i64>() as usize;
             let values: Vec<f32> = match (size.len(), name.ends_with("bias")) {
                 (1, true) => vec![0.0; count],
@@ -123,20 +99,21 @@ impl LearningModel {
     }
 
     fn build(
-        shape: Shape,
+        config: ModelConfig,
         (kind, device): (Kind, Device),
         lora: Option<&Lora>,
         find: Find<'_>,
     ) -> Result<Self, TrainError> {
-        shape.check()?;
+        config.check()?;
         if !matches!(kind, Kind::Float | Kind::BFloat16) {
-            return refuse(format!("weights of kind {kind:?} are not trained"));
+            let found = format!("{kind:?}");
+            return Err(TrainError::Setting { setting: "kind", found, range: "Float or BFloat16" });
         }
         if let Some(lora) = lora {
             lora.check()?;
         }
         let mut builder = Builder {
-            shape: &shape,
+            config: &config,
             device,
             kind,
             lora,
@@ -144,20 +121,21 @@ impl LearningModel {
             parameters: Vec::new(),
             stream: stream(lora.map_or(0, |lora| lora.seed), b"low-rank adapter"),
         };
-        let table = [shape.vocabulary, shape.hidden];
-        let embedding = builder.weight(EMBEDDING, &table)?;
-        let layers = (0..shape.layers).map(|index| builder.layer(index)).collect::<Result<_, _>>()?;
-        let norm = builder.weight(NORM, &[shape.hidden])?;
-        let head = if shape.tied { None } else { Some(builder.weight(HEAD, &table)?) };
+        let table = [config.vocab_size, config.hidden_size];
+        let embedding = builder.weight(names::EMBEDDING, &table)?;
+        let layers =
+            (0..config.num_hidden_layers).map(|index| builder.layer(index)).collect::<Result<_, _>>()?;
+        let norm = builder.weight(names::NORM, &[config.hidden_size])?;
+        let head = if config.tie_word_embeddings { None } else { Some(builder.weight(names::HEAD, &table)?) };
         let parameters = builder.parameters;
-        Ok(Self { shape, embedding, layers, norm, head, parameters })
+        Ok(Self { config, embedding, layers, norm, head, parameters })
     }
 }
 
 type Find<'a> = &'a mut dyn FnMut(&str, &[i64]) -> Result<Tensor, TrainError>;
 
 struct Builder<'a> {
-    shape: &'a Shape,
+    config: &'a ModelConfig,
     device: Device,
     kind: Kind,
     lora: Option<&'a Lora>,
@@ -168,45 +146,37 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn layer(&mut self, index: i64) -> Result<Layer, TrainError> {
-        let shape = self.shape;
-        let prefix = format!("model.layers.{index}.");
-        let queries = shape.heads * shape.head_width;
-        let keys = shape.key_heads * shape.head_width;
-        let (hidden, middle) = (shape.hidden, shape.intermediate);
-        let qk_norm = if shape.family == Family::Qwen3 {
-            let mut norm =
-                |name: &str| self.weight(&format!("{prefix}self_attn.{name}.weight"), &[shape.head_width]);
-            Some((norm("q_norm")?, norm("k_norm")?))
-        } else {
-            None
+        let qk_norm = match self.config.family {
+            Family::Qwen3 => Some((self.norm(index, Norm::Queries)?, self.norm(index, Norm::Keys)?)),
+            Family::Llama | Family::Qwen2 => None,
         };
-        let mut linear = |module, size, bias| self.linear(&prefix, module, size, bias);
         Ok(Layer {
-            q: linear(Module::QProj, [queries, hidden], shape.qkv_bias)?,
-            k: linear(Module::KProj, [keys, hidden], shape.qkv_bias)?,
-            v: linear(Module::VProj, [keys, hidden], shape.qkv_bias)?,
-            output: linear(Module::OProj, [hidden, queries], shape.output_bias)?,
-            gate: linear(Module::GateProj, [middle, hidden], shape.mlp_bias)?,
-            up: linear(Module::UpProj, [middle, hidden], shape.mlp_bias)?,
-            down: linear(Module::DownProj, [hidden, middle], shape.mlp_bias)?,
+            q: self.linear(index, Module::QProj)?,
+            k: self.linear(index, Module::KProj)?,
+            v: self.linear(index, Module::VProj)?,
+            output: self.linear(index, Module::OProj)?,
+            gate: self.linear(index, Module::GateProj)?,
+            up: self.linear(index, Module::UpProj)?,
+            down: self.linear(index, Module::DownProj)?,
             qk_norm,
-            input_norm: self.weight(&format!("{prefix}input_layernorm.weight"), &[hidden])?,
-            mlp_norm: self.weight(&format!("{prefix}post_attention_layernorm.weight"), &[hidden])?,
+            input_norm: self.norm(index, Norm::Input)?,
+            mlp_norm: self.norm(index, Norm::PostAttention)?,
         })
     }
 
-    fn linear(
-        &mut self,
-        prefix: &str,
-        module: Module,
-        size: [i64; 2],
-        bias: bool,
-    ) -> Result<Linear, TrainError> {
-        let path = format!("{prefix}{}", module.path());
-        let weight = self.weight(&format!("{path}.weight"), &size)?;
-        let bias = if bias { Some(self.weight(&format!("{path}.bias"), &size[..1])?) } else { None };
+    fn norm(&mut self, layer: i64, norm: Norm) -> Result<Weight, TrainError> {
+        self.weight(&names::weight(layer, norm.path()), &norm.shape(self.config))
+    }
+
+    fn linear(&mut self, layer: i64, module: Module) -> Result<Linear, TrainError> {
+        let shape = module.shape(self.config);
+        let weight = self.weight(&names::weight(layer, module.path()), &shape)?;
+        let bias = match module.has_bias(self.config) {
+            true => Some(self.weight(&names::bias(layer, module.path()), &shape[..1])?),
+            false => None,
+        };
         let adapter = match self.lora.filter(|lora| lora.modules.contains(&module)) {
-            Some(lora) => Some(self.adapter(&path, size, lora)?),
+            Some(lora) => Some(self.adapter(&names::in_layer(layer, module.path()), shape, lora)?),
             None => None,
         };
         Ok(Linear { weight, bias, adapter })

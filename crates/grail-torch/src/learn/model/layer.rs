@@ -1,8 +1,9 @@
 //! One decoder layer, differentiable: nothing here works in place on what autograd needs.
 
-use super::{
-    layout::{Branches, Layout, Segment},
-    shape::Shape,
+use super::layout::{Branches, Layout, Segment};
+use crate::{
+    config::ModelConfig,
+    decoder::names::{Module, Norm},
 };
 use tch::{TchError, Tensor};
 
@@ -77,25 +78,18 @@ impl Linear {
 }
 
 impl Layer {
-    /// The projections, by the names of their modules.
-    pub(crate) fn linears(&self) -> [(&'static str, &Linear); 7] {
-        [
-            ("self_attn.q_proj", &self.q),
-            ("self_attn.k_proj", &self.k),
-            ("self_attn.v_proj", &self.v),
-            ("self_attn.o_proj", &self.output),
-            ("mlp.gate_proj", &self.gate),
-            ("mlp.up_proj", &self.up),
-            ("mlp.down_proj", &self.down),
-        ]
+    /// The projections.
+    pub(crate) fn linears(&self) -> [(Module, &Linear); 7] {
+        let linears = [&self.q, &self.k, &self.v, &self.output, &self.gate, &self.up, &self.down];
+        std::array::from_fn(|at| (Module::ALL[at], linears[at]))
     }
 
-    /// The norms, by the names of their modules.
-    pub(crate) fn norms(&self) -> impl Iterator<Item = (&'static str, &Weight)> {
+    /// The norms.
+    pub(crate) fn norms(&self) -> impl Iterator<Item = (Norm, &Weight)> {
         let qk = self.qk_norm.iter();
-        [("input_layernorm", &self.input_norm), ("post_attention_layernorm", &self.mlp_norm)]
+        [(Norm::Input, &self.input_norm), (Norm::PostAttention, &self.mlp_norm)]
             .into_iter()
-            .chain(qk.flat_map(|(q, k)| [("self_attn.q_norm", q), ("self_attn.k_norm", k)]))
+            .chain(qk.flat_map(|(q, k)| [(Norm::Queries, q), (Norm::Keys, k)]))
     }
 
     /// Every tensor that learns, with its slot.
@@ -109,46 +103,37 @@ impl Layer {
     /// The residual stream `[tokens, hidden]` after this layer.
     pub(crate) fn forward(
         &self,
-        shape: &Shape,
+        config: &ModelConfig,
         layout: &Layout,
         adapters: Adapters,
         x: &Tensor,
     ) -> Result<Tensor, TchError> {
-        let normed = norm(x, &self.input_norm.tensor, shape)?;
-        let heads = |linear: &Linear| {
-            linear.apply(&normed, adapters)?.f_view([-1, linear_heads(linear, shape), shape.head_width])
-        };
-        let (mut q, mut k, v) = (heads(&self.q)?, heads(&self.k)?, heads(&self.v)?);
+        let normed = norm(x, &self.input_norm.tensor, config)?;
+        let (queries, keys, width) =
+            (config.num_attention_heads, config.num_key_value_heads, config.head_dim);
+        let heads = |linear: &Linear, count| linear.apply(&normed, adapters)?.f_view([-1, count, width]);
+        let (mut q, mut k, v) = (heads(&self.q, queries)?, heads(&self.k, keys)?, heads(&self.v, keys)?);
         if let Some((q_norm, k_norm)) = &self.qk_norm {
-            (q, k) = (norm(&q, &q_norm.tensor, shape)?, norm(&k, &k_norm.tensor, shape)?);
+            (q, k) = (norm(&q, &q_norm.tensor, config)?, norm(&k, &k_norm.tensor, config)?);
         }
-        let (q, k) = (turn(&q, layout, shape)?, turn(&k, layout, shape)?);
-        let members = shape.heads / shape.key_heads;
+        let (q, k) = (layout.angles.turned(&q)?, layout.angles.turned(&k)?);
+        let members = queries / keys;
         let (k, v) = (widen(&k, members)?, widen(&v, members)?);
         let mut seen = Vec::new();
         for segment in &layout.segments {
             segment.attend(&q, &k, &v, &mut seen)?;
         }
-        let seen = Tensor::f_cat(&seen, 0)?.f_reshape([-1, shape.heads * shape.head_width])?;
+        let seen = Tensor::f_cat(&seen, 0)?.f_reshape([-1, queries * width])?;
         let x = x.f_add(&self.output.apply(&seen, adapters)?)?;
-        let normed = norm(&x, &self.mlp_norm.tensor, shape)?;
+        let normed = norm(&x, &self.mlp_norm.tensor, config)?;
         let gated =
             self.gate.apply(&normed, adapters)?.f_silu()?.f_mul(&self.up.apply(&normed, adapters)?)?;
         x.f_add(&self.down.apply(&gated, adapters)?)
     }
 }
 
-fn linear_heads(linear: &Linear, shape: &Shape) -> i64 {
-    linear.weight.tensor.size().first().copied().unwrap_or(0) / shape.head_width
-}
-
-pub(crate) fn norm(x: &Tensor, weight: &Tensor, shape: &Shape) -> Result<Tensor, TchError> {
-    x.f_rms_norm(weight.size(), Some(weight), shape.epsilon)
-}
-
-fn turn(heads: &Tensor, layout: &Layout, shape: &Shape) -> Result<Tensor, TchError> {
-    let rolled = heads.f_roll([shape.head_width / 2], [-1])?;
-    heads.f_mul(&layout.cos)?.f_addcmul(&rolled, &layout.sin)
+pub(crate) fn norm(x: &Tensor, weight: &Tensor, config: &ModelConfig) -> Result<Tensor, TchError> {
+    x.f_rms_norm(weight.size(), Some(weight), config.rms_norm_eps)
 }
 
 /// Repeats key heads `[tokens, key heads, width]` for the queries that share them.

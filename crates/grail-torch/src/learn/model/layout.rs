@@ -3,8 +3,11 @@
 //! A segment is a prompt that its branches share, computed once: rollouts of a group cost their completions, not
 //! their prompts again. Segments with an empty prompt hold sequences that have nothing in common.
 
-use super::shape::{Shape, Stretch};
-use crate::learn::error::{Doing, TrainError, unusable};
+use crate::{
+    config::ModelConfig,
+    decoder::rope::{Angles, Rope},
+    learn::error::{Doing, TrainError, unusable},
+};
 use grail_protocol::words::TokenId;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -24,10 +27,8 @@ pub struct Prompted<'a> {
 pub struct Layout {
     /// `[tokens]`, 64-bit integers.
     pub(crate) ids: Tensor,
-    /// Cosines `[tokens, 1, head width]`.
-    pub(crate) cos: Tensor,
-    /// Sines, the first half negated.
-    pub(crate) sin: Tensor,
+    /// Of each token's position.
+    pub(crate) angles: Angles,
     pub(crate) segments: Vec<Segment>,
     /// Rows that predict, `[predicted]`, completion after completion.
     pub(crate) rows: Tensor,
@@ -66,7 +67,7 @@ impl Layout {
     /// Errors: [`TrainError::Batch`] for empty prompts or completions, unknown tokens, and sequences longer than the
     /// model's context.
     pub fn shared(
-        shape: &Shape,
+        config: &ModelConfig,
         groups: &[Prompted<'_>],
         (kind, device): (Kind, Device),
     ) -> Result<Self, TrainError> {
@@ -77,14 +78,14 @@ impl Layout {
                 &group.completions.iter().map(|it| (group.prompt, *it)).collect::<Vec<_>>(),
             );
         }
-        builder.finish(shape, groups, device, kind)
+        builder.finish(config, groups, device, kind)
     }
 
     /// Pairs of prompt and completion that share nothing, in one segment.
     ///
     /// Errors: those of [`Layout::shared`].
     pub fn separate(
-        shape: &Shape,
+        config: &ModelConfig,
         pairs: &[(&[TokenId], &[TokenId])],
         (kind, device): (Kind, Device),
     ) -> Result<Self, TrainError> {
@@ -92,7 +93,7 @@ impl Layout {
         builder.segment(&[], pairs);
         let groups: Vec<_> =
             pairs.iter().map(|(prompt, it)| Prompted { prompt, completions: vec![*it] }).collect();
-        builder.finish(shape, &groups, device, kind)
+        builder.finish(config, &groups, device, kind)
     }
 
     /// Tokens computed.
@@ -154,15 +155,15 @@ impl Builder {
 
     fn finish(
         self,
-        shape: &Shape,
+        config: &ModelConfig,
         groups: &[Prompted<'_>],
         device: Device,
         kind: Kind,
     ) -> Result<Layout, TrainError> {
-        check(shape, groups)?;
+        check(config, groups)?;
         let place = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         let all = || -> Result<Layout, TchError> {
-            let (cos, sin) = angles(shape, &self.positions, device, kind)?;
+            let angles = Rope::new(config, device, kind).angles(&self.positions)?;
             let segments = self.segments.iter().map(|(start, prompt, branches)| {
                 Ok(Segment {
                     start: *start as i64,
@@ -172,8 +173,7 @@ impl Builder {
             });
             Ok(Layout {
                 ids: place(&self.ids)?,
-                cos,
-                sin,
+                angles,
                 segments: segments.collect::<Result<_, TchError>>()?,
                 rows: place(&self.rows)?,
                 targets: place(&self.targets)?,
@@ -184,22 +184,22 @@ impl Builder {
     }
 }
 
-fn check(shape: &Shape, groups: &[Prompted<'_>]) -> Result<(), TrainError> {
+fn check(config: &ModelConfig, groups: &[Prompted<'_>]) -> Result<(), TrainError> {
     for group in groups {
         if group.prompt.is_empty() || group.completions.iter().any(|completion| completion.is_empty()) {
             return unusable("a prompt or a completion is empty");
         }
         let longest = group.completions.iter().map(|completion| completion.len()).max().unwrap_or(0);
         let whole = group.prompt.len() + longest;
-        if whole as u64 > shape.context as u64 {
+        if whole as u64 > config.max_position_embeddings as u64 {
             return unusable(format!(
                 "a sequence has {whole} tokens, the model's context is {}",
-                shape.context
+                config.max_position_embeddings
             ));
         }
         let tokens = group.completions.iter().copied().flatten().chain(group.prompt);
-        if let Some(token) = tokens.into_iter().find(|token| i64::from(**token) >= shape.vocabulary) {
-            return unusable(format!("token {token} is outside the vocabulary of {}", shape.vocabulary));
+        if let Some(token) = tokens.into_iter().find(|token| i64::from(**token) >= config.vocab_size) {
+            return unusable(format!("token {token} is outside the vocabulary of {}", config.vocab_size));
         }
     }
     Ok(())
@@ -239,48 +239,4 @@ impl Branches {
             mask: if prompt > 0 { Some(mask(prompt + width)?) } else { None },
         }))
     }
-}
-
-/// Cosines and sines of positions, `[positions, 1, head width]`; the first half of the sines is negated, so that
-/// turning is `x·cos + roll(x, half)·sin`.
-fn angles(
-    shape: &Shape,
-    positions: &[usize],
-    device: Device,
-    kind: Kind,
-) -> Result<(Tensor, Tensor), TchError> {
-    let half = (shape.head_width / 2) as usize;
-    // In 32 bits like the reference implementation: a frequency is only as exact as that.
-    let frequencies: Vec<f32> = (0..half)
-        .map(|pair| {
-            let power = (2 * pair) as f32 / shape.head_width as f32;
-            stretched(1.0 / (shape.rope_base as f32).powf(power), shape.stretch)
-        })
-        .collect();
-    let size = positions.len() * half;
-    let (mut cos, mut sin) = (Vec::with_capacity(2 * size), Vec::with_capacity(2 * size));
-    for position in positions {
-        for sign in [-1.0, 1.0] {
-            for frequency in &frequencies {
-                let (s, c) = (*position as f32 * frequency).sin_cos();
-                cos.push(c);
-                sin.push(sign * s);
-            }
-        }
-    }
-    let place = |values: &[f32]| {
-        Tensor::f_from_slice(values)?
-            .f_view([positions.len() as i64, 1, shape.head_width])?
-            .f_to_device_(device, kind, false, false)
-    };
-    Ok((place(&cos)?, place(&sin)?))
-}
-
-/// Llama 3's rule: long waves are slowed by the factor, short ones kept, those between blended.
-fn stretched(frequency: f32, stretch: Stretch) -> f32 {
-    let Stretch::Llama3 { factor, low, high, original } = stretch else { return frequency };
-    let exact = f64::from(frequency);
-    let wavelength = 2.0 * std::f64::consts::PI / exact;
-    let blend = ((original / wavelength - low) / (high - low)).clamp(0.0, 1.0);
-    ((1.0 - blend) * exact / factor + blend * exact) as f32
 }

@@ -6,11 +6,9 @@
 mod build;
 mod layer;
 mod layout;
-mod shape;
 
-pub use build::{Lora, Module};
+pub use build::Lora;
 pub use layout::{Layout, Prompted};
-pub use shape::{Family, Shape, Stretch};
 
 use crate::learn::{
     error::{Doing, TrainError, unusable},
@@ -18,6 +16,7 @@ use crate::learn::{
     head::{Head, Measured},
     optimizer::Parameter,
 };
+use crate::{config::ModelConfig, decoder::names};
 use layer::{Adapters, Layer, Weight, norm};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
@@ -29,14 +28,15 @@ pub enum Recompute {
     /// Everything: fastest, and memory grows with layers times tokens times about twenty widths.
     #[default]
     Nothing,
-    /// The stream between layers; each layer is computed a second time, about a third more work.
+    /// The stream between layers; each layer is computed a second time, about a third more work (Chen et al.,
+    /// arXiv:1604.06174).
     Layers,
 }
 
-/// A model that learns.
+/// A model that learns. Its projections stay apart, under the names of the weight files.
 #[derive(Debug)]
 pub struct LearningModel {
-    shape: Shape,
+    config: ModelConfig,
     embedding: Weight,
     layers: Vec<Layer>,
     norm: Weight,
@@ -70,8 +70,8 @@ impl Pass {
 
 impl LearningModel {
     /// Sizes and features.
-    pub fn shape(&self) -> &Shape {
-        &self.shape
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
     }
 
     /// What learns, in the order that gradients and the optimizer's state have.
@@ -103,14 +103,14 @@ impl LearningModel {
 
     /// Log-probabilities of the completions of a layout, and entropies when asked for; nothing is kept.
     ///
-    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn measure(&self, layout: &Layout, chunk: usize, entropy: bool) -> Result<Measured, TrainError> {
         self.measure_with(Adapters::Used, layout, chunk, entropy)
     }
 
     /// The same as if there were no adapters: in LoRA mode the model that training began with.
     ///
-    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn measure_base(&self, layout: &Layout, chunk: usize, entropy: bool) -> Result<Measured, TrainError> {
         self.measure_with(Adapters::PassedBy, layout, chunk, entropy)
     }
@@ -125,7 +125,7 @@ impl LearningModel {
         let states = tch::no_grad(|| {
             let mut x = self.embed(layout)?;
             for layer in &self.layers {
-                x = layer.forward(&self.shape, layout, adapters, &x)?;
+                x = layer.forward(&self.config, layout, adapters, &x)?;
             }
             self.finish(layout, &x)
         });
@@ -139,7 +139,7 @@ impl LearningModel {
 
     /// The forward pass up to the states that predict.
     ///
-    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn forward(&self, layout: &Layout, recompute: Recompute) -> Result<Pass, TrainError> {
         let pass = match recompute {
             Recompute::Nothing => self.forward_keeping_all(layout),
@@ -153,7 +153,7 @@ impl LearningModel {
         let states = tch::with_grad(|| {
             let mut x = start.shallow_clone();
             for layer in &self.layers {
-                x = layer.forward(&self.shape, layout, Adapters::Used, &x)?;
+                x = layer.forward(&self.config, layout, Adapters::Used, &x)?;
             }
             self.finish(layout, &x)
         })?;
@@ -164,7 +164,7 @@ impl LearningModel {
         let mut x = self.embed(layout)?;
         let mut streams = Vec::with_capacity(self.layers.len() + 1);
         for layer in &self.layers {
-            let next = layer.forward(&self.shape, layout, Adapters::Used, &x)?;
+            let next = layer.forward(&self.config, layout, Adapters::Used, &x)?;
             streams.push(std::mem::replace(&mut x, next));
         }
         let states = self.finish(layout, &x)?;
@@ -177,7 +177,7 @@ impl LearningModel {
     /// `states_gradient` is that of [`Pass::states`]. Where the head learns, its own gradient comes from
     /// [`Head::differentiate`] with [`LearningModel::head_gradient`].
     ///
-    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn backward(
         &self,
         layout: &Layout,
@@ -231,7 +231,7 @@ impl LearningModel {
         for layer in self.layers.iter().rev() {
             let Some(stream) = streams.pop() else { break };
             let leaf = stream.f_detach()?.f_set_requires_grad(true)?;
-            let out = tch::with_grad(|| layer.forward(&self.shape, layout, Adapters::Used, &leaf))?;
+            let out = tch::with_grad(|| layer.forward(&self.config, layout, Adapters::Used, &leaf))?;
             gradient = pull(&out, &gradient, &leaf, &layer.learning(), gradients)?;
         }
         Ok(gradient)
@@ -239,7 +239,7 @@ impl LearningModel {
 
     /// Where the gradient of the output head's weight is summed; none when the head does not learn.
     ///
-    /// Errors: [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn head_gradient<'g>(
         &self,
         gradients: &'g mut Gradients,
@@ -252,25 +252,25 @@ impl LearningModel {
     /// All weights under their names in weight files, adapters worked in, a tied head left out. The tensors share
     /// memory with the model where nothing had to be worked in.
     ///
-    /// Errors: [`TrainError::Op`] and [`TrainError::Memory`].
+    /// Errors: [`TrainError::Run`].
     pub fn export(&self) -> Result<Vec<(String, Tensor)>, TrainError> {
         let all = || -> Result<Vec<(String, Tensor)>, TchError> {
-            let mut tensors = vec![(build::EMBEDDING.to_owned(), self.embedding.tensor.f_detach()?)];
+            let mut tensors = vec![(names::EMBEDDING.to_owned(), self.embedding.tensor.f_detach()?)];
             for (index, layer) in self.layers.iter().enumerate() {
-                let name = |module: &str, part: &str| format!("model.layers.{index}.{module}.{part}");
+                let index = index as i64;
                 for (module, linear) in layer.linears() {
-                    tensors.push((name(module, "weight"), linear.merged()?));
+                    tensors.push((names::weight(index, module.path()), linear.merged()?));
                     if let Some(bias) = &linear.bias {
-                        tensors.push((name(module, "bias"), bias.tensor.f_detach()?));
+                        tensors.push((names::bias(index, module.path()), bias.tensor.f_detach()?));
                     }
                 }
-                for (module, weight) in layer.norms() {
-                    tensors.push((name(module, "weight"), weight.tensor.f_detach()?));
+                for (norm, weight) in layer.norms() {
+                    tensors.push((names::weight(index, norm.path()), weight.tensor.f_detach()?));
                 }
             }
-            tensors.push((build::NORM.to_owned(), self.norm.tensor.f_detach()?));
+            tensors.push((names::NORM.to_owned(), self.norm.tensor.f_detach()?));
             if let Some(head) = &self.head {
-                tensors.push((build::HEAD.to_owned(), head.tensor.f_detach()?));
+                tensors.push((names::HEAD.to_owned(), head.tensor.f_detach()?));
             }
             Ok(tensors)
         };
@@ -282,7 +282,7 @@ impl LearningModel {
     }
 
     fn finish(&self, layout: &Layout, x: &Tensor) -> Result<Tensor, TchError> {
-        norm(&x.f_index_select(0, &layout.rows)?, &self.norm.tensor, &self.shape)
+        norm(&x.f_index_select(0, &layout.rows)?, &self.norm.tensor, &self.config)
     }
 }
 

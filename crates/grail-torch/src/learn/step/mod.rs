@@ -43,7 +43,7 @@ struct Sums {
 impl Learner {
     /// Begins a run.
     ///
-    /// Errors: those of [`LearnerSettings::check`], and [`TrainError::Memory`] for the optimizer's state.
+    /// Errors: those of [`LearnerSettings::check`], and [`TrainError::Run`] for the optimizer's state.
     pub fn new(model: LearningModel, settings: LearnerSettings) -> Result<Self, TrainError> {
         settings.check()?;
         let optimizer = AdamW::new(settings.optimizer, model.parameters())?;
@@ -168,13 +168,13 @@ impl Learner {
                 completions: unit.rollouts.iter().map(|rollout| rollout.completion.as_slice()).collect(),
             })
             .collect();
-        let layout = Layout::shared(self.model.shape(), &prompted, self.model.place())?;
+        let layout = Layout::shared(self.model.config(), &prompted, self.model.place())?;
         let chunk = self.settings.head_chunk;
         let reference = match reference {
             Reference::None => None,
             Reference::Base => Some(self.model.measure_base(&layout, chunk, false)?.logprobs),
             Reference::Model(reference) => {
-                let layout = Layout::shared(reference.shape(), &prompted, reference.place())?;
+                let layout = Layout::shared(reference.config(), &prompted, reference.place())?;
                 Some(reference.measure(&layout, chunk, false)?.logprobs)
             }
         };
@@ -238,7 +238,7 @@ impl Learner {
                 .filter_map(|index| examples.get(*index))
                 .map(|example| (example.prompt.as_slice(), example.completion.as_slice()))
                 .collect();
-            let layout = Layout::separate(self.model.shape(), &pairs, self.model.place())?;
+            let layout = Layout::separate(self.model.config(), &pairs, self.model.place())?;
             let pass = self.model.forward(&layout, self.settings.recompute)?;
             let head = self.model.head(self.settings.head_chunk);
             let Measured { logprobs, entropy } = head.measure(pass.states(), layout.targets(), true)?;

@@ -1,8 +1,8 @@
 use super::{models::*, *};
-use crate::learn::{
+use crate::{
     AdamWSettings, AdaptiveKlSettings, Averaging, Decay, Decline, Example, Family, Group, Learner,
-    LearnerSettings, LearningModel, Level, Lora, LossSettings, Outcome, Recompute, Reference, Rollout,
-    Schedule, Shape, Stretch, TrainError, clip_to_percentile, step::Unit,
+    LearnerSettings, LearningModel, Level, Lora, LossSettings, ModelConfig, Outcome, Recompute, Reference,
+    Rollout, RopeScaling, Schedule, TrainError, clip_to_percentile, learn::step::Unit,
 };
 
 /// Standard base64 with padding.
@@ -31,25 +31,24 @@ fn weight(weights: &Value, name: &str) -> Tensor {
 
 fn model_of(file: &Value, weights: &Value) -> LearningModel {
     let number = |name: &str| file["model"][name].as_i64().unwrap();
-    let shape = Shape {
+    let config = ModelConfig {
         family: Family::Qwen2,
-        vocabulary: number("vocab"),
-        hidden: number("hidden"),
-        intermediate: number("intermediate"),
-        layers: number("layers"),
-        heads: number("heads"),
-        key_heads: number("kv_heads"),
-        head_width: number("hidden") / number("heads"),
-        context: 64,
-        epsilon: file["model"]["rms_eps"].as_f64().unwrap(),
-        rope_base: file["model"]["rope_theta"].as_f64().unwrap(),
-        stretch: Stretch::None,
-        tied: false,
-        qkv_bias: true,
-        output_bias: false,
+        vocab_size: number("vocab"),
+        hidden_size: number("hidden"),
+        intermediate_size: number("intermediate"),
+        num_hidden_layers: number("layers"),
+        num_attention_heads: number("heads"),
+        num_key_value_heads: number("kv_heads"),
+        head_dim: number("hidden") / number("heads"),
+        max_position_embeddings: 64,
+        rms_norm_eps: file["model"]["rms_eps"].as_f64().unwrap(),
+        rope_theta: file["model"]["rope_theta"].as_f64().unwrap(),
+        rope_scaling: RopeScaling::Default,
+        tie_word_embeddings: false,
+        attention_bias: false,
         mlp_bias: false,
     };
-    LearningModel::from_tensors(shape, CPU, None, |name, _| Ok(weight(weights, name))).unwrap()
+    LearningModel::from_tensors(config, CPU, None, |name, _| Ok(weight(weights, name))).unwrap()
 }
 
 /// A whole epoch of the Python trainer: two micro-batches or three, one optimizer step. Its averaging over
@@ -218,8 +217,8 @@ fn steps_make_what_was_good_more_likely() {
             settings.schedule.rate = 1e-2;
         });
         let likely = |learner: &Learner, completion: &[u32]| {
-            let prompted = crate::learn::Prompted { prompt: &[5, 9, 150, 2], completions: vec![completion] };
-            let layout = crate::learn::Layout::shared(learner.model().shape(), &[prompted], CPU).unwrap();
+            let prompted = crate::Prompted { prompt: &[5, 9, 150, 2], completions: vec![completion] };
+            let layout = crate::Layout::shared(learner.model().config(), &[prompted], CPU).unwrap();
             learner.model().measure(&layout, 8, false).unwrap().logprobs.sum(None).double_value(&[])
         };
         let (good, bad) = (likely(&learner, &[7, 8, 9]), likely(&learner, &[3]));
@@ -256,7 +255,7 @@ fn sixteen_bit_weights_learn_through_their_masters() {
 
 #[test]
 fn the_kl_coefficient_adapts_while_training() {
-    let reference = LearningModel::fresh(tiny("qwen2", None).shape().clone(), CPU, 4).unwrap();
+    let reference = LearningModel::fresh(tiny("qwen2", None).config().clone(), CPU, 4).unwrap();
     let mut learner = learner(None, |settings| settings.kl.target = 1e-6);
     let before = learner.progress().kl_coefficient;
     let report = learner.grpo(&groups(), Reference::Model(&reference)).unwrap();
@@ -280,13 +279,13 @@ fn adapters_can_be_held_to_their_own_base() {
 
 #[test]
 fn examples_are_learned_by_heart() {
-    let shape = Shape { vocabulary: 20, ..tiny("qwen2", None).shape().clone() };
+    let config = ModelConfig { vocab_size: 20, ..tiny("qwen2", None).config().clone() };
     let settings = LearnerSettings {
         schedule: Schedule { rate: 1e-2, warmup: 3, ..Schedule::default() },
         token_budget: 12,
         ..LearnerSettings::default()
     };
-    let mut learner = Learner::new(LearningModel::fresh(shape, CPU, 1).unwrap(), settings).unwrap();
+    let mut learner = Learner::new(LearningModel::fresh(config, CPU, 1).unwrap(), settings).unwrap();
     let example =
         |prompt: &[u32], completion: &[u32]| Example { prompt: prompt.into(), completion: completion.into() };
     let examples = [example(&[1, 2], &[3, 4, 5]), example(&[2, 1], &[6]), example(&[3], &[7, 7, 2, 9])];

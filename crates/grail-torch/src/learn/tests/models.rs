@@ -1,5 +1,5 @@
 use super::*;
-use crate::learn::{Gradients, Layout, LearningModel, Lora, Module, Prompted, Recompute, Shape};
+use crate::{Gradients, Layout, LearningModel, Lora, ModelConfig, Module, Prompted, Recompute};
 use std::collections::BTreeMap;
 
 pub(crate) const CPU: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -47,13 +47,13 @@ fn shared(model: &LearningModel) -> Layout {
         Prompted { prompt: &[1], completions: other.to_vec() },
         Prompted { prompt: &[4, 4], completions: vec![&[6]] },
     ];
-    Layout::shared(model.shape(), &groups, model.place()).unwrap()
+    Layout::shared(model.config(), &groups, model.place()).unwrap()
 }
 
 fn separate(model: &LearningModel) -> Layout {
     let mut pairs: Vec<(&[u32], &[u32])> = ANSWERS.iter().map(|answer| (&PROMPT[..], *answer)).collect();
     pairs.extend([(&[1][..], &[11, 12][..]), (&[1], &[13]), (&[4, 4], &[6])]);
-    Layout::separate(model.shape(), &pairs, model.place()).unwrap()
+    Layout::separate(model.config(), &pairs, model.place()).unwrap()
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn the_forward_pass_agrees_with_transformers() {
         for sequence in 0..3 {
             let tokens: Vec<i64> = Vec::try_from(&expected[&format!("input_{sequence}")]).unwrap();
             let tokens: Vec<u32> = tokens.into_iter().map(|token| token as u32).collect();
-            let shape = Shape { context: 64, ..model.shape().clone() };
+            let config = ModelConfig { max_position_embeddings: 64, ..model.config().clone() };
             // The last token is not read; one behind it makes the model read all that are expected.
             for split in 1..=tokens.len() {
                 let completion: Vec<u32> = tokens[split..].iter().copied().chain([0]).collect();
                 let groups = [Prompted { prompt: &tokens[..split], completions: vec![&completion] }];
-                let layout = Layout::shared(&shape, &groups, CPU).unwrap();
+                let layout = Layout::shared(&config, &groups, CPU).unwrap();
                 let pass = model.forward(&layout, Recompute::Layers).unwrap();
                 let cut = |kind: &str| {
                     let whole = &expected[&format!("{kind}_{sequence}")];
@@ -144,7 +144,7 @@ fn lora() -> Lora {
 fn adapters_begin_as_nothing_and_merge_into_what_they_learned() {
     let plain = tiny("qwen3", None);
     let adapted = tiny("qwen3", Some(&lora()));
-    let layers = adapted.shape().layers as usize;
+    let layers = adapted.config().num_hidden_layers as usize;
     assert_eq!(adapted.parameters().len(), layers * 3 * 2);
     let layout = shared(&plain);
     near(value(&adapted, &layout), value(&plain, &layout), 1e-6, "a fresh adapter changes nothing");
@@ -162,7 +162,7 @@ fn adapters_begin_as_nothing_and_merge_into_what_they_learned() {
     assert!((moved - value(&plain, &layout)).abs() > 1e-2);
     let merged: BTreeMap<String, Tensor> = adapted.export().unwrap().into_iter().collect();
     let merged =
-        LearningModel::from_tensors(adapted.shape().clone(), CPU, None, |name, _| Ok(merged[name].copy()))
+        LearningModel::from_tensors(adapted.config().clone(), CPU, None, |name, _| Ok(merged[name].copy()))
             .unwrap();
     near(value(&merged, &layout), moved, 1e-5, "merged weights");
     let names =
@@ -172,8 +172,8 @@ fn adapters_begin_as_nothing_and_merge_into_what_they_learned() {
 
 #[test]
 fn a_fresh_model_is_the_same_every_time_and_knows_nothing() {
-    let shape = tiny("qwen2", None).shape().clone();
-    let fresh = |seed| LearningModel::fresh(shape.clone(), CPU, seed).unwrap();
+    let config = tiny("qwen2", None).config().clone();
+    let fresh = |seed| LearningModel::fresh(config.clone(), CPU, seed).unwrap();
     let (a, b, c) = (fresh(1), fresh(1), fresh(2));
     let all = |model: &LearningModel| model.export().unwrap();
     assert!(all(&a).iter().zip(all(&b)).all(|((_, a), (_, b))| a.equal(&b)));
@@ -181,7 +181,7 @@ fn a_fresh_model_is_the_same_every_time_and_knows_nothing() {
     let spread = a.parameters()[0].tensor.detach().std(true).double_value(&[]);
     assert!((spread - 0.02).abs() < 1e-3, "{spread}");
     let measured = a.measure(&shared(&a), 100, true).unwrap();
-    let even = (shape.vocabulary as f64).ln();
+    let even = (config.vocab_size as f64).ln();
     near(measured.entropy.unwrap().mean(None).double_value(&[]), even, 0.01, "entropy");
     assert_eq!(a.size(), all(&a).iter().map(|(_, tensor)| tensor.numel()).sum::<usize>());
 }
@@ -189,10 +189,10 @@ fn a_fresh_model_is_the_same_every_time_and_knows_nothing() {
 #[test]
 fn a_config_written_here_is_read_here() {
     for name in ["llama", "qwen2", "qwen3"] {
-        let shape = tiny(name, None).shape().clone();
+        let config = tiny(name, None).config().clone();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config.json"), shape.to_config(3).to_string()).unwrap();
-        assert_eq!(Shape::read(folder.path()).unwrap(), shape);
+        std::fs::write(folder.path().join("config.json"), config.to_json(3).to_string()).unwrap();
+        assert_eq!(ModelConfig::read(folder.path()).unwrap(), config);
     }
 }
 
@@ -201,15 +201,15 @@ fn batches_that_cannot_be_computed_are_refused() {
     let model = tiny("qwen2", None);
     let refuse = |prompt: &[u32], completion: &[u32]| {
         let groups = [Prompted { prompt, completions: vec![completion] }];
-        Layout::shared(model.shape(), &groups, CPU).unwrap_err().to_string()
+        Layout::shared(model.config(), &groups, CPU).unwrap_err().to_string()
     };
     assert!(refuse(&[], &[1]).contains("empty"));
     assert!(refuse(&[1], &[]).contains("empty"));
     assert!(refuse(&[1], &[9_999]).contains("vocabulary"));
-    let long = vec![1; model.shape().context as usize];
+    let long = vec![1; model.config().max_position_embeddings as usize];
     assert!(refuse(&long, &[1]).contains("context"));
     let other = tempfile::tempdir().unwrap();
-    let config = model.shape().to_config(0).to_string().replace("Qwen2For", "MistralFor");
+    let config = model.config().to_json(0).to_string().replace("Qwen2For", "MistralFor");
     std::fs::write(other.path().join("config.json"), config).unwrap();
-    assert!(Shape::read(other.path()).unwrap_err().to_string().contains("MistralFor"));
+    assert!(ModelConfig::read(other.path()).unwrap_err().to_string().contains("MistralFor"));
 }

@@ -1,6 +1,6 @@
 use super::{models::*, *};
-use crate::learn::{
-    Example, Learner, LearnerSettings, LearningModel, Lora, Schedule, Stored, TensorFiles, TrainError,
+use crate::{
+    Dtype, Example, Learner, LearnerSettings, LearningModel, Lora, Schedule, TrainError, Weights,
     newest_state, restore_state, save_state, write_tensors,
 };
 use serde_json::json;
@@ -92,18 +92,18 @@ fn weight_files_are_read_by_others_and_by_us() {
         ("none".to_owned(), Tensor::zeros([0, 4], CPU)),
         ("big".to_owned(), Tensor::linspace(0.0, 1.0, 5_000_000, CPU)),
     ];
-    for (stored, kind) in [(Stored::F32, Kind::Float), (Stored::Bf16, Kind::BFloat16)] {
-        write_tensors(&path, &tensors, stored).unwrap();
+    for (dtype, kind) in [(Dtype::F32, Kind::Float), (Dtype::Bf16, Kind::BFloat16)] {
+        write_tensors(&path, &tensors, dtype).unwrap();
         let theirs: std::collections::BTreeMap<_, _> =
             Tensor::read_safetensors(&path).unwrap().into_iter().collect();
-        let ours = TensorFiles::open_folder(folder.path()).unwrap();
+        let ours = Weights::open_folder(folder.path()).unwrap();
         for (name, tensor) in &tensors {
             let wanted = tensor.to_kind(kind);
-            assert!(ours.shaped(name, &tensor.size()).unwrap().equal(&wanted), "{name}");
+            assert!(ours.map(name, &tensor.size()).unwrap().equal(&wanted), "{name}");
             assert!(theirs[name].equal(&wanted), "{name}");
         }
         assert!(!ours.has("other") && ours.get("other").is_err());
-        assert!(ours.shaped("scalar", &[1]).is_err());
+        assert!(ours.map("scalar", &[1]).is_err());
     }
 }
 
@@ -111,7 +111,7 @@ fn weight_files_are_read_by_others_and_by_us() {
 fn an_exported_model_loads_and_says_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let model = tiny("llama", None);
-    write_tensors(&folder.path().join("model.safetensors"), &model.export().unwrap(), Stored::F32).unwrap();
-    fs::write(folder.path().join("config.json"), model.shape().to_config(2).to_string()).unwrap();
+    write_tensors(&folder.path().join("model.safetensors"), &model.export().unwrap(), Dtype::F32).unwrap();
+    fs::write(folder.path().join("config.json"), model.config().to_json(2).to_string()).unwrap();
     assert!(same(&model, &LearningModel::load(folder.path(), CPU, None).unwrap()));
 }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::serve::{RunError, cache::prefill, readout::Rows};
+use crate::{
+    RunError,
+    serve::{cache::prefill, readout::Rows},
+};
 use grail_protocol::{draw::Sampler, sketch::sketch};
 
 /// Groups whose prompts and completions differ in length.

@@ -141,11 +141,13 @@ fn tensors_that_do_not_fit_the_config_are_named() {
 fn end_tokens_come_from_generation_config_first() {
     let folder = copy("qwen2");
     edit(folder.path(), "generation_config.json", |config| config["eos_token_id"] = json!([9, 5, 9]));
-    assert_eq!(load(folder.path()).unwrap().card().end_tokens, [5, 9]);
+    assert_eq!(load(folder.path()).unwrap().card().end_tokens, [9, 5]);
     fs::remove_file(folder.path().join("generation_config.json")).unwrap();
     assert_eq!(load(folder.path()).unwrap().card().end_tokens, [2]);
     edit(folder.path(), "config.json", |config| config["eos_token_id"] = json!(500));
-    assert!(refusal(folder.path()).contains("no end token"));
+    assert!(
+        refusal(folder.path()).contains("config.json: the eos_token_id 500 is outside the vocabulary of 192")
+    );
 }
 
 #[test]
@@ -161,14 +163,14 @@ fn options_out_of_range_are_named() {
 
 #[test]
 fn a_missing_cuda_device_is_named() {
-    let options = Options { place: crate::serve::Place::Cuda(99), threads: Some(1), ..Options::default() };
+    let options = Options { place: crate::Place::Cuda(99), threads: Some(1), ..Options::default() };
     let error = Model::load(&tiny_folder("llama"), &options, CheckpointId::from_bytes([0; 32])).unwrap_err();
     assert!(error.to_string().starts_with("cannot use the CUDA device 99: "), "{error}");
 }
 
 #[test]
 fn bf16_computes_near_f32() {
-    let options = Options { dtype: crate::serve::Dtype::Bf16, threads: Some(1), ..Options::default() };
+    let options = Options { dtype: crate::Dtype::Bf16, threads: Some(1), ..Options::default() };
     for name in FAMILIES {
         let exact = tiny(name);
         let narrow = Model::load(&tiny_folder(name), &options, CheckpointId::from_bytes([0; 32])).unwrap();

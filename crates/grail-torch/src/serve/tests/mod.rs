@@ -12,7 +12,7 @@ mod folders;
 mod forward;
 mod smollm2;
 
-use crate::serve::{Model, Options, TorchGenerator, TorchOracle};
+use crate::{Model, Options, TorchGenerator, TorchOracle};
 use grail_ports::model::{
     Answer, GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout, Readout,
     RolloutKeys,
@@ -37,7 +37,7 @@ fn tiny_folder(name: &str) -> PathBuf {
     fixtures().join("models/hf").join(name)
 }
 
-fn load(folder: &Path) -> Result<Model, crate::serve::LoadError> {
+fn load(folder: &Path) -> Result<Model, crate::LoadError> {
     // One thread: the tests themselves run side by side.
     let options = Options { threads: Some(1), ..Options::default() };
     Model::load(folder, &options, CheckpointId::from_bytes([7; 32]))

@@ -1,10 +1,10 @@
-//! Rotary positions: angles for any list of positions, and turning queries and keys by them.
+//! Rotary positions (Su et al., RoFormer, arXiv:2104.09864): angles for any list of positions, and turning queries and keys
+//! by them.
+//!
+//! Source: `apply_rotary_pos_emb` of `modeling_llama.py`, whose halves are those of a head, not its even and odd values.
 
-use crate::serve::{
-    config::{Config, Scaling},
-    error::{Named, RunError},
-};
-use tch::{Device, Kind, Tensor};
+use crate::config::{ModelConfig, RopeScaling};
+use tch::{Device, Kind, TchError, Tensor};
 
 /// Frequencies of one model.
 #[derive(Debug)]
@@ -15,7 +15,9 @@ pub(crate) struct Rope {
     kind: Kind,
 }
 
-/// Cosines and sines of some positions, `[positions, 1, head_dim]` each; the first half of the sines is negated.
+/// Cosines and sines of some positions, `[positions, 1, head_dim]` each; the first half of the sines is negated, so that
+/// turning is `x·cos + roll(x, half)·sin`.
+#[derive(Debug)]
 pub(crate) struct Angles {
     cos: Tensor,
     sin: Tensor,
@@ -23,19 +25,19 @@ pub(crate) struct Angles {
 }
 
 impl Rope {
-    pub(crate) fn new(config: &Config, device: Device, kind: Kind) -> Self {
+    pub(crate) fn new(config: &ModelConfig, device: Device, kind: Kind) -> Self {
         let frequencies = (0..config.head_dim / 2)
             .map(|pair| {
                 // In f32 like the reference implementation: a frequency is only as exact as its f32.
                 let power = (2 * pair) as f32 / config.head_dim as f32;
-                stretch(1.0 / (config.rope_theta as f32).powf(power), config.scaling)
+                stretch(1.0 / (config.rope_theta as f32).powf(power), config.rope_scaling)
             })
             .collect();
         Self { frequencies, device, kind }
     }
 
     /// Angles of these positions.
-    pub(crate) fn angles(&self, positions: &[usize]) -> Result<Angles, RunError> {
+    pub(crate) fn angles(&self, positions: &[usize]) -> Result<Angles, TchError> {
         let half = self.frequencies.len();
         let mut cos = Vec::with_capacity(positions.len() * half * 2);
         let mut sin = Vec::with_capacity(positions.len() * half * 2);
@@ -53,29 +55,37 @@ impl Rope {
         }
         let shape = [positions.len() as i64, 1, 2 * half as i64];
         let place = |values: &[f32]| {
-            Tensor::f_from_slice(values)
-                .and_then(|flat| flat.f_view(shape))
-                .and_then(|table| table.f_to_device_(self.device, self.kind, false, false))
-                .named("make the rotary angles", &[])
+            Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device_(self.device, self.kind, false, false)
         };
         Ok(Angles { cos: place(&cos)?, sin: place(&sin)?, half: half as i64 })
     }
 }
 
 impl Angles {
-    /// Turns the heads `[positions, heads, head_dim]` in place: `x·cos + rotate_half(x)·sin`.
-    pub(crate) fn turn(&self, heads: &mut Tensor) -> Result<(), RunError> {
-        let rolled = heads.f_roll([self.half], [-1]).named("roll heads", &[heads])?;
-        heads
-            .f_mul_(&self.cos)
-            .and_then(|mut scaled| scaled.f_addcmul_(&rolled, &self.sin))
-            .done("turn heads", &[&rolled, &self.cos])
+    /// Turns the heads `[positions, heads, head_dim]` in place: for a pass that nothing is learned from.
+    pub(crate) fn turn(&self, heads: &mut Tensor) -> Result<(), TchError> {
+        let rolled = heads.f_roll([self.half], [-1])?;
+        heads.f_mul_(&self.cos)?.f_addcmul_(&rolled, &self.sin).map(drop)
+    }
+
+    /// Turned heads `[positions, heads, head_dim]`, with a way back.
+    pub(crate) fn turned(&self, heads: &Tensor) -> Result<Tensor, TchError> {
+        let rolled = heads.f_roll([self.half], [-1])?;
+        heads.f_mul(&self.cos)?.f_addcmul(&rolled, &self.sin)
     }
 }
 
 /// Llama 3's rule: long waves are slowed by the factor, short ones kept, those between blended.
-fn stretch(frequency: f32, scaling: Scaling) -> f32 {
-    let Scaling::Llama3 { factor, low, high, original } = scaling else { return frequency };
+fn stretch(frequency: f32, scaling: RopeScaling) -> f32 {
+    let RopeScaling::Llama3 {
+        factor,
+        low_freq_factor: low,
+        high_freq_factor: high,
+        original_max_position_embeddings: original,
+    } = scaling
+    else {
+        return frequency;
+    };
     let exact = f64::from(frequency);
     let wavelength = 2.0 * std::f64::consts::PI / exact;
     let stretched = if wavelength < original / high {
@@ -95,13 +105,18 @@ mod tests {
 
     #[test]
     fn llama3_keeps_short_waves_and_slows_long_ones() {
-        let scaling = Scaling::Llama3 { factor: 8.0, low: 1.0, high: 4.0, original: 8_192.0 };
+        let scaling = RopeScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 8_192.0,
+        };
         assert_eq!(stretch(1.0, scaling), 1.0);
         assert_eq!(stretch(1e-5, scaling), 1e-5 / 8.0);
         // A wave of 4096 positions lies between: blend (2 − 1) / (4 − 1).
         let between = (2.0 * std::f64::consts::PI / 4_096.0) as f32;
         let wanted = between * (2.0 / 3.0 / 8.0 + 1.0 / 3.0);
         assert!((stretch(between, scaling) - wanted).abs() < 1e-9);
-        assert_eq!(stretch(0.3, Scaling::None), 0.3);
+        assert_eq!(stretch(0.3, RopeScaling::Default), 0.3);
     }
 }

@@ -1,13 +1,11 @@
 //! Why a model cannot be loaded, and why a computation failed.
 
+use grail_artifact::tensors::TensorError;
 use grail_ports::{Door, Fault, Retry};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tch::{TchError, Tensor};
 
-/// Architectures this crate computes, as `config.json` names them.
-pub const SUPPORTED: [&str; 3] = ["LlamaForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"];
-
-/// Why a model folder cannot be loaded. Always trouble on our side.
+/// Why a model, a folder or a file of tensors cannot be used. Always trouble on our side.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// There is no such folder.
@@ -16,16 +14,18 @@ pub enum LoadError {
         /// The folder asked for.
         path: PathBuf,
     },
-    /// A file of the folder is missing or cannot be read.
-    #[error("cannot read {}", path.display())]
+    /// A file is missing, or cannot be read or written.
+    #[error("cannot {doing} {}", path.display())]
     File {
-        /// The file.
+        /// What was tried.
+        doing: &'static str,
+        /// The file or folder.
         path: PathBuf,
         /// What the system says.
         #[source]
         source: std::io::Error,
     },
-    /// A JSON file or a header is larger than any honest one.
+    /// A JSON file is larger than any honest one.
     #[error("the JSON of {} has {size} bytes, at most {most} are read", path.display())]
     TooLarge {
         /// The file.
@@ -44,89 +44,36 @@ pub enum LoadError {
         #[source]
         source: serde_json::Error,
     },
-    /// An architecture that this crate does not compute.
-    #[error("the architecture {found:?} is not supported; supported are {}", SUPPORTED.join(", "))]
-    Architecture {
-        /// What `config.json` names.
-        found: String,
-    },
-    /// A feature of a supported architecture that this crate does not compute.
-    #[error("config.json asks for {feature}, which is not supported")]
-    Feature {
-        /// The feature, with its value.
-        feature: String,
-    },
-    /// A value of `config.json` that is missing, out of range, or contradicts another.
-    #[error("config.json: {field} {problem}")]
-    Config {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
+    /// A model that this crate does not compute: an architecture, a feature, a value that is missing, out of range or in
+    /// contradiction to another.
+    #[error("{0}")]
+    Config(String),
+    /// An index and the files of a folder do not fit together.
+    #[error("{problem} {}", path.display())]
+    Files {
+        /// What is wrong.
         problem: String,
+        /// The file or folder where.
+        path: PathBuf,
     },
-    /// Neither `generation_config.json` nor `config.json` names a token that ends a completion.
-    #[error("no end token: neither generation_config.json nor config.json has a usable eos_token_id")]
-    NoEndToken,
-    /// The index lists a file that is not there.
-    #[error("the index places {tensor} in {}, which is not in the folder", file.display())]
-    IndexedFile {
-        /// A tensor that should be in it.
-        tensor: String,
-        /// The file.
-        file: PathBuf,
-    },
-    /// A weight file's header cannot be read.
-    #[error("{} has no valid safetensors header", path.display())]
+    /// A file is not a whole safetensors file.
+    #[error("{} {problem}", path.display())]
     Header {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
         /// What the reader says.
         #[source]
-        source: serde_json::Error,
+        source: TensorError,
     },
-    /// A weight file does not have the length its header promises.
-    #[error("{} is truncated or padded: {found} bytes, its header promises {promised}", path.display())]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// Bytes it has.
-        found: u64,
-        /// Bytes it should have.
-        promised: u64,
-    },
-    /// A tensor that the architecture needs is in no file.
-    #[error("the tensor {name} is missing")]
-    MissingTensor {
+    /// A tensor that is missing, or is not what the config asks for.
+    #[error("the tensor {name} {problem}")]
+    Tensor {
         /// Its name.
         name: String,
-    },
-    /// A tensor's shape contradicts the config.
-    #[error("the tensor {name} has shape {found:?}, the config asks for {wanted:?}")]
-    Shape {
-        /// Its name.
-        name: String,
-        /// Shape in the file.
-        found: Vec<i64>,
-        /// Shape by the config.
-        wanted: Vec<i64>,
-    },
-    /// The embedding or the head has another number of tokens than the config.
-    #[error("vocabulary mismatch: {name} holds {found} tokens, config.json says {wanted}")]
-    Vocabulary {
-        /// Which tensor.
-        name: String,
-        /// Rows in the file.
-        found: i64,
-        /// `vocab_size`.
-        wanted: i64,
-    },
-    /// A tensor is stored in a type this crate does not read.
-    #[error("the tensor {name} is stored as {found}, supported are F32, BF16 and F16")]
-    Dtype {
-        /// Its name.
-        name: String,
-        /// Type in the file.
-        found: String,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The device cannot be used.
     #[error("cannot use the CUDA device {index}: {problem}")]
@@ -149,26 +96,39 @@ pub enum LoadError {
     Run(#[from] RunError),
 }
 
+impl LoadError {
+    /// A file that could not be read, written, …
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::File { doing, path, source }
+    }
+
+    /// A tensor with what is wrong with it.
+    pub(crate) fn tensor(name: &str, problem: impl Into<String>) -> Self {
+        Self::Tensor { name: name.into(), problem: problem.into() }
+    }
+}
+
 /// Why a computation failed. Always trouble on our side.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// An operation of libtorch failed.
-    #[error("{op} failed on {shapes}")]
+    #[error("{op} failed{shapes}")]
     Op {
         /// Which operation.
         op: &'static str,
-        /// Shapes and types of its inputs.
+        /// Shapes and types of its inputs, where they are told.
         shapes: String,
         /// What libtorch says.
         #[source]
         source: TchError,
     },
     /// Device or machine has no memory left.
-    #[error("out of memory in {op} on {shapes}")]
+    #[error("out of memory: {op}{shapes}")]
     Memory {
         /// Which operation.
         op: &'static str,
-        /// Shapes and types of its inputs.
+        /// Shapes and types of its inputs, where they are told.
         shapes: String,
         /// What libtorch says.
         #[source]
@@ -228,7 +188,8 @@ impl<T> Named<T> for Result<T, TchError> {
         self.map_err(|source| {
             let shapes: Vec<String> =
                 inputs.iter().map(|t| format!("{:?} {:?}", t.f_kind(), t.size())).collect();
-            let shapes = shapes.join(", ");
+            let shapes = if shapes.is_empty() { String::new() } else { format!(" on {}", shapes.join(", ")) };
+            // libtorch says it in words alone.
             let text = source.to_string();
             let memory = ["out of memory", "can't allocate memory", "not enough memory"];
             if memory.iter().any(|sign| text.contains(sign)) {
