@@ -3,7 +3,7 @@
 use grail_protocol::words::CheckpointId;
 use grail_testkit::doors::conformance;
 use grail_torch::{
-    Compute, Model, Options, Place, Stored, Student, StudentSettings, TorchGenerator, TorchOracle,
+    Compute, Dtype, Model, Options, Place, Student, StudentSettings, TorchGenerator, TorchOracle,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,6 @@ fn the_student_keeps_the_promises_of_its_door() {
     let compute = Compute { place: Place::Cpu, bf16: false, threads: 1 };
     let mut settings = StudentSettings::default();
     settings.learner.schedule.rate = 1e-3;
-    let start = || Student::open(&folder(), compute, settings.clone(), Stored::F32, states.path()).unwrap();
+    let start = || Student::open(&folder(), compute, settings.clone(), Dtype::F32, states.path()).unwrap();
     conformance::learn(start, weights.path());
 }
