@@ -34,6 +34,10 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
+    /// Settings of this role alone.
+    #[arg(long, value_enum)]
+    role: Option<RoleName>,
+
     #[command(flatten)]
     config: ConfigFlags,
 }
@@ -54,13 +58,20 @@ struct Shown {
 pub(crate) fn run(command: &ConfigCommand, json: bool) -> anyhow::Result<bool> {
     match command {
         ConfigCommand::Show(args) => {
-            let config = args.config.config().context("read the configuration")?;
+            let config = args.config.config().and_then(Config::with_training);
+            let config = config.context("read the configuration")?;
+            let role = args.role.map(Role::from);
+            let settings: Vec<&Setting> = table::ALL
+                .iter()
+                .copied()
+                .filter(|setting| role.is_none_or(|role| setting.roles.contains(&role)))
+                .collect();
             if json {
                 let all: BTreeMap<_, _> =
-                    table::ALL.iter().map(|setting| (setting.variable, shown(&config, setting))).collect();
+                    settings.iter().map(|setting| (setting.variable, shown(&config, setting))).collect();
                 println!("{}", serde_json::to_string_pretty(&all)?);
             } else {
-                print!("{}", for_people(&config));
+                print!("{}", for_people(&config, &settings));
             }
         }
         ConfigCommand::Env => print!("{}", page::env_example()),
@@ -93,10 +104,10 @@ fn origin(origin: Option<&Origin>, setting: &Setting) -> String {
     }
 }
 
-fn for_people(config: &Config) -> String {
+fn for_people(config: &Config, settings: &[&Setting]) -> String {
     let mut text = String::new();
     let mut last: Option<Section> = None;
-    for setting in table::ALL {
+    for setting in settings {
         if last != Some(setting.section) {
             text.push_str(&format!("\n{}\n", style(setting.section.title()).bold()));
             last = Some(setting.section);

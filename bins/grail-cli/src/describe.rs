@@ -3,6 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::Args;
 use grail_artifact::manifest::Manifest;
+use grail_config::{Flags, args, offer};
 use grail_node::network::{self, DATASET_BYTES, ENVIRONMENTS};
 use grail_protocol::{
     draw::SamplingPolicy,
@@ -19,12 +20,14 @@ use std::path::PathBuf;
 /// Problems of our own writing, for a network whose maker names no data set.
 const GSM8K_MINI: &[u8] = include_bytes!("../../../fixtures/datasets/gsm8k-mini.jsonl");
 
+offer! { MakeFlags: MODEL }
+
 /// What a network is made of.
 #[derive(Debug, Clone, Args)]
 pub struct MakeArgs {
-    /// Folder of the model in Hugging Face layout.
-    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
-    pub model: PathBuf,
+    /// Its model.
+    #[command(flatten)]
+    model: Flags<MakeFlags>,
 
     /// Clock of the network: `dev` has windows of a minute, `dev-fast` of eight seconds.
     #[arg(long, default_value = "dev", value_parser = profile)]
@@ -57,6 +60,15 @@ fn profile(name: &str) -> Result<Params, String> {
     }
 }
 
+impl MakeArgs {
+    /// Folder of the model.
+    ///
+    /// Errors: none is named, or the settings are wrong.
+    pub fn model(&self) -> anyhow::Result<PathBuf> {
+        args::model(&self.model.config()?)
+    }
+}
+
 /// A model folder with what a manifest and an environment need.
 #[derive(Debug)]
 pub struct Described {
@@ -68,11 +80,9 @@ pub struct Described {
 
 /// Reads the model folder and the data set; shows a progress bar, since a model is large.
 pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
-    if !args.model.is_dir() {
-        bail!(
-            "{} is not a folder; `cargo xtask model smollm2` makes one and prints where",
-            args.model.display()
-        );
+    let model = args.model()?;
+    if !model.is_dir() {
+        bail!("{} is not a folder; `cargo xtask model smollm2` makes one and prints where", model.display());
     }
     let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
         (true, None) => Some(GSM8K_MINI.to_vec()),
@@ -90,8 +100,8 @@ pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
         max_new_tokens: args.max_new_tokens,
         numeric: NumericProfile::StrictF32,
     };
-    let total = std::fs::read_dir(&args.model)
-        .with_context(|| format!("list {}", args.model.display()))?
+    let total = std::fs::read_dir(&model)
+        .with_context(|| format!("list {}", model.display()))?
         .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
         .sum();
     let bar = ProgressBar::new(total);
@@ -99,7 +109,7 @@ pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
         bar.set_style(style);
     }
     bar.set_message("hashing the model");
-    let manifest = checkpoint::describe(&args.model, terms, &mut |done| bar.set_position(done))?;
+    let manifest = checkpoint::describe(&model, terms, &mut |done| bar.set_position(done))?;
     bar.finish_and_clear();
     manifest.check(&args.profile).context("the manifest of this model")?;
     Ok(Described { manifest, gsm8k })

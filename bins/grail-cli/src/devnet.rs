@@ -97,7 +97,8 @@ fn init(args: &InitArgs) -> anyhow::Result<()> {
     let described = describe_model(&args.make)?;
     let now = grail_ports::clock::Clock::now(&SystemClock);
     let net = make(&args.dir, &args.make, described, founders, args.trainer.as_deref(), now)?;
-    let (id, dir, model) = (&net.network().id, args.dir.display(), args.make.model.display());
+    let model = args.make.model()?;
+    let (id, dir, model) = (&net.network().id, args.dir.display(), model.display());
     println!("network {id} is in {dir} and its clock runs. Join it with\n");
     for name in &args.validators {
         println!("  grail-validator run --devnet {dir} --key {name} --model {model} --reports {dir}/reports");

@@ -6,6 +6,7 @@ use grail_artifact::{
     limits::LIMITS,
     window::{header_digest, rollout_digest},
 };
+use grail_config::{Flags, args, offer};
 use grail_node::{
     check::codec_for,
     local::Networks,
@@ -37,12 +38,14 @@ pub(crate) enum InspectCommand {
     Codes,
 }
 
+offer! { SeedFlags: DEVNET }
+
 /// Which seed.
 #[derive(Debug, Args)]
 pub(crate) struct SeedArgs {
-    /// Folder of the network.
-    #[arg(long, value_name = "DIR")]
-    devnet: PathBuf,
+    /// Its network.
+    #[command(flatten)]
+    settings: Flags<SeedFlags>,
     /// First block of the window.
     #[arg(long)]
     window: WindowStart,
@@ -131,8 +134,9 @@ fn window(path: &Path, json: bool) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 async fn seed(networks: &dyn Networks, args: &SeedArgs) -> anyhow::Result<()> {
+    let devnet = args::devnet(&args.settings.config()?)?;
     let context =
-        grail_node::check::derive(networks, &args.devnet, args.window, args.no_drand, args.model.as_deref())
+        grail_node::check::derive(networks, &devnet, args.window, args.no_drand, args.model.as_deref())
             .await?;
     let window_seed = context.seed();
     let problem = window_seed.problem(&args.hotkey, GroupIndex(args.group));

@@ -148,3 +148,14 @@ fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Re
 fn tell(error: &anyhow::Error) {
     eprintln!("{} {error:#}", console::style("error:").red().bold());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_command_takes_a_flag_twice() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

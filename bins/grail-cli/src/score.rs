@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use grail_config::{Flags, offer, table};
 use grail_fs::FolderJournal;
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
 use grail_roles::{
@@ -12,11 +13,7 @@ use grail_roles::{
 use grail_verify::score::{Alarm, History, Standing, WeightRule};
 use grail_verify::{DrawStatistics, Sampling, Verdict};
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// What to ask about a score.
 #[derive(Debug, Subcommand)]
@@ -25,20 +22,16 @@ pub(crate) enum ScoreCommand {
     Explain(ExplainArgs),
 }
 
+offer! { ScoreFlags: REPORTS, DEVNET, HISTORY }
+
 /// Whose score, and by which validator.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// The miner.
     hotkey: Hotkey,
-    /// The validator's folder of verdicts.
-    #[arg(long, env = "GRAIL_REPORTS", value_name = "DIR", required_unless_present = "devnet")]
-    reports: Option<PathBuf>,
-    /// Folder of a development network; its reports are those in `reports`.
-    #[arg(long, env = "GRAIL_DEVNET", value_name = "DIR")]
-    devnet: Option<PathBuf>,
-    /// Windows that count for weights, as the validator was told.
-    #[arg(long, default_value_t = 12)]
-    history: usize,
+    /// The validator's, as it was told. A development network's reports are those in its folder `reports`.
+    #[command(flatten)]
+    settings: Flags<ScoreFlags>,
     /// Everything as a JSON object.
     #[arg(long)]
     json: bool,
@@ -98,41 +91,43 @@ struct Window {
 /// Explains.
 pub(crate) fn run(command: ScoreCommand) -> anyhow::Result<()> {
     let ScoreCommand::Explain(args) = command;
-    let folder = match (&args.reports, &args.devnet) {
-        (Some(reports), _) => reports.clone(),
+    let config = args.settings.config()?;
+    let folder = match (config.path(&table::REPORTS), config.path(&table::DEVNET)) {
+        (Some(reports), _) => reports,
         (None, Some(devnet)) => devnet.join("reports"),
         (None, None) => bail!("name the validator's folder of verdicts with --reports"),
     };
-    let explanation = explain(&args, &folder)?;
+    let kept = config.count(&table::HISTORY).unwrap_or(12);
+    let explanation = explain(&args.hotkey, kept, &folder)?;
     show(&explanation, args.json)
 }
 
-fn explain(args: &ExplainArgs, folder: &Path) -> anyhow::Result<Explanation> {
+fn explain(hotkey: &Hotkey, kept: usize, folder: &Path) -> anyhow::Result<Explanation> {
     let reports = Reports::new(Arc::new(FolderJournal::new(folder)));
     let all = reports.windows()?;
     let newest = all.last().with_context(|| format!("there are no verdicts in {}", folder.display()))?;
-    let mut history = History::new(args.history);
+    let mut history = History::new(kept);
     let (mut windows, mut network, mut usual) = (Vec::new(), None, None);
-    for start in all.iter().rev().take(args.history.max(1)).rev() {
+    for start in all.iter().rev().take(kept.max(1)).rev() {
         let Some(report) = reports.load(*start)? else { continue };
         remember(&mut history, &report);
-        windows.extend(window_of(&report, &args.hotkey));
+        windows.extend(window_of(&report, hotkey));
         network = Some(report.network.clone());
         usual = report.sampling.or(usual);
     }
     let network = network.with_context(|| format!("the verdicts in {} are gone", folder.display()))?;
     let journal = EvidenceJournal::load(&reports, &network)?;
-    let miner = journal.miners.get(&args.hotkey).cloned().unwrap_or_default();
+    let miner = journal.miners.get(hotkey).cloned().unwrap_or_default();
     if windows.is_empty() && miner.history.is_empty() {
-        bail!("{} appears in none of the {} newest verdicts", args.hotkey, args.history.max(1));
+        bail!("{} appears in none of the {} newest verdicts", hotkey, kept.max(1));
     }
     let counts = |hotkey: &Hotkey| journal.exclusion(hotkey, *newest).is_none();
     let weights = history.weights_among(WeightRule::IN_USE, counts);
     let alarm = miner.evidence.alarm();
     Ok(Explanation {
-        hotkey: args.hotkey,
-        weight: weights.map_or(0.0, |weights| weights.share(&args.hotkey)),
-        standing: history.standings(WeightRule::IN_USE).remove(&args.hotkey),
+        hotkey: *hotkey,
+        weight: weights.map_or(0.0, |weights| weights.share(hotkey)),
+        standing: history.standings(WeightRule::IN_USE).remove(hotkey),
         evidence_log10: (miner.evidence.log10() * 1e3).round() / 1e3,
         evidence_peak_log10: miner.evidence.peak_log10(),
         checkpoint: journal.checkpoint,
@@ -141,7 +136,7 @@ fn explain(args: &ExplainArgs, folder: &Path) -> anyhow::Result<Explanation> {
         expected: miner.evidence.expected(),
         alarm,
         sampling: usual.map(|usual| if alarm >= Alarm::LookCloser { usual.raised() } else { usual }),
-        excluded: journal.exclusion(&args.hotkey, *newest).cloned(),
+        excluded: journal.exclusion(hotkey, *newest).cloned(),
         windows,
         history: miner.history,
     })

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
+use grail_config::{Flags, args, offer};
 use grail_node::{check, local::Networks, sibling::become_program};
 use grail_roles::disk::read_bounded;
 use grail_tokenize::Tokenizer;
@@ -15,17 +16,15 @@ pub(crate) enum WindowCommand {
     Check(CheckArgs),
 }
 
+offer! { CheckFlags: DEVNET, MODEL }
+
 /// Which file, and what to hold it against.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The file, .parquet or .json.
     file: PathBuf,
-    /// Folder of the network.
-    #[arg(long, env = "GRAIL_DEVNET", value_name = "DIR")]
-    devnet: PathBuf,
-    /// Folder of the checkpoint.
-    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
-    model: PathBuf,
+    #[command(flatten)]
+    settings: Flags<CheckFlags>,
     /// Everything that can be said without running the model; quick, and needs no libtorch.
     #[arg(long)]
     paper: bool,
@@ -41,14 +40,8 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand) -> anyhow::Result<bool> {
     let WindowCommand::Check(args) = command;
     if !args.paper {
-        let mut arguments = vec![
-            "check-file".into(),
-            args.file.into(),
-            "--devnet".into(),
-            args.devnet.into(),
-            "--model".into(),
-            args.model.into(),
-        ];
+        let mut arguments = vec!["check-file".into(), args.file.into()];
+        arguments.extend(args.settings.typed());
         for (flag, set) in [("--report", args.report), ("--no-drand", args.no_drand)] {
             if set {
                 arguments.push(flag.into());
@@ -56,9 +49,11 @@ pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand) -> anyh
         }
         return Err(become_program("grail-validator", arguments));
     }
-    let exhibit = check::exhibit(networks, &args.devnet, &args.file, args.no_drand, &args.model).await?;
-    let tokenizer = Tokenizer::open(&args.model)?;
-    let context_length = context_length(&args.model)?;
+    let config = args.settings.config()?;
+    let (devnet, model) = (args::devnet(&config)?, args::model(&config)?);
+    let exhibit = check::exhibit(networks, &devnet, &args.file, args.no_drand, &model).await?;
+    let tokenizer = Tokenizer::open(&model)?;
+    let context_length = context_length(&model)?;
     let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);
     let report =
         verify_on_paper(exhibit.fetched.clone(), &exhibit.case(&tokenizer, vocabulary, context_length));

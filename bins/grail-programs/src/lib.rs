@@ -10,3 +10,15 @@ pub mod mine;
 pub mod program;
 pub mod train;
 pub mod validate;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_command_takes_a_flag_twice() {
+        crate::mine::Cli::command().debug_assert();
+        crate::validate::Cli::command().debug_assert();
+        crate::train::Cli::command().debug_assert();
+    }
+}

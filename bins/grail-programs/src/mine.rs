@@ -7,7 +7,10 @@ use crate::{
     program::{enter, until_stopped},
 };
 use clap::{Args, Parser, Subcommand};
-use grail_config::args::{LogArgs, RoleArgs, Told};
+use grail_config::{
+    args::{LogArgs, RoleArgs, Told},
+    table,
+};
 use grail_engine::{Follower, models};
 use grail_node::{local::Networks, network::Joined};
 use grail_parquet::ParquetCodec;
@@ -42,14 +45,6 @@ pub struct RunArgs {
     /// Where, as whom, and with which model.
     #[command(flatten)]
     pub role: RoleArgs,
-
-    /// Most groups in a window; by default as many as fit before the deadline.
-    #[arg(long, value_name = "N")]
-    pub max_groups: Option<u32>,
-
-    /// Groups of the own file that are proven again before upload.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub self_check: u32,
 
     /// Stop after so many windows.
     #[arg(long, value_name = "N")]
@@ -93,12 +88,13 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> an
         codec: Arc::new(ParquetCodec),
         signer: joined.signer,
     };
+    let usual = Settings::default();
     let settings = Settings {
-        max_groups: args.max_groups,
-        self_check_groups: args.self_check,
+        max_groups: told.config.count(&table::MAX_GROUPS),
+        self_check_groups: told.config.count(&table::SELF_CHECK).unwrap_or(usual.self_check_groups),
         windows: args.windows,
         program: PROGRAM.to_owned(),
-        ..Settings::default()
+        ..usual
     };
     Ok(Miner::new(parts, settings))
 }

@@ -77,18 +77,9 @@ pub struct RunArgs {
     #[command(flatten)]
     role: RoleArgs,
 
-    /// Hotkeys of validators whose verdicts are trusted, the most trusted first; by default the one with a permit and the most
-    /// stake.
-    #[arg(long = "validator", value_name = "SS58", value_delimiter = ',')]
-    validators: Vec<Hotkey>,
-
     /// First window to learn from; by default the one under way at the first start.
     #[arg(long, value_name = "BLOCK")]
     from: Option<u64>,
-
-    /// GSM8K rows for examinations (jsonl as published), other than those that windows ask.
-    #[arg(long, value_name = "FILE")]
-    held_out_gsm8k: Option<PathBuf>,
 
     /// Stop after so many windows.
     #[arg(long, value_name = "N")]
@@ -107,7 +98,7 @@ pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bo
 
 /// Trains until stopped.
 async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
-    let told = args.role.read()?;
+    let told = told(&args.role)?;
     let lock = lock(&state(&told)?)?;
     let joined = join(networks, &told).await?;
     publish(&joined).await?;
@@ -122,17 +113,15 @@ fn state(told: &Told) -> anyhow::Result<PathBuf> {
     told.path(&table::TRAINER_STATE)
 }
 
-/// How to train: a file, or the defaults; how long checkpoints are kept may be said beside it.
-fn settings(config: &Config) -> anyhow::Result<TrainerSettings> {
-    let mut settings = TrainerSettings::read(config.path(&table::TRAINER_SETTINGS).as_deref())?;
-    if let Some(keep) = config.number(&table::CHECKPOINT_RETENTION_LIMIT) {
-        settings.publish.keep =
-            usize::try_from(keep).context("GRAIL_CHECKPOINT_RETENTION_LIMIT is too large")?;
-    }
-    if let Some(every) = config.number(&table::CHECKPOINT_MILESTONE_INTERVAL) {
-        settings.publish.milestone_every = every;
-    }
-    Ok(settings)
+/// What a trainer is told, its older file of training settings included.
+fn told(role: &RoleArgs) -> anyhow::Result<Told> {
+    let told = role.read()?;
+    Ok(Told { config: told.config.with_training()?, ..told })
+}
+
+/// Validators whose verdicts are trusted, the most trusted first.
+fn validators(config: &Config) -> anyhow::Result<Vec<Hotkey>> {
+    config.list(&table::TRUSTED_VALIDATORS).iter().map(|hotkey| Ok(hotkey.parse()?)).collect()
 }
 
 /// Two trainers over one state would overwrite each other; the lock goes with the process, however it ends.
@@ -191,7 +180,7 @@ fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
 }
 
 fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
-    let (settings, state) = (settings(&told.config)?, state(told)?);
+    let (settings, state) = (TrainerSettings::of(&told.config)?, state(told)?);
     checkpoint::check(&told.model.model, &joined.manifest, &mut |_| {})?;
     let tokenizer = Tokenizer::open(&told.model.model)
         .with_context(|| format!("load the tokenizer in {}", told.model.model.display()))?;
@@ -200,7 +189,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
     let examiner = Examiner {
         loader: Arc::new(Loader::new(&told.model).answering(16)),
         genesis: genesis.clone(),
-        environments: held_out(args, &joined)?,
+        environments: held_out(&told.config, &joined)?,
         settings: settings.evaluation,
     };
     let local = LocalCheckpoint { folder: genesis.folder, manifest: genesis.manifest.clone() };
@@ -232,7 +221,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
         records: Records::new(Arc::new(FolderJournal::new(state.join("records")))),
     };
     let role = Settings {
-        validators: args.validators.clone(),
+        validators: validators(&told.config)?,
         from: args.from.map(WindowStart),
         windows: args.windows,
         ..Settings::default()
@@ -242,11 +231,12 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
 
 /// What the model is examined in: procedural environments of the manifest, whose held-out problems no window asks, and
 /// word problems where other rows than the network's are named.
-fn held_out(args: &RunArgs, joined: &Joined) -> anyhow::Result<Vec<Arc<Environment>>> {
+fn held_out(config: &Config, joined: &Joined) -> anyhow::Result<Vec<Arc<Environment>>> {
+    let rows = config.path(&table::HELD_OUT_GSM8K);
     let mut list = Vec::new();
     for id in &joined.manifest.environments {
         let environment = joined.environments.get(id)?;
-        match (environment.as_ref(), &args.held_out_gsm8k) {
+        match (environment.as_ref(), &rows) {
             (Environment::Gsm8k(_), None) => {
                 tracing::warn!(target: "grail::train", "gsm8k is not examined; name rows with --held-out-gsm8k");
             }
@@ -266,26 +256,4 @@ fn held_out(args: &RunArgs, joined: &Joined) -> anyhow::Result<Vec<Arc<Environme
         }
     }
     Ok(list)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use grail_config::Sources;
-
-    #[test]
-    fn what_is_said_beside_the_file_goes_before_it() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "[publish]\nkeep = 4\nmilestone_every = 7\n").unwrap();
-        let kept = |variables: &[(&str, &str)]| {
-            let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), file.path().into())];
-            environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-            let config = Config::read(&Sources { environment, ..Sources::default() }).unwrap();
-            let publish = settings(&config).unwrap().publish;
-            (publish.keep, publish.milestone_every)
-        };
-        assert_eq!(kept(&[]), (4, 7));
-        assert_eq!(kept(&[("GRAIL_CHECKPOINT_RETENTION_LIMIT", "3")]), (3, 7));
-        assert_eq!(kept(&[("GRAIL_CHECKPOINT_MILESTONE_INTERVAL", "0")]), (4, 0));
-    }
 }

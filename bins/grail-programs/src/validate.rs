@@ -6,16 +6,18 @@ use crate::{
     engine::{Loader, load},
     program::{enter, until_stopped},
 };
+use anyhow::ensure;
 use clap::{Args, Parser, Subcommand};
 use grail_config::{
-    args::{LogArgs, ModelArgs, RoleArgs},
-    table,
+    Config, Flags, Origin,
+    args::{self, LogArgs, ModelArgs, RoleArgs},
+    offer, table,
 };
 use grail_engine::{Follower, models};
 use grail_fs::FolderJournal;
 use grail_node::{check, local::Networks, network};
 use grail_parquet::ParquetCodec;
-use grail_ports::model::Oracle as _;
+use grail_ports::{model::Oracle as _, sign::Sign};
 use grail_roles::{
     bundle::{Bundles, KEPT_BUNDLES},
     reports::Reports,
@@ -57,39 +59,12 @@ pub struct RunArgs {
     #[command(flatten)]
     role: RoleArgs,
 
-    /// Windows that count for weights.
-    #[arg(long, default_value_t = 12)]
-    history: usize,
-
-    /// Set weights after every so many windows.
-    #[arg(long, default_value_t = 1)]
-    weights_every: u32,
-
-    /// Folder for replay bundles: verdicts with everything that they rest on, for `grail audit`.
-    #[arg(long, value_name = "DIR")]
-    bundles: Option<PathBuf>,
-
-    /// Whose bundles are kept.
-    #[arg(long, value_enum, default_value = "refused", requires = "bundles")]
-    bundles_of: BundlesOf,
-
-    /// Most bundles that are kept; the oldest windows go first.
-    #[arg(long, value_name = "N", default_value_t = KEPT_BUNDLES, requires = "bundles")]
-    bundles_keep: usize,
-
     /// Stop after so many windows.
     #[arg(long, value_name = "N")]
     windows: Option<u32>,
 }
 
-/// Whose bundles a validator keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum BundlesOf {
-    /// Of miners that something speaks against.
-    Refused,
-    /// Of every miner with a file.
-    Everyone,
-}
+offer! { CheckFlags: DEVNET, MODEL, DEVICE, THREADS }
 
 /// Which file to judge.
 #[derive(Debug, Args)]
@@ -97,16 +72,12 @@ pub struct CheckFileArgs {
     /// The file, .parquet or .json.
     file: PathBuf,
 
-    /// Folder of the network.
-    #[arg(long, env = "GRAIL_DEVNET", value_name = "DIR")]
-    devnet: PathBuf,
-
     /// The window was seeded by its block hash alone.
     #[arg(long)]
     no_drand: bool,
 
     #[command(flatten)]
-    model: ModelArgs,
+    settings: Flags<CheckFlags>,
 
     /// The whole report as JSON.
     #[arg(long)]
@@ -131,12 +102,7 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
     if joined.shelf.is_none() {
         tracing::warn!(target: "grail::validate", "no bucket is set, so verdicts stay on this machine");
     }
-    let bundles = args.bundles.as_ref().map(|folder| Bundles {
-        journal: Arc::new(FolderJournal::new(folder)),
-        keep: args.bundles_keep,
-        everyone: args.bundles_of == BundlesOf::Everyone,
-        signer: Arc::clone(&joined.signer),
-    });
+    let bundles = bundles(&told.config, &joined.signer)?;
     let verdicts = joined.shelf.map(|shelf| Verdicts { shelf, signer: joined.signer });
     let parts = Parts {
         sources: joined.sources,
@@ -149,23 +115,42 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
         reports: Reports::new(Arc::new(FolderJournal::new(reports))),
         verdicts,
     };
+    let usual = Settings::default();
     let settings = Settings {
-        history: args.history,
-        weights_every: args.weights_every,
+        history: told.config.count(&table::HISTORY).unwrap_or(usual.history),
+        weights_every: told.config.count(&table::WEIGHTS_EVERY).unwrap_or(usual.weights_every),
         bundles,
         windows: args.windows,
-        ..Settings::default()
+        ..usual
     };
     let mut validator = Validator::new(parts, settings)?;
     until_stopped(validator.run()).await
 }
 
+/// Where replay bundles are kept, and which, where that is asked for.
+fn bundles(config: &Config, signer: &Arc<dyn Sign>) -> anyhow::Result<Option<Bundles>> {
+    let Some(folder) = config.path(&table::BUNDLES) else {
+        for setting in [&table::BUNDLES_OF, &table::BUNDLES_KEEP] {
+            let is_default = config.get(setting).is_none_or(|(_, origin)| *origin == Origin::Default);
+            ensure!(is_default, "--{} says which bundles are kept; say where with --bundles", setting.flag);
+        }
+        return Ok(None);
+    };
+    Ok(Some(Bundles {
+        journal: Arc::new(FolderJournal::new(folder)),
+        keep: config.count(&table::BUNDLES_KEEP).unwrap_or(KEPT_BUNDLES),
+        everyone: config.text(&table::BUNDLES_OF) == Some("everyone"),
+        signer: Arc::clone(signer),
+    }))
+}
+
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 async fn check_file(networks: &dyn Networks, args: &CheckFileArgs) -> anyhow::Result<bool> {
-    let folder = &args.model.model;
-    let exhibit = check::exhibit(networks, &args.devnet, &args.file, args.no_drand, folder).await?;
-    let manifest = network::look(networks, &args.devnet, args.no_drand)?.manifest_of(folder)?;
-    let engine = load(&args.model.model, &manifest, &args.model)?;
+    let config = args.settings.config()?;
+    let (devnet, model) = (args::devnet(&config)?, ModelArgs::of(&config)?);
+    let exhibit = check::exhibit(networks, &devnet, &args.file, args.no_drand, &model.model).await?;
+    let manifest = network::look(networks, &devnet, args.no_drand)?.manifest_of(&model.model)?;
+    let engine = load(&model.model, &manifest, &model)?;
     let mut oracle = TorchOracle::new(engine.model);
     let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
     let case = exhibit.case(engine.tokenizer.as_ref(), vocabulary, context_length);

@@ -1,7 +1,7 @@
 //! Arguments, one struct a subject, flattened into each program.
 
 use crate::{
-    Config, ConfigFlags,
+    Config, ConfigFlags, offer,
     table::{self, Setting},
 };
 use anyhow::Context as _;
@@ -38,18 +38,7 @@ impl RoleArgs {
     /// Errors: everything that is wrong with them; no model is named.
     pub fn read(&self) -> anyhow::Result<Told> {
         let config = self.config.config()?;
-        if let Some(warning) = config.unserved() {
-            tracing::warn!(target: "grail::settings", "{warning}");
-        }
-        let model = config.path(&table::MODEL).context(
-            "which model? name its folder with --model or GRAIL_MODEL; `grail checkpoint get` fetches the trainer's newest",
-        )?;
-        let threads = config.number(&table::THREADS).unwrap_or(0);
-        let model = ModelArgs {
-            model,
-            device: config.text(&table::DEVICE).unwrap_or("cpu").to_owned(),
-            threads: usize::try_from(threads).context("GRAIL_THREADS is too large")?,
-        };
+        let model = ModelArgs::of(&config)?;
         Ok(Told { config, no_drand: self.no_drand, model })
     }
 }
@@ -79,26 +68,54 @@ impl Told {
     /// Rollouts decoded at once.
     pub fn batch_size(&self) -> usize {
         // The table allows divisors of 16 alone.
-        let size = self.config.number(&table::GENERATION_BATCH_SIZE);
-        size.and_then(|size| usize::try_from(size).ok()).unwrap_or(16)
+        self.config.count(&table::GENERATION_BATCH_SIZE).unwrap_or(16)
     }
 }
 
+offer! {
+    /// Flags of a command that loads a model and needs nothing else of the settings.
+    pub ModelFlags: MODEL, DEVICE, THREADS
+}
+
 /// Which model to load, and where to.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone)]
 pub struct ModelArgs {
     /// Folder of the model that the network starts with, in Hugging Face layout; must match its manifest. Later checkpoints
     /// are fetched from the trainer's shelf.
-    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
     pub model: PathBuf,
-
     /// Where to compute: `cpu`, `cuda` or `cuda:N`.
-    #[arg(long, env = "GRAIL_DEVICE", default_value = "cpu")]
     pub device: String,
-
     /// Threads for arithmetic on the CPU; 0 takes all cores.
-    #[arg(long, env = "GRAIL_THREADS", default_value_t = 0)]
     pub threads: usize,
+}
+
+impl ModelArgs {
+    /// Those of the settings.
+    ///
+    /// Errors: no model is named.
+    pub fn of(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            model: model(config)?,
+            device: config.text(&table::DEVICE).unwrap_or("cpu").to_owned(),
+            threads: config.count(&table::THREADS).unwrap_or(0),
+        })
+    }
+}
+
+/// Folder of the model that the network starts with.
+///
+/// Errors: none is named.
+pub fn model(config: &Config) -> anyhow::Result<PathBuf> {
+    config.path(&table::MODEL).context(
+        "which model? name its folder with --model or GRAIL_MODEL; `grail checkpoint get` fetches the trainer's newest",
+    )
+}
+
+/// Folder of the development network that a command is about.
+///
+/// Errors: none is named.
+pub fn devnet(config: &Config) -> anyhow::Result<PathBuf> {
+    config.path(&table::DEVNET).context("which network? name its folder with --devnet or GRAIL_DEVNET")
 }
 
 /// How much to say, and in which form.

@@ -5,23 +5,48 @@ use super::{
     kind::Kind,
     table::{self, Role, Setting},
 };
-use clap::{Arg, ArgMatches, Command, value_parser};
-use std::{fmt, path::PathBuf};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::{ffi::OsString, fmt, marker::PhantomData, path::PathBuf};
 
 /// Most bytes of a file that holds one secret.
 const SECRET_BYTES: u64 = 4_096;
 
-/// Flags as typed: flatten this into the arguments of a program.
+/// Which settings a command takes as flags.
+pub trait Offer {
+    /// These.
+    fn settings() -> Vec<&'static Setting>;
+}
+
+/// Settings of participants; not those of `grail checkpoint`, which offers them itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Everything;
+
+impl Offer for Everything {
+    fn settings() -> Vec<&'static Setting> {
+        table::ALL.iter().copied().filter(|setting| setting.roles != [Role::Tool]).collect()
+    }
+}
+
+/// Flags of every setting of participants.
+pub type ConfigFlags = Flags<Everything>;
+
+/// Flags as typed, of the settings that `O` offers: flatten this into the arguments of a command.
 ///
 /// Secrets are not taken as flags, since every user of a machine sees those: their flags name a file.
-#[derive(Clone, Default)]
-pub struct ConfigFlags {
+pub struct Flags<O> {
     /// The TOML file, where one is named.
     pub toml: Option<PathBuf>,
     /// The file of variables, where one is named.
     pub dotenv: Option<PathBuf>,
     /// Every setting that was typed.
     pub given: Vec<(&'static Setting, String)>,
+    offer: PhantomData<fn() -> O>,
+}
+
+impl<O> Clone for Flags<O> {
+    fn clone(&self) -> Self {
+        Self { toml: self.toml.clone(), dotenv: self.dotenv.clone(), ..Self::given(self.given.clone()) }
+    }
 }
 
 /// Prints what was typed by name alone: values may be secrets.
@@ -33,9 +58,9 @@ impl fmt::Debug for Names<'_> {
     }
 }
 
-impl fmt::Debug for ConfigFlags {
+impl<O> fmt::Debug for Flags<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ConfigFlags")
+        f.debug_struct("Flags")
             .field("toml", &self.toml)
             .field("dotenv", &self.dotenv)
             .field("given", &Names(&self.given))
@@ -43,11 +68,48 @@ impl fmt::Debug for ConfigFlags {
     }
 }
 
-impl ConfigFlags {
-    /// The configuration of this process: its files, its environment, and these flags.
-    pub fn config(&self) -> Result<Config, ConfigErrors> {
-        Config::read(&Sources::of_process(self))
+impl<O> Flags<O> {
+    /// These values, and the files of the working folder.
+    pub const fn given(given: Vec<(&'static Setting, String)>) -> Self {
+        Self { toml: None, dotenv: None, given, offer: PhantomData }
     }
+
+    /// The same flags as typed, for a program that goes on with this one's command. Secrets are not among them.
+    pub fn typed(&self) -> impl Iterator<Item = OsString> {
+        let files = [("--config", &self.toml), ("--env-file", &self.dotenv)];
+        let files = files.into_iter().filter_map(|(flag, path)| Some([flag.into(), path.clone()?.into()]));
+        let plain = self.given.iter().filter(|(setting, _)| !setting.kind.is_secret());
+        let plain = plain.map(|(setting, value)| [format!("--{}", setting.flag).into(), value.into()]);
+        files.chain(plain).flatten()
+    }
+
+    /// The configuration of this process: its files, its environment, and these flags. What should be written otherwise
+    /// is logged.
+    ///
+    /// Errors: everything that is wrong, each with its place.
+    pub fn config(&self) -> Result<Config, ConfigErrors> {
+        let config = Config::read(&Sources::of_process(self))?;
+        for warning in config.warnings() {
+            tracing::warn!(target: "grail::settings", "{warning}");
+        }
+        Ok(config)
+    }
+}
+
+/// Settings of a few subjects as flags: `offer! { Looked: DEVNET, MODEL }` makes the type for [`Flags`].
+#[macro_export]
+macro_rules! offer {
+    ($(#[$meta:meta])* $visibility:vis $name:ident: $($setting:ident),+) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy)]
+        $visibility struct $name;
+
+        impl $crate::Offer for $name {
+            fn settings() -> Vec<&'static $crate::Setting> {
+                vec![$(&$crate::table::$setting),+]
+            }
+        }
+    };
 }
 
 fn argument(setting: &'static Setting) -> Arg {
@@ -71,14 +133,11 @@ fn argument(setting: &'static Setting) -> Arg {
         .value_name(value)
         .help(help)
         .help_heading(setting.section.title())
+        .hide(setting.section.is_of_training())
+        .action(if setting.kind.is_list() { ArgAction::Append } else { ArgAction::Set })
 }
 
-/// Settings that these flags offer: those of participants, and not those of `grail checkpoint`, which has its own.
-fn offered() -> impl Iterator<Item = &'static Setting> {
-    table::ALL.iter().copied().filter(|setting| setting.roles != [Role::Tool])
-}
-
-impl clap::Args for ConfigFlags {
+impl<O: Offer> clap::Args for Flags<O> {
     fn augment_args(command: Command) -> Command {
         let file = |id: &'static str, help: &'static str| {
             Arg::new(id).long(id).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
@@ -86,7 +145,7 @@ impl clap::Args for ConfigFlags {
         let command = command
             .arg(file("config", "File of settings; grail.toml of this folder where it is there."))
             .arg(file("env-file", "File of variables; .env of this folder where it is there."));
-        offered().fold(command, |command, setting| command.arg(argument(setting)))
+        O::settings().into_iter().fold(command, |command, setting| command.arg(argument(setting)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -94,23 +153,24 @@ impl clap::Args for ConfigFlags {
     }
 }
 
-impl clap::FromArgMatches for ConfigFlags {
+impl<O: Offer> clap::FromArgMatches for Flags<O> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut given = Vec::new();
-        for setting in offered() {
-            let Some(typed) = matches.get_one::<String>(setting.variable) else { continue };
+        for setting in O::settings() {
+            let Some(typed) = matches.get_many::<String>(setting.variable) else { continue };
+            let typed = typed.map(String::as_str).collect::<Vec<_>>().join(",");
             let value = if setting.kind.is_secret() {
-                secret_file(typed).map_err(|reason| {
+                secret_file(&typed).map_err(|reason| {
                     let told = format!("--{} {typed}: {reason}\n", setting.flag);
                     clap::Error::raw(clap::error::ErrorKind::Io, told)
                 })?
             } else {
-                typed.clone()
+                typed
             };
             given.push((setting, value));
         }
         let file = |id| matches.get_one::<PathBuf>(id).cloned();
-        Ok(Self { toml: file("config"), dotenv: file("env-file"), given })
+        Ok(Self { toml: file("config"), dotenv: file("env-file"), ..Self::given(given) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

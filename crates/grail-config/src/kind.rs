@@ -24,14 +24,22 @@ pub enum Kind {
         /// Largest.
         most: u64,
     },
+    /// A whole number whose range is said by whoever reads it.
+    Whole,
+    /// A number whose range is said by whoever reads it.
+    Number,
     /// `true` or `false`.
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Some of these words, joined by commas.
+    Words(&'static [&'static str]),
     /// `cpu`, `cuda` or `cuda:N`.
     Device,
     /// An address of a hotkey.
     Hotkey,
+    /// Addresses of hotkeys, joined by commas.
+    Hotkeys,
     /// 32 lower-case hexadecimal digits, as Cloudflare's accounts have.
     AccountId,
     /// Name of a bucket: 3 to 63 characters of a-z, 0-9, `-` and `.`.
@@ -52,6 +60,11 @@ impl Kind {
         matches!(self, Self::KeySecret | Self::Secret)
     }
 
+    /// Whether values are lists, joined by commas.
+    pub const fn is_list(self) -> bool {
+        matches!(self, Self::HttpUrls | Self::NodeUrls | Self::Words(_) | Self::Hotkeys)
+    }
+
     /// Checks a value. Errors: what is wrong and what is expected, without the value itself.
     pub fn check(self, text: &str) -> Result<(), String> {
         if text != text.trim() {
@@ -70,17 +83,20 @@ impl Kind {
             Self::Network => {
                 holds(networks::by_name(text).is_some() || is_address(text, &["ws://", "wss://"]))
             }
-            Self::Integer { least, most } => {
-                let plain = text.bytes().all(|byte| byte.is_ascii_digit());
-                holds(plain && text.parse().is_ok_and(|number: u64| (least..=most).contains(&number)))
-            }
+            Self::Integer { least, most } => holds(
+                is_whole(text) && text.parse().is_ok_and(|number: u64| (least..=most).contains(&number)),
+            ),
+            Self::Whole => holds(is_whole(text) && text.parse::<i64>().is_ok()),
+            Self::Number => holds(text.parse().is_ok_and(|number: f64| number.is_finite())),
             Self::Flag => holds(matches!(text, "true" | "false")),
             Self::Choice(words) => holds(words.contains(&text)),
+            Self::Words(words) => holds(text.split(',').all(|word| words.contains(&word))),
             Self::Device => {
                 let numbered = text.strip_prefix("cuda:").is_some_and(|number| number.parse::<u8>().is_ok());
                 holds(numbered || matches!(text, "cpu" | "cuda"))
             }
-            Self::Hotkey => text.parse::<Hotkey>().map(drop).map_err(|error| error.to_string()),
+            Self::Hotkey => is_hotkey(text),
+            Self::Hotkeys => text.split(',').try_for_each(is_hotkey),
             Self::AccountId => {
                 let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
                 holds(text.len() == 32 && text.bytes().all(hex))
@@ -101,6 +117,14 @@ impl Kind {
             }
         }
     }
+}
+
+fn is_whole(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_hotkey(text: &str) -> Result<(), String> {
+    text.parse::<Hotkey>().map(drop).map_err(|error| error.to_string())
 }
 
 fn is_address(text: &str, schemes: &[&str]) -> bool {
@@ -124,10 +148,14 @@ impl fmt::Display for Kind {
                 write!(f, "{} or an address with wss:// (or ws://)", names.join(", "))
             }
             Self::Integer { least, most } => write!(f, "a whole number from {least} to {most}"),
+            Self::Whole => f.write_str("a whole number"),
+            Self::Number => f.write_str("a number"),
             Self::Flag => f.write_str("true or false"),
             Self::Choice(words) => f.write_str(&words.join(", ")),
+            Self::Words(words) => write!(f, "some of {}, joined by commas", words.join(", ")),
             Self::Device => f.write_str("cpu, cuda or cuda:N"),
             Self::Hotkey => f.write_str("an SS58 address"),
+            Self::Hotkeys => f.write_str("SS58 addresses, joined by commas"),
             Self::AccountId => f.write_str("32 lower-case hexadecimal digits"),
             Self::Bucket => f.write_str("a name of 3 to 63 characters of a-z, 0-9, - and ."),
             Self::FileName => f.write_str("a file's name"),
@@ -158,6 +186,9 @@ mod tests {
             (Kind::NodeUrls, &["wss://x:443", "ws://a,ws://b"], &["https://x", ""]),
             (Kind::Network, &["finney", "test", "local", "wss://x"], &["Finney", "main", "https://x"]),
             (Kind::Integer { least: 1, most: 9 }, &["1", "9"], &["0", "10", "-1", "+1", "1.0", ""]),
+            (Kind::Whole, &["0", "123"], &["", "-1", "1.5", "99999999999999999999"]),
+            (Kind::Number, &["1e-6", "0", "-2.5", "3"], &["", "inf", "nan", "x"]),
+            (Kind::Words(&["a", "b"]), &["a", "b,a"], &["", "a,", "c"]),
             (Kind::Flag, &["true", "false"], &["1", "yes", "True"]),
             (batch, &["1", "2"], &["3", ""]),
             (Kind::Device, &["cpu", "cuda", "cuda:1"], &["gpu", "cuda:", "cuda:x", "cuda:999"]),

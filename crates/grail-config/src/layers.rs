@@ -2,7 +2,7 @@ use super::{
     Sources, dotenv,
     error::{ConfigError, ConfigErrors, Place},
     secret::Secret,
-    table::{self, Preset, Setting},
+    table::{self, Preset, Section, Setting},
     toml_file,
 };
 use std::{
@@ -70,6 +70,8 @@ pub struct Config {
     values: BTreeMap<&'static str, (Value, Origin)>,
     /// The home folder, for paths that begin with `~/`.
     home: Option<PathBuf>,
+    /// What was read, and should be written otherwise.
+    warnings: Vec<String>,
 }
 
 impl Config {
@@ -80,7 +82,7 @@ impl Config {
             reading.preset(setting);
         }
         if let Some(path) = &sources.toml {
-            reading.toml(path);
+            reading.toml(path, None);
         }
         if let Some(path) = &sources.dotenv {
             reading.dotenv(path);
@@ -97,11 +99,19 @@ impl Config {
         for &(setting, ref text) in &sources.flags {
             reading.take(setting, text, Place::Flag(setting.flag), Origin::Flag);
         }
-        if reading.errors.is_empty() {
-            Ok(Self { values: reading.values, home })
-        } else {
-            Err(ConfigErrors(reading.errors))
-        }
+        reading.done(home)
+    }
+
+    /// With a file below everything but the defaults. Names that stand in no table of it are those of `root`.
+    pub(crate) fn under(self, path: &Path, root: Section) -> Result<Self, ConfigErrors> {
+        let mut reading = Reading { values: self.values, warnings: self.warnings, ..Reading::default() };
+        reading.toml(path, Some(root));
+        reading.done(self.home)
+    }
+
+    /// What was read, and should be written otherwise; what was asked for, and nobody does.
+    pub fn warnings(&self) -> Vec<String> {
+        self.unserved().map(str::to_owned).into_iter().chain(self.warnings.iter().cloned()).collect()
     }
 
     /// The value of a setting with its origin, where it has one.
@@ -130,6 +140,11 @@ impl Config {
         self.text(setting)?.parse().ok()
     }
 
+    /// How many; `None` also where this machine cannot count so far.
+    pub fn count<N: TryFrom<u64>>(&self, setting: &Setting) -> Option<N> {
+        N::try_from(self.number(setting)?).ok()
+    }
+
     /// Whether a flag is set.
     pub fn is_set(&self, setting: &Setting) -> bool {
         self.text(setting) == Some("true")
@@ -154,9 +169,19 @@ impl Config {
 struct Reading {
     values: BTreeMap<&'static str, (Value, Origin)>,
     errors: Vec<ConfigError>,
+    warnings: Vec<String>,
 }
 
 impl Reading {
+    /// The configuration, or everything that is wrong with it.
+    fn done(self, home: Option<PathBuf>) -> Result<Config, ConfigErrors> {
+        if self.errors.is_empty() {
+            Ok(Config { values: self.values, home, warnings: self.warnings })
+        } else {
+            Err(ConfigErrors(self.errors))
+        }
+    }
+
     /// The value of a setting that nobody set.
     fn preset(&mut self, setting: &Setting) {
         match setting.preset {
@@ -210,11 +235,18 @@ impl Reading {
         }
     }
 
-    fn toml(&mut self, path: &Path) {
+    fn toml(&mut self, path: &Path, root: Option<Section>) {
         let Some(text) = self.file(path) else { return };
-        let (entries, errors) = toml_file::parse(path, &text);
-        self.errors.extend(errors);
-        for entry in entries {
+        let parsed = toml_file::parse(path, &text, root);
+        self.errors.extend(parsed.errors);
+        self.warnings.extend(parsed.warnings);
+        for entry in parsed.entries {
+            // With a root the file is read last and counts least.
+            let is_set =
+                self.values.get(entry.setting.variable).is_some_and(|(_, origin)| *origin != Origin::Default);
+            if root.is_some() && is_set {
+                continue;
+            }
             let line = entry.line;
             let place = Place::Line { path: path.to_owned(), line };
             self.take(entry.setting, &entry.value, place, Origin::File { path: path.to_owned(), line });

@@ -17,6 +17,7 @@ pub mod page;
 mod secret;
 pub mod table;
 mod toml_file;
+pub mod training;
 mod typed;
 pub mod units;
 pub mod write;
@@ -30,7 +31,7 @@ pub use table::{Role, Section, Setting};
 pub use toml_file::quoted as toml_quoted;
 pub use typed::WalletChoice;
 
-pub use flags::ConfigFlags;
+pub use flags::{ConfigFlags, Flags, Offer};
 use std::{ffi::OsString, fmt, path::PathBuf};
 
 /// File of settings that is read from the working folder where no other is named.
@@ -65,7 +66,7 @@ impl fmt::Debug for Sources {
 impl Sources {
     /// What a program reads: the files named by its flags, else those of the working folder where they are; this
     /// process's environment; its flags.
-    pub fn of_process(flags: &ConfigFlags) -> Self {
+    pub fn of_process<O>(flags: &Flags<O>) -> Self {
         let present = |name: &str| Some(PathBuf::from(name)).filter(|path| path.exists());
         Self {
             toml: flags.toml.clone().or_else(|| present(TOML_FILE)),

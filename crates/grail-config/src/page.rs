@@ -3,16 +3,6 @@
 use super::table::{self, Preset, Role, Section, Setting};
 use std::fmt::Write as _;
 
-const SECTIONS: [Section; 7] = [
-    Section::Network,
-    Section::Wallet,
-    Section::Store,
-    Section::Model,
-    Section::Checkpoint,
-    Section::Role,
-    Section::Monitoring,
-];
-
 fn of(section: Section) -> impl Iterator<Item = &'static Setting> {
     table::ALL.iter().copied().filter(move |setting| setting.section == section)
 }
@@ -39,7 +29,7 @@ pub fn env_example() -> String {
          # Lines are read alike by grail, by systemd (EnvironmentFile) and by a shell; values with spaces in single quotes.\n",
     );
     // Writing to a String cannot fail.
-    for section in SECTIONS {
+    for section in Section::ALL.iter().copied() {
         let mut settings = of(section).filter(|setting| setting.roles != [Role::Tool]).peekable();
         if settings.peek().is_none() {
             continue;
@@ -80,9 +70,11 @@ pub fn book() -> String {
          message says which name is nearest.\n\
          Secrets are never printed, and never taken as flags, which every user of a machine can see: the flag of a secret names \
          a file.\n\
+         Settings of training may also stand in a file of their own, which `GRAIL_TRAINER_SETTINGS` names; what it says counts \
+         where no other layer speaks.\n\
          Constants of the protocol are not settings.\n",
     );
-    for section in SECTIONS {
+    for section in Section::ALL.iter().copied() {
         let _ = write!(
             text,
             "\n## {}\n\n| in `grail.toml` | variable | flag | value | default | read by | meaning |\n|---|---|---|---|---|---|---|\n",

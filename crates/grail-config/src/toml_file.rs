@@ -1,7 +1,8 @@
-//! `grail.toml`, read with the line of every value.
+//! `grail.toml`, and the older file of training settings, read with the line of every value.
 
 use crate::{
     error::{ConfigError, Place},
+    kind::Kind,
     table::{self, Section, Setting},
 };
 use std::path::Path;
@@ -15,72 +16,132 @@ pub(super) struct Entry {
     pub(super) value: Zeroizing<String>,
 }
 
-/// Reads every value. Unknown tables and keys are errors, as are lists, dates and other kinds that no setting has.
-pub(super) fn parse(path: &Path, text: &str) -> (Vec<Entry>, Vec<ConfigError>) {
-    let (mut found, mut errors) = (Vec::new(), Vec::new());
-    let line_of = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-    let place = |at: usize| Place::Line { path: path.to_owned(), line: line_of(at) };
-    let document = match DeTable::parse(text) {
-        Ok(document) => document.into_inner(),
+/// Everything that a file says.
+#[derive(Default)]
+pub(super) struct Parsed {
+    /// Values, in the order of their lines.
+    pub(super) entries: Vec<Entry>,
+    /// What is wrong.
+    pub(super) errors: Vec<ConfigError>,
+    /// What was read under an old name, in words.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads every value. Unknown tables and keys are errors, as are dates and other kinds that no setting has.
+///
+/// `root` is the section of names that stand in no table; without one there are none.
+pub(super) fn parse(path: &Path, text: &str, root: Option<Section>) -> Parsed {
+    let mut reader = Reader { path, text, parsed: Parsed::default() };
+    match DeTable::parse(text) {
+        Ok(document) => {
+            for (name, value) in &document.into_inner() {
+                // What is no table stands in the table that the file leaves unsaid.
+                let section = root.filter(|_| value.get_ref().as_table().is_none());
+                reader.name(name.get_ref(), name.span().start, value.get_ref(), section);
+            }
+        }
         Err(error) => {
             let at = error.span().map_or(0, |span| span.start);
-            errors.push(ConfigError::Syntax { place: place(at), reason: error.message().to_owned() });
-            return (found, errors);
+            reader.wrong(at, error.message().to_owned());
         }
-    };
-    for (name, value) in &document {
-        let at = name.span().start;
-        let section = |section: &Section| *name.get_ref() == *section.name();
-        let Some(section) = table::ALL.iter().map(|setting| setting.section).find(section) else {
-            let names = table::ALL.iter().map(|setting| setting.section.name());
-            let nearest = table::nearest(name.get_ref(), names);
-            errors.push(ConfigError::Unknown {
-                place: place(at),
-                name: format!("[{}]", name.get_ref()),
-                nearest,
-            });
-            continue;
-        };
-        let Some(keys) = value.get_ref().as_table() else {
-            let reason = format!(
-                "{} is a table; write [{}] and its settings below it",
-                section.name(),
-                section.name()
-            );
-            errors.push(ConfigError::Syntax { place: place(at), reason });
-            continue;
-        };
-        for (key, value) in keys {
-            let at = key.span().start;
-            let of_section = || table::ALL.iter().copied().filter(|setting| setting.section == section);
-            let Some(setting) = of_section().find(|setting| *key.get_ref() == *setting.key) else {
-                let nearest = table::nearest(key.get_ref(), of_section().map(|setting| setting.key));
-                let name = format!("{}.{}", section.name(), key.get_ref());
-                errors.push(ConfigError::Unknown { place: place(at), name, nearest });
-                continue;
-            };
-            match plain(value.get_ref()) {
-                Some(text) => found.push(Entry { line: line_of(at), setting, value: Zeroizing::new(text) }),
-                None => errors.push(ConfigError::Value {
-                    place: place(at),
-                    name: setting.variable,
-                    value: format!("of the kind {}", value.get_ref().type_str()),
-                    reason: format!("expected {}", setting.kind),
-                }),
+    }
+    let mut parsed = reader.parsed;
+    parsed.entries.sort_by_key(|entry| entry.line);
+    parsed
+}
+
+fn of_section(section: Section) -> impl Iterator<Item = &'static Setting> {
+    table::ALL.iter().copied().filter(move |setting| setting.section == section)
+}
+
+/// The section of that name.
+fn section_of(name: &str) -> Option<Section> {
+    Section::ALL.iter().copied().find(|section| section.name() == name)
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    parsed: Parsed,
+}
+
+impl Reader<'_> {
+    fn line(&self, at: usize) -> usize {
+        self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+    }
+
+    fn place(&self, at: usize) -> Place {
+        Place::Line { path: self.path.to_owned(), line: self.line(at) }
+    }
+
+    fn wrong(&mut self, at: usize, reason: String) {
+        let place = self.place(at);
+        self.parsed.errors.push(ConfigError::Syntax { place, reason });
+    }
+
+    /// A name in the table of `section`, or at the top: a setting, or a table of settings.
+    fn name(&mut self, key: &str, at: usize, value: &DeValue<'_>, section: Option<Section>) {
+        let full = section.map_or_else(|| key.to_owned(), |section| format!("{}.{key}", section.name()));
+        if let Some(setting) = table::ALL.iter().copied().find(|setting| setting.toml_name() == full) {
+            return self.value(setting, at, value);
+        }
+        if let Some((_, setting)) = table::OLD_NAMES.iter().find(|(old, _)| *old == full) {
+            let place = self.place(at);
+            self.parsed.warnings.push(format!("{place}: {full} is called {} now", setting.toml_name()));
+            return self.value(setting, at, value);
+        }
+        match (section_of(&full), value.as_table()) {
+            (Some(section), Some(keys)) => {
+                if keys.is_empty() && section == Section::Lora {
+                    self.take(&table::LORA_USE, at, "true".to_owned());
+                }
+                for (key, value) in keys {
+                    self.name(key.get_ref(), key.span().start, value.get_ref(), Some(section));
+                }
+            }
+            (Some(_), None) => {
+                self.wrong(at, format!("{full} is a table; write [{full}] and its settings below it"));
+            }
+            (None, _) => {
+                let place = self.place(at);
+                let (name, nearest) = match section {
+                    None => (
+                        format!("[{full}]"),
+                        table::nearest(key, Section::ALL.iter().map(|section| section.name())),
+                    ),
+                    Some(section) => (full, table::nearest(key, of_section(section).map(|one| one.key))),
+                };
+                self.parsed.errors.push(ConfigError::Unknown { place, name, nearest });
             }
         }
     }
-    found.sort_by_key(|entry| entry.line);
-    (found, errors)
+
+    fn value(&mut self, setting: &'static Setting, at: usize, value: &DeValue<'_>) {
+        match plain(setting.kind, value) {
+            Some(text) => self.take(setting, at, text),
+            None => self.parsed.errors.push(ConfigError::Value {
+                place: self.place(at),
+                name: setting.variable,
+                value: format!("of the kind {}", value.type_str()),
+                reason: format!("expected {}", setting.kind),
+            }),
+        }
+    }
+
+    fn take(&mut self, setting: &'static Setting, at: usize, text: String) {
+        let line = self.line(at);
+        self.parsed.entries.push(Entry { line, setting, value: Zeroizing::new(text) });
+    }
 }
 
 /// The text that a variable would hold for the same value.
-fn plain(value: &DeValue<'_>) -> Option<String> {
+fn plain(kind: Kind, value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
+        DeValue::Float(number) if kind == Kind::Number => Some(number.to_string()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
-        // Lists of addresses; a comma inside one would change the count, and none of the addresses has one.
+        // Lists of addresses and words; a comma inside one would change the count, and none of them has one.
         DeValue::Array(list) => {
             let items: Option<Vec<&str>> = list.iter().map(|item| item.get_ref().as_str()).collect();
             Some(items?.join(","))
@@ -89,11 +150,21 @@ fn plain(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
+/// A value as TOML has it. The text was checked against the setting's kind.
+pub(crate) fn typed(setting: &Setting, value: &str) -> toml::Value {
+    let text = || toml::Value::String(value.to_owned());
+    match setting.kind {
+        Kind::Integer { .. } | Kind::Whole => value.parse().map_or_else(|_| text(), toml::Value::Integer),
+        Kind::Number => value.parse().map_or_else(|_| text(), toml::Value::Float),
+        Kind::Flag => toml::Value::Boolean(value == "true"),
+        Kind::Words(_) => {
+            toml::Value::Array(value.split(',').map(|word| toml::Value::String(word.to_owned())).collect())
+        }
+        _ => text(),
+    }
+}
+
 /// A value as it stands in `grail.toml`.
 pub fn quoted(setting: &Setting, value: &str) -> String {
-    use super::kind::Kind;
-    match setting.kind {
-        Kind::Integer { .. } | Kind::Flag => value.to_owned(),
-        _ => toml::Value::String(value.to_owned()).to_string(),
-    }
+    typed(setting, value).to_string()
 }

@@ -18,12 +18,12 @@ const PASSWORD_BYTES: u64 = 4_096;
 /// A signer answers in milliseconds; one that does not within this is in trouble.
 pub const SIGNER_TIME: Duration = Duration::from_secs(10);
 
-/// The process at a socket where one is given or set, else the wallet's hotkey, opened once; its password is asked for
+/// The process at a socket where one is set, else the wallet's hotkey, opened once; its password is asked for
 /// where it has one. The coldkey is never read.
 ///
 /// Errors: no signer answers there; the wallet gives no key, with what to do.
-pub fn signer(config: &Config, socket: Option<&Path>) -> anyhow::Result<Signer> {
-    if let Some(socket) = socket.map(Path::to_owned).or_else(|| config.path(&table::SIGNER)) {
+pub fn signer(config: &Config) -> anyhow::Result<Signer> {
+    if let Some(socket) = config.path(&table::SIGNER) {
         return Ok(Signer::Socket(SocketSigner::connect(&socket, SIGNER_TIME)?));
     }
     let choice = config.wallet();

@@ -70,7 +70,7 @@ impl Own {
             first: FirstManifest::read(&told.model.model, &choice.params)?,
             environments: environments(&config.cache_dir())?,
             // Last, since a person may have to type a password.
-            signer: Arc::new(signer(config, None)?),
+            signer: Arc::new(signer(config)?),
             choice,
             settings,
             store,

@@ -64,13 +64,9 @@ impl Open {
     }
 
     /// The door for writing, as the hotkey of the settings.
-    pub(crate) fn writer(
-        &self,
-        config: &Config,
-        socket: Option<&Path>,
-    ) -> anyhow::Result<Arc<dyn ChainWrite>> {
+    pub(crate) fn writer(&self, config: &Config) -> anyhow::Result<Arc<dyn ChainWrite>> {
         Ok(match self {
-            Self::Subnet(subnet) => Arc::new(subnet.writer(Arc::new(signer(config, socket)?))?),
+            Self::Subnet(subnet) => Arc::new(subnet.writer(Arc::new(signer(config)?))?),
             Self::Local(net) => net.writer(Arc::new(SystemClock), hotkey(net.as_ref(), config)?)?,
         })
     }

@@ -48,10 +48,6 @@ struct WriteArgs {
     #[arg(long, short)]
     yes: bool,
 
-    /// Socket of a signer that holds the hotkey (`grail signer`).
-    #[arg(long, value_name = "SOCKET")]
-    signer: Option<PathBuf>,
-
     #[command(flatten)]
     config: ConfigFlags,
 }
@@ -87,7 +83,7 @@ pub(crate) async fn commitment(
         return Ok(false);
     }
     let open = open(networks, &config, None, json).await?;
-    let writer = open.writer(&config, args.write.signer.as_deref())?;
+    let writer = open.writer(&config)?;
     let done = waiting("committing, until the block is final", json, writer.commit(&bytes)).await?;
     told(&done, json)
 }
@@ -136,7 +132,7 @@ pub(crate) async fn weights(networks: &dyn Networks, args: &WeightsArgs, json: b
     }
     let folder = journal(args.journal.as_deref(), &config);
     let open = open(networks, &config, Some(folder), json).await?;
-    let writer = open.writer(&config, args.write.signer.as_deref())?;
+    let writer = open.writer(&config)?;
     let done = waiting("setting weights, until the block is final", json, writer.set_weights(&row)).await?;
     told(&done, json)
 }

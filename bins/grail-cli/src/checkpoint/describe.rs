@@ -23,7 +23,7 @@ pub(crate) struct DescribeArgs {
 /// derives other windows.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 pub(crate) fn run(args: &DescribeArgs) -> anyhow::Result<()> {
-    let path = args.make.model.join(MANIFEST_FILE);
+    let path = args.make.model()?.join(MANIFEST_FILE);
     ensure!(args.replace || !path.exists(), "{} is there already; keep it, or say --replace", path.display());
     let manifest = describe_model(&args.make)?.manifest;
     write_atomic(&path, &manifest.to_json()?).with_context(|| format!("write {}", path.display()))?;

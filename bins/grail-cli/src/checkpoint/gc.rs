@@ -3,7 +3,11 @@
 use super::show;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use grail_node::{checkpoint_shelf::TrainerArgs, local::Networks};
+use grail_config::Flags;
+use grail_node::{
+    checkpoint_shelf::{TrainerChoice, TrainerFlags},
+    local::Networks,
+};
 use grail_store::checkpoint::Cache;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -15,7 +19,7 @@ pub(crate) struct GcArgs {
     dir: PathBuf,
 
     #[command(flatten)]
-    whose: TrainerArgs,
+    whose: Flags<TrainerFlags>,
 
     /// Keep this many of the newest finished ones.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,7 +57,7 @@ pub(super) fn run(networks: &dyn Networks, args: &GcArgs) -> anyhow::Result<()> 
     if !args.dir.is_dir() {
         bail!("there is no folder {dir}; `grail checkpoint get --to {dir}` would make it");
     }
-    let whose = args.whose.choose(networks)?;
+    let whose = TrainerChoice::of(networks, &args.whose.config()?)?;
     let (cache, keep) = (Cache::open(&args.dir)?, usize::try_from(args.keep)?);
     let (trainer, params) = (&whose.trainer, &whose.params);
     let planned = cache.prunable(keep, trainer, params)?;

@@ -3,6 +3,7 @@
 use super::{Which, limits, show};
 use clap::Args;
 use grail_artifact::checkpoint::{Moment, Place};
+use grail_config::table;
 use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs},
     local::Networks,
@@ -25,10 +26,6 @@ pub(crate) struct GetArgs {
 
     #[command(flatten)]
     shelf: ShelfArgs,
-
-    /// Folder of the model that the network started with, for a first delta that leans on it; goes with --devnet.
-    #[arg(long, env = "GRAIL_MODEL", value_name = "DIR")]
-    model: Option<PathBuf>,
 
     /// The outcome as a JSON object.
     #[arg(long = "as-json")]
@@ -55,7 +52,7 @@ struct Refused {
 pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Result<bool> {
     let open = args.shelf.open(networks, Access::Read)?;
     let whose = &open.whose;
-    let genesis = whose.genesis.clone().zip(args.model.clone());
+    let genesis = whose.genesis.clone().zip(args.shelf.config()?.path(&table::MODEL));
     let genesis = genesis.map(|(manifest, folder)| LocalCheckpoint { folder, manifest });
     let cache = Cache::open(&args.to)?;
     let consumer =

@@ -8,7 +8,7 @@ use grail_artifact::{
     delta::Options,
 };
 use grail_node::{
-    checkpoint_shelf::{Access, ShelfArgs},
+    checkpoint_shelf::{Access, ShelfArgs, TrainerChoice},
     local::Networks,
 };
 use grail_store::checkpoint::{Refusal, check_folder};
@@ -99,7 +99,7 @@ fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Re
             args.what
         );
     }
-    let whose = args.shelf.whose.choose(networks)?;
+    let whose = TrainerChoice::of(networks, &args.shelf.config()?)?;
     let (bar, tell) = show::bar("reading");
     let options = Options { workers: workers(), ..Options::default() };
     let (_, wrong): (_, Vec<Refusal>) = check_folder(path, &whose.trainer, &whose.params, options, tell)?;

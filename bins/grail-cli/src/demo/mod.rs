@@ -91,6 +91,7 @@ struct Report {
 /// Runs the rehearsal. `Ok(false)`: it ran, and something was not as it should be.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let clock = Arc::new(SystemClock);
+    let model = args.make.model()?;
     let folder = |name: &str| args.out.join(name);
     let (net_dir, reports_dir, state) = (folder("net"), folder("reports"), folder("trainer"));
     for stale in [&net_dir, &reports_dir, &state, &folder("logs")] {
@@ -119,7 +120,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     };
     let stage = Stage {
         devnet: &net_dir,
-        model: &args.make.model,
+        model: &model,
         reports: &reports_dir,
         state: &state,
         lessons: &lessons,
@@ -140,7 +141,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     let learning = gather::learning(&story);
     let expectations = outcome::expectations(&rows, seen.judged.len(), args.windows, &learning, args.rise);
     story.network = net.network().id.to_string();
-    story.model = args.make.model.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    story.model = model.file_name().unwrap_or_default().to_string_lossy().into_owned();
     story.seconds = screen::seconds(began, clock.now());
     story.passed = expectations.iter().all(|expectation| expectation.holds);
     story.expectations = expectations

@@ -49,7 +49,7 @@ pub(crate) struct PasswordArgs {
 
 fn config(given: Vec<(&'static Setting, &Option<String>)>) -> anyhow::Result<Config> {
     let given = given.into_iter().filter_map(|(setting, value)| Some((setting, value.clone()?))).collect();
-    ConfigFlags { toml: None, dotenv: None, given }.config().context("read the configuration")
+    ConfigFlags::given(given).config().context("read the configuration")
 }
 
 impl FolderArgs {

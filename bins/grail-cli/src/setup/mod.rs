@@ -93,7 +93,7 @@ pub(crate) async fn run(networks: &dyn Networks, args: &SetupArgs) -> anyhow::Re
     let sources = Sources {
         toml: present(&toml),
         dotenv: present(&dotenv),
-        ..Sources::of_process(&ConfigFlags { toml: None, dotenv: None, given: args.config.given.clone() })
+        ..Sources::of_process(&ConfigFlags::given(args.config.given.clone()))
     };
     let mut answers = Answers::read(sources).context("read what is configured already")?;
     let interactive = !args.yes;

@@ -14,8 +14,8 @@ use grail_protocol::words::WindowStart;
 pub(super) async fn run(networks: &dyn Networks, args: &RunArgs) -> bool {
     let mut checks = Checks::default();
     let read = || {
-        let told = args.role.read()?;
-        let settings = train::settings(&told.config)?;
+        let told = train::told(&args.role)?;
+        let settings = TrainerSettings::of(&told.config)?;
         anyhow::Ok((told, settings))
     };
     let (told, settings) = match read() {
@@ -34,9 +34,9 @@ pub(super) async fn run(networks: &dyn Networks, args: &RunArgs) -> bool {
                 ("network and key", Ok(network)),
                 ("registration", registration(&joined).await),
                 ("state folder", state(&told)),
-                ("a validator to trust", validators(args, &joined).await),
+                ("a validator to trust", validators(&told, &joined).await),
                 ("checkpoint shelf: write, list, delete", shelf(&joined).await),
-                ("held-out problems", problems(args, &joined)),
+                ("held-out problems", problems(&told, &joined)),
                 ("model and tokenizer", model(&told, &joined, &settings)),
             ]);
         }
@@ -56,9 +56,10 @@ fn state(told: &Told) -> anyhow::Result<String> {
     lock(&folder).map(|_| format!("{} is ours", folder.display()))
 }
 
-async fn validators(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
+async fn validators(told: &Told, joined: &Joined) -> anyhow::Result<String> {
     let metagraph = joined.chain.metagraph().await?;
-    for hotkey in &args.validators {
+    let named = train::validators(&told.config)?;
+    for hotkey in &named {
         match metagraph.find(hotkey) {
             None => bail!("{hotkey} is not registered; correct --validator"),
             Some(neuron) if !neuron.validator_permit => {
@@ -71,7 +72,7 @@ async fn validators(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
     if count == 0 {
         bail!("nobody on this network has a validator permit, so nobody publishes verdicts");
     }
-    Ok(format!("{count} with a permit, {} named", args.validators.len()))
+    Ok(format!("{count} with a permit, {} named", named.len()))
 }
 
 /// Writes, lists and deletes an object at a place that no window has.
@@ -90,8 +91,9 @@ async fn shelf(joined: &Joined) -> anyhow::Result<String> {
     })
 }
 
-fn problems(args: &RunArgs, joined: &Joined) -> anyhow::Result<String> {
-    let names: Vec<&str> = held_out(args, joined)?.iter().map(|environment| environment.name()).collect();
+fn problems(told: &Told, joined: &Joined) -> anyhow::Result<String> {
+    let names: Vec<&str> =
+        held_out(&told.config, joined)?.iter().map(|environment| environment.name()).collect();
     Ok(if names.is_empty() { "none: the model will not be examined".into() } else { names.join(", ") })
 }
 

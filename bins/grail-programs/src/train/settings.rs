@@ -1,21 +1,18 @@
-//! The trainer's settings: one type, read from a TOML file, with every range checked.
+//! The trainer's settings as one type, with every range checked. The table of [`grail_config`] declares them.
 
 use anyhow::{Context as _, bail};
+use grail_config::Config;
 use grail_engine::PressSettings;
-use grail_roles::{disk::read_bounded, train::EvaluationSettings};
+use grail_roles::train::EvaluationSettings;
 use grail_torch::{
     Anchor, Course, Dtype, Estimator, FilterSettings, LearnerSettings, Lora, ReplaySettings, StudentSettings,
 };
 use serde::{Deserialize, Serialize};
-use std::path::Path;
-
-/// Most bytes of a settings file.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// Number format of a model while it learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Precision {
+pub(super) enum Precision {
     /// 32-bit floats; the only sensible one on a processor.
     #[default]
     F32,
@@ -26,19 +23,19 @@ pub(crate) enum Precision {
 /// Everything that can be chosen about training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(crate) struct TrainerSettings {
-    pub(crate) precision: Precision,
-    pub(crate) stored: Dtype,
-    pub(crate) estimator: Estimator,
-    pub(crate) anchor: Anchor,
-    pub(crate) learner: LearnerSettings,
-    pub(crate) filter: FilterSettings,
-    pub(crate) replay: ReplaySettings,
-    pub(crate) course: Course,
-    pub(crate) publish: PressSettings,
-    pub(crate) evaluation: EvaluationSettings,
+pub(super) struct TrainerSettings {
+    pub(super) precision: Precision,
+    pub(super) stored: Dtype,
+    pub(super) estimator: Estimator,
+    pub(super) anchor: Anchor,
+    pub(super) learner: LearnerSettings,
+    pub(super) filter: FilterSettings,
+    pub(super) replay: ReplaySettings,
+    pub(super) course: Course,
+    pub(super) publish: PressSettings,
+    pub(super) evaluation: EvaluationSettings,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) lora: Option<Lora>,
+    pub(super) lora: Option<Lora>,
 }
 
 impl Default for TrainerSettings {
@@ -60,20 +57,13 @@ impl Default for TrainerSettings {
 }
 
 impl TrainerSettings {
-    /// Reads a file, or takes the defaults where none is named; checks every range.
+    /// Those of the configuration; checks every range.
     ///
-    /// Errors: no such file, an unknown name, a value out of its range; each by name.
-    pub(crate) fn read(path: Option<&Path>) -> anyhow::Result<Self> {
-        let settings = match path {
-            None => Self::default(),
-            Some(path) => {
-                let bytes = read_bounded(path, MOST_BYTES)?
-                    .with_context(|| format!("there is no settings file {}", path.display()))?;
-                let text = String::from_utf8(bytes)
-                    .with_context(|| format!("{} is not UTF-8 text", path.display()))?;
-                toml::from_str(&text).with_context(|| format!("read {}", path.display()))?
-            }
-        };
+    /// Errors: a value out of its range, by name.
+    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
+        let settings: Self = toml::Value::Table(config.training_document())
+            .try_into()
+            .context("the settings of training do not fit each other")?;
         settings.check()?;
         Ok(settings)
     }
@@ -89,7 +79,7 @@ impl TrainerSettings {
     }
 
     /// What the learner is told.
-    pub(crate) fn student(&self) -> StudentSettings {
+    pub(super) fn student(&self) -> StudentSettings {
         StudentSettings {
             learner: self.learner,
             estimator: self.estimator,
@@ -105,11 +95,20 @@ impl TrainerSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use grail_config::{Sources, table};
+    use std::{collections::BTreeMap, path::Path};
+
+    fn at(path: &Path, variables: &[(&str, &str)]) -> anyhow::Result<TrainerSettings> {
+        let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), path.into())];
+        environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        let config = Config::read(&Sources { environment, ..Sources::default() })?;
+        TrainerSettings::of(&config.with_training()?)
+    }
 
     fn read(text: &str) -> anyhow::Result<TrainerSettings> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        TrainerSettings::read(Some(file.path()))
+        at(file.path(), &[])
     }
 
     #[test]
@@ -117,6 +116,59 @@ mod tests {
         assert_eq!(read("").unwrap(), TrainerSettings::default());
         let shown = toml::to_string(&TrainerSettings::default()).unwrap();
         assert_eq!(read(&shown).unwrap(), TrainerSettings::default());
+        let adapters = TrainerSettings { lora: Some(Lora::default()), ..TrainerSettings::default() };
+        assert_eq!(read("[lora]\n").unwrap(), adapters);
+        assert_eq!(read(&toml::to_string(&adapters).unwrap()).unwrap(), adapters);
+    }
+
+    /// Values by their full names.
+    fn leaves(value: &toml::Value) -> BTreeMap<String, toml::Value> {
+        fn walk(prefix: &str, value: &toml::Value, found: &mut BTreeMap<String, toml::Value>) {
+            match value {
+                toml::Value::Table(table) => {
+                    for (key, value) in table {
+                        let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                        walk(&name, value, found);
+                    }
+                }
+                value => {
+                    found.insert(prefix.to_owned(), value.clone());
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk("", value, &mut found);
+        found
+    }
+
+    #[test]
+    fn the_table_declares_every_setting_with_its_default() {
+        let sources = Sources { flags: vec![(&table::LORA_USE, "true".to_owned())], ..Sources::default() };
+        let declared = Config::read(&sources).unwrap().training();
+        let declared: BTreeMap<_, _> = declared.into_iter().map(|shown| (shown.name, shown.value)).collect();
+        let defaults = leaves(&toml::Value::try_from(TrainerSettings::default()).unwrap());
+        assert_eq!(declared, defaults);
+        let all = TrainerSettings { lora: Some(Lora::default()), ..TrainerSettings::default() };
+        for name in leaves(&toml::Value::try_from(all).unwrap()).keys() {
+            let known = |setting: &table::Setting| {
+                setting.toml_name() == *name || setting.toml_name() == format!("training.{name}")
+            };
+            let moved = ["publish.keep", "publish.milestone_every"].contains(&name.as_str());
+            assert!(moved || table::ALL.iter().any(|setting| known(setting)), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_beside_the_file_goes_before_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[publish]\nkeep = 4\nmilestone_every = 7\n").unwrap();
+        let kept = |variables: &[(&str, &str)]| {
+            let publish = at(file.path(), variables).unwrap().publish;
+            (publish.keep, publish.milestone_every)
+        };
+        assert_eq!(kept(&[]), (4, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_RETENTION_LIMIT", "3")]), (3, 7));
+        assert_eq!(kept(&[("GRAIL_CHECKPOINT_MILESTONE_INTERVAL", "0")]), (4, 0));
     }
 
     #[test]
@@ -136,7 +188,7 @@ mod tests {
             let error = format!("{:#}", read(text).unwrap_err()).to_lowercase();
             assert!(error.contains(word) || word == "toml", "{text:?}: {error}");
         }
-        let absent = TrainerSettings::read(Some(Path::new("nowhere.toml"))).unwrap_err();
+        let absent = at(Path::new("nowhere.toml"), &[]).unwrap_err();
         assert!(absent.to_string().contains("nowhere.toml"));
     }
 }

@@ -10,7 +10,8 @@ use grail_artifact::{
     limits::LIMITS,
 };
 use grail_config::{
-    args::{ModelArgs, RoleArgs},
+    Flags,
+    args::{ModelArgs, ModelFlags, RoleArgs},
     table,
 };
 use grail_engine::Follower;
@@ -42,7 +43,7 @@ pub struct AuditArgs {
     file: PathBuf,
 
     #[command(flatten)]
-    model: ModelArgs,
+    settings: Flags<ModelFlags>,
 
     /// GSM8K rows (jsonl), where the window's environment asks for them.
     #[arg(long, value_name = "FILE")]
@@ -82,7 +83,8 @@ pub(super) fn audit(args: &AuditArgs) -> anyhow::Result<bool> {
     let (mut account, opened) = audit::open(&args.file, args.validator.as_ref())?;
     if let Some((audited, encoding)) = opened {
         let environment = environment_of(&audited.context.env, args.rows.as_deref())?;
-        let engine = load(&args.model.model, &audited.manifest, &args.model)?;
+        let model = ModelArgs::of(&args.settings.config()?)?;
+        let engine = load(&model.model, &audited.manifest, &model)?;
         let mut oracle = TorchOracle::new(engine.model);
         let tools = Tools {
             codec: audit::codec_of(encoding.unwrap_or(grail_artifact::bundle::Encoding::Json)),

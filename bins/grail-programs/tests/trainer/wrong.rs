@@ -54,7 +54,7 @@ fn wrong_networks_keys_and_folders_are_named() {
     refuses(as_key(&net, "trainer", &model()).args(["--from", "3"]), &["3 is not the first block"]);
     refuses(
         as_key(&net, "trainer", &model()).args(["--settings", "nowhere.toml"]),
-        &["no settings file nowhere.toml"],
+        &["cannot read nowhere.toml"],
     );
     let settings = dir.path().join("settings.toml");
     fs::write(&settings, "[learner.schedule]\nrate = 5.0\n").unwrap();
@@ -116,7 +116,7 @@ fn check_says_what_is_well_and_what_is_not() {
 fn settings_are_shown_so_that_they_can_be_used() {
     let shown = trainer(&["config", "show"]).output().unwrap();
     let shown = String::from_utf8(shown.stdout).unwrap();
-    assert!(shown.contains("[learner.schedule]") && shown.contains("# learning rate (default)"), "{shown}");
+    assert!(shown.contains("[learner.schedule]") && shown.contains("# Learning rate. (default)"), "{shown}");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("shown.toml");
     fs::write(&file, &shown).unwrap();
