@@ -49,7 +49,6 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-roles", Layer::Loop),
     ("grail-config", Layer::Wiring),
     ("grail-node", Layer::Wiring),
-    ("grail-engine", Layer::Wiring),
     ("grail-lab", Layer::Wiring),
     ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
@@ -66,13 +65,18 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-ports", "grail-env"),
     // Settings become live objects.
     ("grail-node", "grail-config"),
-    // The model's arguments are settings.
-    ("grail-engine", "grail-config"),
-    ("grail-engine", "grail-node"),
+    // Files that are whole or not there, read with a bound, held under a lock: one way for every edge that keeps any.
+    ("grail-store", "grail-fs"),
+    ("grail-chain", "grail-fs"),
+    ("grail-devnet", "grail-fs"),
+    ("grail-wallet", "grail-fs"),
+    ("grail-torch", "grail-fs"),
     // The adversary is the honest miner with one part exchanged.
     ("grail-adversary", "grail-programs"),
     // Fakes of the chain and the beacon keep the very rules of the local ones.
     ("grail-testkit", "grail-devnet"),
+    // The fake shelves are the shelf over memory.
+    ("grail-testkit", "grail-store"),
 ];
 
 /// Foreign packages that only the named members may name in their manifest.
@@ -214,7 +218,7 @@ mod tests {
             "grail: grail-verify",
             "grail-tokenize: grail-ports tokenizers",
             "grail-fs: grail-ports",
-            "grail-store: grail-ports object_store",
+            "grail-store: grail-ports grail-fs object_store",
             "grail-beacon: grail-ports reqwest",
             "grail-chain: grail-ports subxt",
             "grail-devnet: grail-ports rusqlite",
@@ -224,7 +228,6 @@ mod tests {
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-config: grail-protocol",
             "grail-node: grail-config grail-roles grail-devnet",
-            "grail-engine: grail-config grail-node",
             "grail-lab: grail-verify grail-torch",
             "grail-adversary: grail-programs",
             "grail-cli: grail-devnet",

@@ -10,10 +10,8 @@ use grail_protocol::{
     params::{self, Params},
     profile::NumericProfile,
 };
-use grail_roles::{
-    checkpoint::{self, Terms},
-    disk::read_bounded,
-};
+use grail_roles::disk::read_bounded;
+use grail_store::checkpoint::{self, Terms};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
 
@@ -109,7 +107,7 @@ pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
         bar.set_style(style);
     }
     bar.set_message("hashing the model");
-    let manifest = checkpoint::describe(&model, terms, &mut |done| bar.set_position(done))?;
+    let manifest = checkpoint::describe(&model, terms, &mut |more| bar.inc(more))?;
     bar.finish_and_clear();
     manifest.check(&args.profile).context("the manifest of this model")?;
     Ok(Described { manifest, gsm8k })

@@ -3,18 +3,23 @@
 
 use anyhow::Context as _;
 use grail_artifact::manifest::Manifest;
-use grail_config::args::ModelArgs;
+use grail_config::args::{ModelArgs, Told};
+use grail_node::network::Joined;
 use grail_ports::{
     Door, Fault, Retry,
     follow::{Found, Load, Loaded},
     model::{Generator, Oracle, Tokenize as _},
 };
 use grail_protocol::profile::NumericProfile;
-use grail_roles::checkpoint;
+use grail_roles::model::Models;
+use grail_store::checkpoint::{Follower, Progress, Tell, require};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// A loaded checkpoint.
 #[derive(Debug)]
@@ -35,7 +40,8 @@ pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Res
         bar.set_style(style);
     }
     bar.set_message("checking the model's files");
-    checkpoint::check(folder, manifest, &mut |done| bar.set_position(done))?;
+    let found = Found { folder: folder.to_owned(), manifest: manifest.clone() };
+    require(&found, &mut |more| bar.inc(more))?;
     bar.finish_and_clear();
 
     let place = place(&args.device)?;
@@ -69,6 +75,43 @@ pub fn place(text: &str) -> anyhow::Result<Place> {
         )),
         _ => anyhow::bail!("{text:?} is no device; use cpu, cuda or cuda:N"),
     }
+}
+
+/// Follower and loader as a role takes them.
+pub fn models(follower: Follower, loader: impl Load + 'static) -> Models {
+    Models { checkpoints: Arc::new(follower), loader: Arc::new(loader) }
+}
+
+/// A follower of the network's trainer; where it has none, the model that the network starts with answers.
+///
+/// Errors: the folder for checkpoints cannot be made.
+pub fn follower(joined: &Joined, told: &Told) -> Result<Follower, Fault> {
+    let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
+    let Some(trainer) = joined.trainer else { return Ok(Follower::staying(genesis)) };
+    let whose = (trainer, joined.sources.network.params);
+    let shelf = Arc::clone(&joined.checkpoints);
+    Follower::of(shelf, told.checkpoint_folder(), whose, genesis, Arc::new(tell))
+}
+
+/// A bar for whoever watches, made when the first bytes come.
+fn tell() -> Tell {
+    let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    Arc::new(move |Progress { done, total }| {
+        let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total);
+            let template = "{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_message("fetching a checkpoint");
+            bar
+        });
+        bar.set_position(done);
+        if done >= total {
+            bar.finish_and_clear();
+        }
+    })
 }
 
 /// Turns an honest generator into the one that is used; honest miners change nothing.

@@ -3,7 +3,7 @@
 mod check;
 
 use crate::{
-    engine::{Alter, Loader},
+    engine::{Alter, Loader, follower, models},
     program::{enter, until_stopped},
 };
 use clap::{Args, Parser, Subcommand};
@@ -11,7 +11,6 @@ use grail_config::{
     args::{LogArgs, RoleArgs, Told},
     table,
 };
-use grail_engine::{Follower, models};
 use grail_node::{local::Networks, network::Joined};
 use grail_parquet::ParquetCodec;
 use grail_roles::mine::{Miner, Parts, Settings};
@@ -72,7 +71,7 @@ pub async fn work(networks: &dyn Networks, args: &RunArgs, alter: Option<Alter>)
 }
 
 fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> anyhow::Result<Miner> {
-    let follower = Follower::new(&joined, told)?;
+    let follower = follower(&joined, told)?;
     let loader = Loader::new(&told.model);
     let loader = match alter {
         None => loader.answering(told.batch_size()).judging(),

@@ -16,7 +16,6 @@ use grail_config::{
     args::{LogArgs, RoleArgs, Told},
     table,
 };
-use grail_engine::StorePress;
 use grail_env::Environment;
 use grail_fs::FolderJournal;
 use grail_node::{
@@ -27,11 +26,10 @@ use grail_parquet::ParquetCodec;
 use grail_ports::follow::Found;
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_roles::{
-    checkpoint,
     disk::read_bounded,
     train::{Examiner, Parts, Records, Settings, Trainer},
 };
-use grail_store::checkpoint::LocalCheckpoint;
+use grail_store::checkpoint::{StorePress, require};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Compute, Student};
 use settings::{Precision, TrainerSettings};
@@ -181,18 +179,17 @@ fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
 
 fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
     let (settings, state) = (TrainerSettings::of(&told.config)?, state(told)?);
-    checkpoint::check(&told.model.model, &joined.manifest, &mut |_| {})?;
+    let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
+    require(&genesis, &mut |_| {})?;
     let tokenizer = Tokenizer::open(&told.model.model)
         .with_context(|| format!("load the tokenizer in {}", told.model.model.display()))?;
     let student = student(told, &settings)?;
-    let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
     let examiner = Examiner {
         loader: Arc::new(Loader::new(&told.model).answering(16)),
         genesis: genesis.clone(),
         environments: held_out(&told.config, &joined)?,
         settings: settings.evaluation,
     };
-    let local = LocalCheckpoint { folder: genesis.folder, manifest: genesis.manifest.clone() };
     let params = joined.sources.network.params;
     let hotkey = joined.signer.hotkey();
     let press = StorePress::new(
@@ -200,7 +197,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
         joined.checkpoints,
         joined.signer,
         params,
-        local,
+        genesis,
         settings.publish,
     )?;
     tracing::info!(

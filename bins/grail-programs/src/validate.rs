@@ -3,7 +3,7 @@
 mod audit;
 
 use crate::{
-    engine::{Loader, load},
+    engine::{Loader, follower, load, models},
     program::{enter, until_stopped},
 };
 use anyhow::ensure;
@@ -13,7 +13,6 @@ use grail_config::{
     args::{self, LogArgs, ModelArgs, RoleArgs},
     offer, table,
 };
-use grail_engine::{Follower, models};
 use grail_fs::FolderJournal;
 use grail_node::{check, local::Networks, network};
 use grail_parquet::ParquetCodec;
@@ -98,7 +97,7 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
     let told = args.role.read()?;
     let reports = told.path(&table::REPORTS)?;
     let joined = enter(networks, &told).await?;
-    let follower = Follower::new(&joined, &told)?;
+    let follower = follower(&joined, &told)?;
     if joined.shelf.is_none() {
         tracing::warn!(target: "grail::validate", "no bucket is set, so verdicts stay on this machine");
     }

@@ -2,10 +2,8 @@
 
 use grail_devnet::{Founder, Options};
 use grail_ports::clock::Clock as _;
-use grail_roles::{
-    checkpoint::{Terms, describe},
-    clock::SystemClock,
-};
+use grail_roles::clock::SystemClock;
+use grail_store::checkpoint::{Terms, describe};
 use std::{
     fs,
     path::{Path, PathBuf},

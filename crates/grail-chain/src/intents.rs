@@ -15,12 +15,12 @@
 //! more: its last block is final and it stands in none. So the weights of one intent are never set twice.
 
 use crate::{errors::ChainRefusal, keys::SubnetMechanism, runtime::SignedExtrinsic};
+use grail_fs::{DiskError, FileLock};
 use grail_ports::{Door, Fault, Retry, chain::WeightRow};
 use grail_protocol::words::{BlockHash, BlockNumber, Hotkey};
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{Read as _, Write as _},
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -172,7 +172,7 @@ struct Content {
 pub struct Book {
     file: Option<PathBuf>,
     /// Held as long as the book is open, so that two processes never write for one hotkey.
-    _lock: Option<File>,
+    _lock: Option<FileLock>,
     content: Content,
 }
 
@@ -191,25 +191,15 @@ impl Book {
         place: SubnetMechanism,
         hotkey: Hotkey,
     ) -> Result<Self, Fault> {
-        fs::create_dir_all(folder).map_err(|error| disk("make the folder", folder, error))?;
+        grail_fs::make_folder(folder)?;
         let name = format!("weights-{hotkey}-{}-{}", place.netuid, place.mechanism);
         let lock_path = folder.join(format!("{name}.lock"));
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|error| disk("open", &lock_path, error))?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Fault::plain(
-                Door::Disk,
-                Retry::Never,
-                format!(
-                    "{} is held by another process that writes to the chain as {hotkey}; stop one of the two",
-                    lock_path.display()
-                ),
-            ),
-            TryLockError::Error(error) => disk("lock", &lock_path, error),
+        let lock = FileLock::take(&lock_path)?.ok_or_else(|| {
+            let doing = format!(
+                "{} is held by another process that writes to the chain as {hotkey}; stop one of the two",
+                lock_path.display()
+            );
+            Fault::plain(Door::Disk, Retry::Never, doing)
         })?;
         let file = folder.join(format!("{name}.json"));
         let fresh = Content::new(genesis, place, hotkey);
@@ -287,7 +277,7 @@ impl Book {
         let Some(path) = &self.file else { return Ok(()) };
         let bytes = serde_json::to_vec_pretty(&self.content)
             .map_err(|error| Fault::new(Door::Inside, Retry::Never, "write the journal of intents", error))?;
-        write_atomic(path, &bytes).map_err(|error| disk("write", path, error))
+        Ok(grail_fs::write(path, &bytes)?)
     }
 }
 
@@ -302,11 +292,11 @@ pub fn look(folder: &Path) -> Result<Vec<(Hotkey, SubnetMechanism, Vec<Intent>)>
     let listed = match fs::read_dir(folder) {
         Ok(listed) => listed,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(disk("list", folder, error)),
+        Err(error) => return Err(DiskError::new("list", folder, error).into()),
     };
     let mut files = Vec::new();
     for entry in listed {
-        let path = entry.map_err(|error| disk("list", folder, error))?.path();
+        let path = entry.map_err(|error| DiskError::new("list", folder, error))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with("weights-") && name.ends_with(".json") {
             files.push(path);
@@ -323,13 +313,7 @@ pub fn look(folder: &Path) -> Result<Vec<(Hotkey, SubnetMechanism, Vec<Intent>)>
 }
 
 fn read(path: &Path) -> Result<Option<Content>, Fault> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(disk("open", path, error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_JOURNAL).read_to_end(&mut bytes).map_err(|error| disk("read", path, error))?;
+    let Some(bytes) = grail_fs::read(path, MAX_JOURNAL)? else { return Ok(None) };
     let content = serde_json::from_slice(&bytes).map_err(|error| {
         let doing = format!(
             "{} is not a journal of intents; move it away after looking whether the last weights were set",
@@ -338,22 +322,6 @@ fn read(path: &Path) -> Result<Option<Content>, Fault> {
         Fault::new(Door::Disk, Retry::Never, doing, error)
     })?;
     Ok(Some(content))
-}
-
-fn disk(what: &str, path: &Path, error: std::io::Error) -> Fault {
-    Fault::new(Door::Disk, Retry::Never, format!("{what} {}", path.display()), error)
-}
-
-/// A reader, or a crash, sees the old content or the new.
-fn write_atomic(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("json.partial");
-    let mut file = File::create(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&partial, path)?;
-    // The rename itself is durable once the folder is.
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Where a transaction was found.

@@ -1,13 +1,13 @@
 //! Files that the wizard leaves: private, whole or not there, and told apart from what stood there before.
 
+use grail_fs::{DiskError, Readers};
 use super::{
     layers::{Config, Origin, Value},
     table::{self, Section, Setting},
     toml_file,
 };
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
@@ -62,40 +62,25 @@ pub fn toml(config: &Config) -> String {
 }
 
 /// Writes a file with mode 600, whole or not at all. What stood there is kept beside it, under the returned name.
-pub fn private(path: &Path, content: &str) -> io::Result<Option<PathBuf>> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let kept = if path.exists() { Some(keep(&folder, path)?) } else { None };
-    // Temporary files have mode 600 from their beginning.
-    let mut draft = tempfile::Builder::new().prefix(".grail-setup").tempfile_in(&folder)?;
-    draft.write_all(content.as_bytes())?;
-    draft.as_file().sync_all()?;
-    draft.persist(path).map_err(|error| error.error)?;
-    File::open(&folder)?.sync_all()?;
+pub fn private(path: &Path, content: &str) -> Result<Option<PathBuf>, DiskError> {
+    let kept = if path.exists() { Some(keep(path)?) } else { None };
+    grail_fs::write_as(path, content.as_bytes(), Readers::Owner)?;
     Ok(kept)
 }
 
 /// Copies a file to a name beside it that nothing has.
-fn keep(folder: &Path, path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+fn keep(path: &Path) -> Result<PathBuf, DiskError> {
+    let content = fs::read(path).map(Zeroizing::new).map_err(|error| DiskError::new("read", path, error))?;
     for number in 1..1_000 {
-        let place = folder.join(format!("{name}.before-{number}"));
-        if place.exists() {
-            continue;
-        }
-        let mut copy = tempfile::Builder::new().prefix(".grail-setup").tempfile_in(folder)?;
-        let content = Zeroizing::new(fs::read(path)?);
-        copy.write_all(&content)?;
-        copy.as_file().sync_all()?;
-        match copy.persist_noclobber(&place) {
-            Ok(_) => return Ok(place),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error.error),
+        let place = grail_fs::beside(path, &format!(".before-{number}"));
+        match grail_fs::write_new(&place, &content, Readers::Owner) {
+            Ok(()) => return Ok(place),
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other(format!("there are a thousand copies of {} already; remove some", path.display())))
+    let many = "there are a thousand copies of it already; remove some";
+    Err(DiskError::new("keep a copy of", path, io::Error::other(many)))
 }
 
 #[cfg(test)]

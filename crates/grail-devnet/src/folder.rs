@@ -2,10 +2,11 @@ use crate::{
     DevBeacon, DevChain, DevnetError, Network,
     bls::BeaconKey,
     chain::Registration,
-    files::{self, Mode},
+    files,
     keys::{self, KeyError},
     network::development_profile,
 };
+use grail_fs::Readers;
 use grail_ports::clock::Clock;
 use grail_protocol::{
     hash::digest,
@@ -123,7 +124,7 @@ fn furnish(dir: &Path, options: &Options) -> Result<Network, DevnetError> {
     }
     let beacon_seed = fresh_seed()?;
     let beacon = BeaconKey::from_seed(&beacon_seed).chain(options.genesis, beacon_period(&options.params));
-    files::write_new(&dir.join(BEACON_KEY), beacon_seed.as_ref(), Mode::Secret)?;
+    files::write_new(&dir.join(BEACON_KEY), beacon_seed.as_ref(), Readers::Owner)?;
 
     let tag = digest("grail/dev network", &[beacon.hash.as_bytes(), options.params.profile.as_bytes()]);
     let name = format!("dev-{}", hex::encode(tag.get(..4).unwrap_or_default()));

@@ -6,6 +6,7 @@
 //!
 //! These are keys of rehearsals. A wallet on a real network is kept by the wallet's own format.
 
+use grail_fs::Readers;
 use grail_protocol::{
     sign::HotkeyPair,
     words::{Hotkey, HotkeyError},
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     DevnetError,
-    files::{self, Mode},
+    files,
 };
 
 /// Most bytes of a key file.
@@ -150,7 +151,7 @@ pub(crate) fn write_key(path: &Path, name: &str, seed: &[u8; 32]) -> Result<Hotk
     let text = serde_json::to_string_pretty(&file)
         .map(Zeroizing::new)
         .map_err(|source| DevnetError::Damaged { path: path.to_owned(), source })?;
-    files::write_new(path, text.as_bytes(), Mode::Secret)?;
+    files::write_new(path, text.as_bytes(), Readers::Owner)?;
     Ok(hotkey)
 }
 

@@ -1,7 +1,8 @@
 use crate::{
     DevnetError,
-    files::{self, Mode},
+    files,
 };
+use grail_fs::Readers;
 use grail_protocol::{
     beacon::BeaconChain,
     params::Params,
@@ -87,7 +88,7 @@ impl Network {
         let damaged = |source| DevnetError::Damaged { path: path.to_owned(), source };
         let mut text = serde_json::to_string_pretty(&file).map_err(damaged)?;
         text.push('\n');
-        files::write_new(path, text.as_bytes(), Mode::Public)
+        files::write_new(path, text.as_bytes(), Readers::Everyone)
     }
 }
 

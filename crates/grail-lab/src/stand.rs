@@ -29,7 +29,7 @@ use grail_protocol::{
         WindowStart,
     },
 };
-use grail_roles::checkpoint::{Terms, describe};
+use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Dtype, Forced, Model, Options, Pick, Place, TorchGenerator, TorchOracle};
 use grail_verify::{Case, Sampling};
@@ -118,7 +118,7 @@ impl Stand {
             max_new_tokens: setup.max_new_tokens,
             numeric: setup.numeric(),
         };
-        let checkpoint = describe(&setup.folder, terms, &mut |_| ())?.id();
+        let checkpoint = describe(&setup.folder, terms, &mut |_| ()).map_err(grail_ports::Fault::from)?.id();
         let tokenizer = Tokenizer::open(&setup.folder)?;
         let model = Model::load(&setup.folder, &setup.options(), checkpoint)?;
         Ok(Self { setup, model, tokenizer, checkpoint })

@@ -13,7 +13,7 @@ use grail_protocol::{
     words::Hotkey,
 };
 use grail_store::{
-    Bucket, Endpoint, Location, ReadCredentials, Transfer, WriteCredentials, checkpoint::FolderCheckpoints,
+    Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials,
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -187,14 +187,14 @@ impl ShelfArgs {
         let (shelf, name): (Arc<dyn CheckpointShelf>, String) = match choice {
             ShelfChoice::Devnet(dir) => {
                 let folder = networks.local(&dir)?.shelf();
-                (Arc::new(FolderCheckpoints::open(&folder)?), folder.display().to_string())
+                (Arc::new(Shelf::folder(&folder, Transfer::default())?), folder.display().to_string())
             }
             ShelfChoice::Folder(folder) => {
-                (Arc::new(FolderCheckpoints::open(&folder)?), folder.display().to_string())
+                (Arc::new(Shelf::folder(&folder, Transfer::default())?), folder.display().to_string())
             }
             ShelfChoice::Bucket(location) => {
                 let bucket = bucket(&config, &location, access)?;
-                (Arc::new(bucket.checkpoints()), format!("the bucket {}", location.bucket))
+                (Arc::new(bucket), format!("the bucket {}", location.bucket))
             }
         };
         Ok(OpenShelf { shelf, name, whose })
@@ -202,7 +202,7 @@ impl ShelfArgs {
 }
 
 /// A bucket with the keys of the settings.
-fn bucket(config: &Config, location: &Location, access: Access) -> anyhow::Result<Bucket> {
+fn bucket(config: &Config, location: &Location, access: Access) -> anyhow::Result<Shelf> {
     let read = pair(config, &table::S3_READ_KEY_ID, &table::S3_READ_SECRET)?;
     let write = pair(config, &table::S3_WRITE_KEY_ID, &table::S3_WRITE_SECRET)?;
     // Whoever may write may read.
@@ -212,12 +212,12 @@ fn bucket(config: &Config, location: &Location, access: Access) -> anyhow::Resul
     // The account matters to commitments, and none is made of these.
     let read = ReadCredentials::new("none", id, secret).context("the keys for reading")?;
     if access == Access::Read {
-        return Ok(Bucket::open(location, &read, Transfer::default())?);
+        return Ok(Shelf::bucket(location, &read, Transfer::default())?);
     }
     let (id, secret) = write
         .context("deleting needs keys that may write; set GRAIL_S3_WRITE_KEY_ID and GRAIL_S3_WRITE_SECRET")?;
     let write = WriteCredentials::new(id, secret).context("the keys for writing")?;
-    Ok(Bucket::open_own(location, &read, &write, Transfer::default())?)
+    Ok(Shelf::own_bucket(location, &read, &write, Transfer::default())?)
 }
 
 /// Both halves of a pair, or neither.
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    fn open(keys: &[(&str, &str)], access: Access) -> anyhow::Result<Bucket> {
+    fn open(keys: &[(&str, &str)], access: Access) -> anyhow::Result<Shelf> {
         bucket(&config(keys), &location(), access)
     }
 

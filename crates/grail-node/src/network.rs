@@ -29,7 +29,7 @@ use grail_roles::{
     disk::read_bounded,
     environments::Environments,
 };
-use grail_store::{FolderDirectory, FolderShelf, Transfer, checkpoint::FolderCheckpoints};
+use grail_store::{FolderDirectory, Shelf, Transfer};
 use grail_wallet::signer::Signer;
 use std::{path::Path, sync::Arc};
 
@@ -196,14 +196,14 @@ fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {
     let clock = Arc::new(SystemClock);
     let door: Arc<dyn Clock> = clock.clone();
     let chain = net.chain(door.clone())?;
-    let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
+    let shelf = Shelf::folder(net.shelf(), Transfer::default())?;
     Ok(Joined {
         sources: sources(net, chain.clone(), door.clone(), told.no_drand)?,
         writer: net.writer(door, pair.hotkey())?,
         chain,
         directory: Arc::new(FolderDirectory::new(shelf.clone())),
-        shelf: Some(Arc::new(shelf)),
-        checkpoints: Arc::new(FolderCheckpoints::open(net.shelf())?),
+        shelf: Some(Arc::new(shelf.clone())),
+        checkpoints: Arc::new(shelf),
         trainer: net.facts().trainer,
         clock,
         manifest: read_manifest(net.dir(), &net.facts().params)?,

@@ -4,9 +4,7 @@ use crate::{local::Networks, subnet};
 use grail_config::{Config, table};
 use grail_ports::{chain::ChainView, checkpoint::CheckpointShelf, shelf::ShelfDirectory};
 use grail_protocol::{params::Params, words::Hotkey};
-use grail_store::{
-    CommittedCheckpoints, FolderDirectory, FolderShelf, Transfer, checkpoint::FolderCheckpoints,
-};
+use grail_store::{CommittedCheckpoints, FolderDirectory, Shelf, Transfer};
 use std::sync::Arc;
 
 /// The places of a network.
@@ -32,12 +30,12 @@ impl Places {
     ) -> anyhow::Result<Self> {
         if let Some(dir) = config.path(&table::DEVNET) {
             let net = networks.local(&dir)?;
-            let shelf = FolderShelf::open(net.shelf(), Transfer::default())?;
+            let shelf = Shelf::folder(net.shelf(), Transfer::default())?;
             return Ok(Self {
                 params: net.facts().params,
-                directory: Arc::new(FolderDirectory::new(shelf)),
+                directory: Arc::new(FolderDirectory::new(shelf.clone())),
                 trainer: net.facts().trainer,
-                checkpoints: Arc::new(FolderCheckpoints::open(net.shelf())?),
+                checkpoints: Arc::new(shelf),
             });
         }
         let trainer = subnet::trainer(config, &chain.metagraph().await?)?;

@@ -31,7 +31,7 @@ use grail_roles::{
     disk::read_bounded,
     environments::Environments,
 };
-use grail_store::{Bucket, CommittedCheckpoints, CommittedDirectory, Transfer};
+use grail_store::{CommittedCheckpoints, CommittedDirectory, Shelf, Transfer};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -97,12 +97,12 @@ pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
     let directory = Arc::new(directory(config, chain.clone()));
     let own = match &store {
         Some(store) => {
-            Some(Bucket::open_own(&store.location, &store.read, &store.write, Transfer::default())?)
+            Some(Shelf::own_bucket(&store.location, &store.read, &store.write, Transfer::default())?)
         }
         None => None,
     };
     let checkpoints: Arc<dyn CheckpointShelf> = match (&own, trainer == hotkey) {
-        (Some(bucket), true) => Arc::new(bucket.checkpoints()),
+        (Some(bucket), true) => Arc::new(bucket.clone()),
         (None, true) => {
             bail!("the trainer publishes checkpoints and needs a bucket; `grail setup` asks for one")
         }

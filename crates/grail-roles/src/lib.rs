@@ -19,7 +19,6 @@
 //! | [`environments`] | environment ids to environments |
 
 pub mod bundle;
-pub mod checkpoint;
 pub mod clock;
 pub mod context;
 mod court;

@@ -1,4 +1,4 @@
-use crate::{Bucket, Endpoint, FolderShelf, Location, ReadCredentials, Transfer};
+use crate::{Endpoint, Location, ReadCredentials, Shelf, Transfer};
 use async_trait::async_trait;
 use bytes::Bytes;
 use grail_artifact::checkpoint::{CheckpointKey, Listed};
@@ -18,11 +18,11 @@ use std::{
 
 /// Everyone publishes in one folder: for development networks.
 #[derive(Debug, Clone)]
-pub struct FolderDirectory(Arc<FolderShelf>);
+pub struct FolderDirectory(Arc<Shelf>);
 
 impl FolderDirectory {
     /// A directory whose only shelf is this one.
-    pub fn new(shelf: FolderShelf) -> Self {
+    pub fn new(shelf: Shelf) -> Self {
         Self(Arc::new(shelf))
     }
 }
@@ -53,7 +53,7 @@ pub struct CommittedDirectory {
 
 struct Open {
     commitment: Vec<u8>,
-    bucket: Option<Arc<Bucket>>,
+    bucket: Option<Arc<Shelf>>,
 }
 
 impl fmt::Debug for CommittedDirectory {
@@ -92,7 +92,7 @@ impl CommittedDirectory {
     }
 
     /// The bucket that a commitment names, if it names one: whatever a stranger wrote there is not our trouble.
-    fn bucket(&self, hotkey: &Hotkey, commitment: &[u8]) -> Option<Arc<Bucket>> {
+    fn bucket(&self, hotkey: &Hotkey, commitment: &[u8]) -> Option<Arc<Shelf>> {
         let trouble = |reason: &dyn fmt::Display| {
             tracing::debug!(%hotkey, %reason, "the commitment names no bucket");
         };
@@ -108,13 +108,13 @@ impl CommittedDirectory {
             path_style: true,
             allow_http: self.allow_http,
         };
-        Bucket::open(&location, &read, self.transfer).inspect_err(|error| trouble(error)).ok().map(Arc::new)
+        Shelf::bucket(&location, &read, self.transfer).inspect_err(|error| trouble(error)).ok().map(Arc::new)
     }
 }
 
 impl CommittedDirectory {
     /// The bucket that the hotkey's commitment names; `Ok(None)` when it committed nothing readable.
-    async fn bucket_of(&self, hotkey: &Hotkey) -> Result<Option<Arc<Bucket>>, Fault> {
+    async fn bucket_of(&self, hotkey: &Hotkey) -> Result<Option<Arc<Shelf>>, Fault> {
         let Some(commitment) = self.chain.commitment(hotkey).await? else { return Ok(None) };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = match open.get(hotkey) {
@@ -152,9 +152,9 @@ impl CommittedCheckpoints {
         Self { directory, trainer }
     }
 
-    async fn shelf(&self) -> Result<impl CheckpointShelf + use<>, Fault> {
+    async fn shelf(&self) -> Result<Arc<dyn CheckpointShelf>, Fault> {
         match self.directory.bucket_of(&self.trainer).await? {
-            Some(bucket) => Ok(bucket.checkpoints()),
+            Some(bucket) => Ok(bucket),
             None => {
                 let doing = format!(
                     "the trainer {} has committed no read credentials, so nobody can fetch its checkpoints",

@@ -1,4 +1,5 @@
 use grail_ports::{Door, Fault, Retry};
+use object_store::client::{HttpError, HttpErrorKind};
 use std::{error::Error, io, path::PathBuf};
 
 /// Why a store did not do what it was asked, in terms of what an operator can do about it.
@@ -144,12 +145,20 @@ impl StoreError {
     /// Names a failure of the file system, on `path`, while `doing`.
     pub(crate) fn of_file(doing: &'static str, path: PathBuf, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::DiskFull { path, source }
-            }
+            io::ErrorKind::FileTooLarge => Self::DiskFull { path, source },
+            _ if grail_fs::is_full(&source) => Self::DiskFull { path, source },
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnlyFolder { path, source },
             io::ErrorKind::PermissionDenied if doing == "write" => Self::ReadOnlyFolder { path, source },
             _ => Self::Folder { doing, path, source },
+        }
+    }
+
+    /// Names a failure of a folder's store, while `doing` something to `path`.
+    pub(crate) fn of_disk(doing: &'static str, path: PathBuf, source: object_store::Error) -> Self {
+        match cause::<io::Error>(&source) {
+            // The system's own words, without those of the layers between.
+            Some(system) => Self::of_file(doing, path, again(system)),
+            None => Self::Other { source },
         }
     }
 
@@ -157,9 +166,9 @@ impl StoreError {
     ///
     /// S3 tells its reasons as code words in the body, which the client hands on as text; hence the search.
     pub(crate) fn of_store(bucket: &str, deadline_ms: u64, source: object_store::Error) -> Self {
-        match on_the_line(&source) {
-            Some(error) if error.is_timeout() => return Self::Timeout { deadline_ms },
-            Some(error) if error.is_connect() => return Self::Unreachable { source },
+        match cause::<HttpError>(&source).map(HttpError::kind) {
+            Some(HttpErrorKind::Timeout) => return Self::Timeout { deadline_ms },
+            Some(HttpErrorKind::Connect) => return Self::Unreachable { source },
             _ => {}
         }
         let text = said(&source);
@@ -217,16 +226,24 @@ impl StoreError {
     }
 }
 
-/// The failure of the HTTP client itself, where that is the cause.
-fn on_the_line(error: &object_store::Error) -> Option<&reqwest::Error> {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(http) = error.downcast_ref() {
-            return Some(http);
+/// The cause of that type, however deep.
+fn cause<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
-        cause = error.source();
+        next = error.source();
     }
     None
+}
+
+/// The same failure once more; the system's errors cannot be copied.
+fn again(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
 }
 
 fn said(error: &dyn Error) -> String {

@@ -9,18 +9,17 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-mod bucket;
 pub mod checkpoint;
 mod credentials;
 mod directory;
 mod error;
-mod folder;
+mod object;
 pub mod probe;
+mod tls;
 mod transfer;
 
-pub use bucket::{Bucket, Endpoint, Location};
 pub use credentials::{COMMITMENT_BYTES, CredentialsError, ReadCredentials, WriteCredentials};
 pub use directory::{CommittedCheckpoints, CommittedDirectory, FolderDirectory};
 pub use error::StoreError;
-pub use folder::FolderShelf;
+pub use object::{Endpoint, Location, Memory, Shelf};
 pub use transfer::Transfer;

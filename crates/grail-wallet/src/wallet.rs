@@ -7,9 +7,10 @@
 //! | `{cold}/hotkeys/{hot}` | the hotkey, plain or encrypted |
 //! | `{cold}/hotkeys/{hot}pub.txt` | the hotkey's address |
 
+use grail_fs::Readers;
 use crate::{
     Contradiction, WalletError,
-    disk::{self, Mode},
+    disk,
     keyfile::{self, Content, OpenError, Scheme},
     secret::{NewWords, Seed, Words},
 };
@@ -221,10 +222,10 @@ impl Wallet {
             content = Zeroizing::new(sealed.map_err(|error| refuse(&path, Scheme::Nacl, error))?);
         }
         let public = keyfile::public_keyfile(&pair.hotkey()).map_err(json)?;
-        disk::make_folder(&self.folder())?;
-        disk::write_new(&path, &content, Mode::Secret)?;
+        grail_fs::make_private_folder(&self.folder())?;
+        disk::write_new(&path, &content, Readers::Owner)?;
         // The key exists from here on; its words must reach their owner whatever becomes of the public file.
-        if let Err(error) = disk::write_new(&public_path, &public, Mode::Public) {
+        if let Err(error) = disk::write_new(&public_path, &public, Readers::Everyone) {
             tracing::warn!(target: "grail::wallet", %error, "the hotkey was made, its public file was not");
         }
         Ok(Made {
@@ -324,7 +325,7 @@ fn entries(folder: &Path) -> Result<Vec<String>, WalletError> {
     let trouble = |source| WalletError::Io { doing: "list", path: folder.to_owned(), source };
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
-        Err(error) if disk::is_absence(&error) => return Ok(Vec::new()),
+        Err(error) if grail_fs::is_absence(&error) => return Ok(Vec::new()),
         Err(error) => return Err(trouble(error)),
     };
     let mut names = Vec::new();

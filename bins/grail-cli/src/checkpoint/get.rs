@@ -8,7 +8,7 @@ use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs},
     local::Networks,
 };
-use grail_store::checkpoint::{Cache, Consumer, Followed, LocalCheckpoint, Refusal};
+use grail_store::checkpoint::{Cache, Consumer, Followed, Found, Refusal};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
@@ -53,7 +53,7 @@ pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Resu
     let open = args.shelf.open(networks, Access::Read)?;
     let whose = &open.whose;
     let genesis = whose.genesis.clone().zip(args.shelf.config()?.path(&table::MODEL));
-    let genesis = genesis.map(|(manifest, folder)| LocalCheckpoint { folder, manifest });
+    let genesis = genesis.map(|(manifest, folder)| Found { folder, manifest });
     let cache = Cache::open(&args.to)?;
     let consumer =
         Consumer::new(Arc::clone(&open.shelf), cache, whose.trainer, whose.params, limits(), genesis);
@@ -79,12 +79,12 @@ pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Resu
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn tell_people(local: Option<&LocalCheckpoint>, refused: &[(Place, Refusal)], shelf: &str) {
+fn tell_people(local: Option<&Found>, refused: &[(Place, Refusal)], shelf: &str) {
     for (place, refusal) in refused {
         println!("{place} is refused: {}", show::reason(refusal));
     }
     match local {
-        Some(LocalCheckpoint { folder, manifest }) => {
+        Some(Found { folder, manifest }) => {
             let (window, sequence) = (manifest.window, manifest.sequence);
             println!("the checkpoint of window {window} (sequence {sequence}) lies in {}", folder.display());
         }
@@ -92,7 +92,7 @@ fn tell_people(local: Option<&LocalCheckpoint>, refused: &[(Place, Refusal)], sh
     }
 }
 
-fn outcome(local: Option<&LocalCheckpoint>, refused: &[(Place, Refusal)]) -> Outcome {
+fn outcome(local: Option<&Found>, refused: &[(Place, Refusal)]) -> Outcome {
     let refused = refused
         .iter()
         .map(|(place, refusal)| Refused { place: place.to_string(), reason: show::reason(refusal) });

@@ -11,7 +11,7 @@ use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs, TrainerChoice},
     local::Networks,
 };
-use grail_store::checkpoint::{Refusal, check_folder};
+use grail_store::checkpoint::{Refusal, check_published};
 use serde::Serialize;
 use std::path::Path;
 
@@ -102,7 +102,7 @@ fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Re
     let whose = TrainerChoice::of(networks, &args.shelf.config()?)?;
     let (bar, tell) = show::bar("reading");
     let options = Options { workers: workers(), ..Options::default() };
-    let (_, wrong): (_, Vec<Refusal>) = check_folder(path, &whose.trainer, &whose.params, options, tell)?;
+    let (_, wrong): (_, Vec<Refusal>) = check_published(path, &whose.trainer, &whose.params, options, tell)?;
     bar.finish_and_clear();
     let problems: Vec<String> = wrong.iter().map(show::reason).collect();
     Ok(Verdict { what: path.display().to_string(), deep: true, good: problems.is_empty(), problems })

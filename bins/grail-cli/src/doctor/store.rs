@@ -10,7 +10,7 @@ use grail_ports::{
 };
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_store::{
-    Endpoint, FolderShelf, Transfer,
+    Endpoint, Shelf, Transfer,
     probe::{self, Mistake, Pair, Patience, Report, Subject},
 };
 use std::path::Path;
@@ -152,7 +152,7 @@ fn check_of(mistake: &Mistake) -> &'static str {
 /// Writes, reads and compares an object in the folder of a development network, under a key that no window uses.
 pub(crate) async fn folder(path: &Path) -> Vec<Finding> {
     let done = async {
-        let shelf = FolderShelf::open(path, Transfer::default()).map_err(|error| chain(&error))?;
+        let shelf = Shelf::folder(path, Transfer::default()).map_err(|error| chain(&error))?;
         let key = ShelfKey::from(WindowKey {
             hotkey: Hotkey::from_bytes([0; 32]),
             window: WindowStart(u64::MAX),

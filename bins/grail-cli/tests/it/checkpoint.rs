@@ -16,7 +16,10 @@ use grail_protocol::{
     sign::HotkeyPair,
     words::{CheckpointId, WindowStart},
 };
-use grail_store::checkpoint::{FolderCheckpoints, Outgoing, Publisher, make_deltas, tensor_root};
+use grail_store::{
+    Transfer,
+    checkpoint::{Outgoing, Publisher, make_deltas, tensor_root},
+};
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -86,7 +89,7 @@ pub(super) fn train(pair: &HotkeyPair, window: u64, sequence: u64, base: Option<
 }
 
 pub(super) fn publish(shelf: &Path, pair: &HotkeyPair, trained: &Trained, base: Option<&Trained>) {
-    let shelf = Arc::new(FolderCheckpoints::open(shelf).unwrap());
+    let shelf = Arc::new(grail_store::Shelf::folder(shelf, Transfer::default()).unwrap());
     let outgoing = Outgoing {
         manifest: trained.manifest.clone(),
         folder: trained.dir.path().to_owned(),

@@ -11,7 +11,7 @@ use grail_ports::{
     shelf::WindowShelf as _,
 };
 use grail_roles::clock::SystemClock;
-use grail_store::{FolderShelf, ReadCredentials, Transfer, WriteCredentials};
+use grail_store::{ReadCredentials, Shelf, Transfer, WriteCredentials};
 use serde_json::Value;
 use std::{
     path::Path,
@@ -229,7 +229,7 @@ fn a_development_network_is_looked_at_too_and_its_chain_tells_what_was_committed
         window: devnet.network().params.window_of(runtime.block_on(chain.head()).unwrap().number),
         encoding: WindowEncoding::Parquet,
     };
-    let shelf = FolderShelf::open(devnet.shelf(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(devnet.shelf(), Transfer::default()).unwrap();
     runtime.block_on(shelf.put(&key.into(), "mined".into())).unwrap();
     let (found, _) = look("miner", &variables);
     assert!(told("window", &found).contains(", 5 bytes, "), "{found:#?}");

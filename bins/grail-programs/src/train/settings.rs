@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, bail};
 use grail_config::Config;
-use grail_engine::PressSettings;
 use grail_roles::train::EvaluationSettings;
+use grail_store::checkpoint::PressSettings;
 use grail_torch::{
     Anchor, Course, Dtype, Estimator, FilterSettings, LearnerSettings, Lora, ReplaySettings, StudentSettings,
 };

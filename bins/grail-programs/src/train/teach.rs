@@ -15,10 +15,10 @@ use grail_protocol::{
     stream::Stream, words::TokenId,
 };
 use grail_roles::{
-    checkpoint::{Terms, describe},
     disk::write_atomic,
     train::{Evaluation, EvaluationSettings, Examiner},
 };
+use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::{Tokenizer, learn};
 use grail_torch::{
     AdamWSettings, Compute, Dtype, Example, Family, Learner, LearnerSettings, LearningModel, ModelConfig,

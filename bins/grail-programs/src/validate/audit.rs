@@ -14,7 +14,6 @@ use grail_config::{
     args::{ModelArgs, ModelFlags, RoleArgs},
     table,
 };
-use grail_engine::Follower;
 use grail_env::Environment;
 use grail_fs::FolderJournal;
 use grail_node::{
@@ -157,7 +156,7 @@ pub(super) async fn bundle(networks: &dyn Networks, args: &BundleArgs) -> anyhow
     let first = joined.sources.chain.block(params.first_block(window)).await?.with_context(gone)?;
     let last = joined.sources.last_block(window).await?.with_context(gone)?;
     let challenge = joined.sources.challenge(last).await?.with_context(gone)?;
-    let follower = Follower::new(&joined, &told)?;
+    let follower = crate::engine::follower(&joined, &told)?;
     let manifest = follower.find(Moment::of(&params, window, first.time)).await?.manifest;
     if manifest.id() != report.checkpoint {
         bail!("window {window} was answered by {}, found is checkpoint {}", report.checkpoint, manifest.id());

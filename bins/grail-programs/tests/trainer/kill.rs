@@ -4,7 +4,10 @@ use crate::stage::{mine, network, run, text};
 use grail_artifact::checkpoint::{Inventory, Moment};
 use grail_ports::checkpoint::CheckpointShelf as _;
 use grail_protocol::params::DEV_FAST;
-use grail_store::checkpoint::{Cache, Consumer, FolderCheckpoints, Limits, LocalCheckpoint};
+use grail_store::{
+    Shelf, Transfer,
+    checkpoint::{Cache, Consumer, Found, Limits},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -64,12 +67,12 @@ fn state(root: &Path) -> (Vec<u8>, Value) {
 
 /// Sequence numbers on the shelf, each checkpoint followed and verified byte for byte as a consumer does.
 async fn followed(net: &grail_devnet::Devnet, shelf: &Path, cache: &Path) -> Vec<u64> {
-    let shelf = FolderCheckpoints::open(shelf).unwrap();
+    let shelf = Shelf::folder(shelf, Transfer::default()).unwrap();
     let inventory = Inventory::new(shelf.list().await.unwrap());
     let mut windows: Vec<_> = inventory.ready_for(Moment::ANY).collect();
     windows.reverse();
     let manifest = grail_node::network::read_manifest(net.dir(), &DEV_FAST).unwrap();
-    let genesis = LocalCheckpoint { folder: crate::stage::model(), manifest };
+    let genesis = Found { folder: crate::stage::model(), manifest };
     let trainer = net.key("trainer").unwrap().hotkey();
     let consumer = Consumer::new(
         Arc::new(shelf),

@@ -22,10 +22,8 @@ use grail_protocol::{
     sign::HotkeyPair,
     words::{GroupIndex, RolloutIndex, UnixMillis, WindowStart},
 };
-use grail_roles::{
-    checkpoint::{Terms, describe},
-    clock::SystemClock,
-};
+use grail_roles::clock::SystemClock;
+use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Model, TorchGenerator};
 use std::{

@@ -1,7 +1,7 @@
 use super::*;
 use grail_config::{Sources as Layers, args::ModelArgs};
 use grail_protocol::{draw::SamplingPolicy, profile::NumericProfile};
-use grail_roles::checkpoint::{Terms, describe};
+use grail_store::checkpoint::{Terms, describe};
 use grail_wallet::wallet::{KeyOrigin, Wallet};
 use std::{ffi::OsString, fs};
 

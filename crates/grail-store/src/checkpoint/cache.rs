@@ -1,19 +1,21 @@
 use super::{
+    Found,
+    check::sizes,
     error::Stop,
-    files::{disk, sync_folder, write_synced},
+    files::{disk, later},
 };
 use grail_artifact::{
     checkpoint::{Place, Trust, verify_manifest},
     manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
 };
+use grail_fs::{DiskError, FileLock, ReadError};
 use grail_ports::{Door, Fault, Retry};
 use grail_protocol::{
     params::Params,
     words::{CheckpointId, Hotkey},
 };
 use std::{
-    fs::{self, File, TryLockError},
-    io::{self, Read as _},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -22,15 +24,6 @@ use std::{
 const ID_FILE: &str = ".id";
 /// What the names of unfinished folders end in.
 const PARTIAL: &str = ".partial";
-
-/// A checkpoint on this machine, whole.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LocalCheckpoint {
-    /// Where its files lie, the manifest among them. They are never written to again.
-    pub folder: PathBuf,
-    /// Its manifest, verified.
-    pub manifest: Manifest,
-}
 
 /// The folder in which a machine keeps checkpoints.
 ///
@@ -42,16 +35,13 @@ pub struct Cache {
 }
 
 /// The right to write into a cache; given back when dropped, and when the process ends in whatever way.
-#[derive(Debug)]
-pub(super) struct CacheLock {
-    _file: File,
-}
+pub(super) type CacheLock = FileLock;
 
 impl Cache {
     /// Opens a folder, making it where it is not there.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, Fault> {
         let root = root.into();
-        fs::create_dir_all(&root).map_err(|error| disk("make the folder", &root, error))?;
+        grail_fs::make_folder(&root).map_err(later)?;
         Ok(Self { root })
     }
 
@@ -63,7 +53,7 @@ impl Cache {
     /// Finished checkpoints by the trainer, oldest first. Folders that hold anything else are passed over.
     ///
     /// Their files were verified when they came; here only the manifest and the sizes are looked at.
-    pub fn finished(&self, trainer: &Hotkey, params: &Params) -> Result<Vec<LocalCheckpoint>, Fault> {
+    pub fn finished(&self, trainer: &Hotkey, params: &Params) -> Result<Vec<Found>, Fault> {
         let unlisted = |error| disk("list", &self.root, error);
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(unlisted)? {
@@ -71,11 +61,11 @@ impl Cache {
             let Some(place) = name.to_str().and_then(|name| name.parse::<Place>().ok()) else { continue };
             let folder = self.root.join(&name);
             match look(&folder, place, trainer, params) {
-                Ok(Some(manifest)) => found.push(LocalCheckpoint { folder, manifest }),
+                Ok(Some(manifest)) => found.push(Found { folder, manifest }),
                 Ok(None) => {
                     tracing::warn!(folder = %folder.display(), "not a whole checkpoint of the trainer")
                 }
-                Err(error) => return Err(disk("read", &folder, error)),
+                Err(error) => return Err(later(error)),
             }
         }
         found.sort_by_key(|one| (one.manifest.window, one.manifest.sequence));
@@ -90,7 +80,7 @@ impl Cache {
         let _lock = self.lock()?;
         let gone = self.prunable(keep, trainer, params)?;
         for folder in &gone {
-            remove(folder).map_err(|error| disk("remove", folder, error))?;
+            grail_fs::remove_folder(folder).map_err(later)?;
         }
         Ok(gone)
     }
@@ -118,29 +108,24 @@ impl Cache {
     ///
     /// Errors: a fault that may be retried, while another process has it.
     pub(super) fn lock(&self) -> Result<Arc<CacheLock>, Fault> {
-        let path = self.root.join(".lock");
-        let file = File::options().write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(|error| disk("open", &path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Arc::new(CacheLock { _file: file })),
-            Err(TryLockError::WouldBlock) => {
-                let doing = format!("another process is fetching into {}", self.root.display());
-                Err(Fault::plain(Door::Disk, Retry::Later, doing))
-            }
-            Err(TryLockError::Error(error)) => Err(disk("lock", &path, error)),
-        }
+        FileLock::take(&self.root.join(".lock")).map_err(later)?.map(Arc::new).ok_or_else(|| {
+            let doing = format!("another process is fetching into {}", self.root.display());
+            Fault::plain(Door::Disk, Retry::Later, doing)
+        })
     }
 
     /// The folder in which a checkpoint is put together: what an earlier attempt at the same one left, or an empty one.
     pub(super) fn draft(&self, place: Place, id: CheckpointId) -> Result<PathBuf, Fault> {
         let folder = self.root.join(format!("{place}{PARTIAL}"));
-        let trouble = |error| disk("make the folder", &folder, error);
         let marker = folder.join(ID_FILE);
         let same = fs::read_to_string(&marker).is_ok_and(|text| text == id.to_string());
+        let anew = || {
+            grail_fs::remove_folder(&folder)?;
+            grail_fs::make_folder(&folder)?;
+            grail_fs::write_synced(&marker, id.to_string().as_bytes())
+        };
         if !same {
-            remove(&folder).map_err(trouble)?;
-            fs::create_dir(&folder).map_err(trouble)?;
-            write_synced(&marker, id.to_string().as_bytes()).map_err(trouble)?;
+            anew().map_err(later)?;
         }
         Ok(folder)
     }
@@ -151,51 +136,44 @@ impl Cache {
         place: Place,
         draft: &Path,
         manifest: Manifest,
-    ) -> Result<LocalCheckpoint, Stop> {
+    ) -> Result<Found, Stop> {
         let folder = self.root.join(place.to_string());
         let json = manifest.to_json()?;
         let listed =
             |name: &str| name == MANIFEST_FILE || manifest.files.iter().any(|file| file.name == name);
-        let named = write_synced(&draft.join(MANIFEST_FILE), &json)
-            .and_then(|()| {
-                // Leftovers of deltas and of this code's own.
-                for entry in fs::read_dir(draft)? {
-                    let entry = entry?;
-                    if !entry.file_name().to_str().is_some_and(listed) {
-                        fs::remove_file(entry.path())?;
-                    }
+        let named = || {
+            grail_fs::write_synced(&draft.join(MANIFEST_FILE), &json)?;
+            // Leftovers of deltas and of this code's own.
+            let unlisted = |error| DiskError::new("list", draft, error);
+            for entry in fs::read_dir(draft).map_err(unlisted)? {
+                let entry = entry.map_err(unlisted)?;
+                if !entry.file_name().to_str().is_some_and(listed) {
+                    grail_fs::remove_file(&entry.path())?;
                 }
-                sync_folder(draft)
-            })
+            }
+            grail_fs::sync_folder(draft)?;
             // What lies under the name is not a checkpoint to be used, or it would have been found.
-            .and_then(|()| remove(&folder))
-            .and_then(|()| fs::rename(draft, &folder))
-            .and_then(|()| sync_folder(&self.root));
-        named.map_err(|error| disk("write", &folder, error))?;
-        Ok(LocalCheckpoint { folder, manifest })
+            grail_fs::remove_folder(&folder)?;
+            grail_fs::publish(draft, &folder)
+        };
+        named().map_err(later)?;
+        Ok(Found { folder, manifest })
     }
 }
 
 /// The manifest of a folder that is what its name says; `None` where it is not.
-fn look(folder: &Path, place: Place, trainer: &Hotkey, params: &Params) -> io::Result<Option<Manifest>> {
-    let file = match File::open(folder.join(MANIFEST_FILE)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+fn look(
+    folder: &Path,
+    place: Place,
+    trainer: &Hotkey,
+    params: &Params,
+) -> Result<Option<Manifest>, DiskError> {
+    let json = match grail_fs::read(&folder.join(MANIFEST_FILE), MANIFEST_BYTES) {
+        Ok(Some(json)) => json,
+        Ok(None) | Err(ReadError::NotAFile { .. } | ReadError::TooLarge { .. }) => return Ok(None),
+        Err(ReadError::Disk(error)) => return Err(error),
     };
-    let mut json = Vec::new();
-    file.take(MANIFEST_BYTES + 1).read_to_end(&mut json)?;
     let Ok(manifest) = verify_manifest(&json, params, Trust::Trainer(trainer), None) else { return Ok(None) };
-    let whole = manifest
-        .files
-        .iter()
-        .all(|file| fs::metadata(folder.join(&file.name)).is_ok_and(|metadata| metadata.len() == file.size));
+    let whole = sizes(folder, &manifest)?.is_empty();
     Ok(Some(manifest).filter(|manifest| whole && manifest.window == place.window()))
-}
-
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -1,8 +1,9 @@
 use super::{
-    cache::{Cache, CacheLock, LocalCheckpoint},
+    Found,
+    cache::{Cache, CacheLock},
     download::{Line, Meter, Tell, Wanted, blocking, download},
     error::{Refusal, Stop},
-    files::{apply_deltas, disk, is_entry, link_or_copy, tensor_root},
+    files::{apply_deltas, disk, is_entry, later, tensor_root},
     manifest::{marker_trouble, signed_manifest, step_of},
 };
 use futures::{FutureExt as _, future::BoxFuture};
@@ -45,7 +46,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Followed {
     /// The checkpoint to use: a new one, or the one that was in use. `None` when there never was one.
-    pub current: Option<LocalCheckpoint>,
+    pub current: Option<Found>,
     /// Whether it is new.
     pub is_new: bool,
     /// Newer ones that were looked at and not taken, newest first.
@@ -60,7 +61,7 @@ pub struct Consumer {
     trainer: Hotkey,
     params: Params,
     limits: Limits,
-    genesis: Option<LocalCheckpoint>,
+    genesis: Option<Found>,
 }
 
 impl std::fmt::Debug for Consumer {
@@ -81,13 +82,13 @@ impl Consumer {
         trainer: Hotkey,
         params: Params,
         limits: Limits,
-        genesis: Option<LocalCheckpoint>,
+        genesis: Option<Found>,
     ) -> Self {
         Self { shelf, cache, trainer, params, limits, genesis }
     }
 
     /// The newest checkpoint that is here: the one in use. Asks nobody.
-    pub fn current(&self) -> Result<Option<LocalCheckpoint>, Fault> {
+    pub fn current(&self) -> Result<Option<Found>, Fault> {
         let finished = self.cache.finished(&self.trainer, &self.params)?;
         Ok(finished.into_iter().next_back().or_else(|| self.genesis.clone()))
     }
@@ -101,7 +102,7 @@ impl Consumer {
         let lock = self.cache.lock()?;
         let here = self.cache.finished(&self.trainer, &self.params)?;
         let inventory = Inventory::new(self.shelf.list().await?);
-        let in_time = |one: &LocalCheckpoint| {
+        let in_time = |one: &Found| {
             let marked = inventory.marked_at(Place::Window(one.manifest.window));
             one.manifest.window < moment.before && marked.is_none_or(|at| at <= moment.marked_by)
         };
@@ -136,7 +137,7 @@ impl Consumer {
     /// The checkpoint of one place, whatever its age, fetched where it is not here. `Ok(Err(…))` where it is refused.
     ///
     /// Errors: a fault of ours, as with [`Self::follow`].
-    pub async fn take(&self, place: Place, tell: Tell) -> Result<Result<LocalCheckpoint, Refusal>, Fault> {
+    pub async fn take(&self, place: Place, tell: Tell) -> Result<Result<Found, Refusal>, Fault> {
         let lock = self.cache.lock()?;
         let inventory = Inventory::new(self.shelf.list().await?);
         match self.attempt(&inventory, lock, tell).take(place, None).await {
@@ -153,7 +154,7 @@ impl Consumer {
     }
 
     /// A checkpoint that is here, whichever it is.
-    fn find(&self, id: CheckpointId) -> Result<Option<LocalCheckpoint>, Fault> {
+    fn find(&self, id: CheckpointId) -> Result<Option<Found>, Fault> {
         let finished = self.cache.finished(&self.trainer, &self.params)?;
         Ok(finished.into_iter().chain(self.genesis.clone()).find(|one| one.manifest.id() == id))
     }
@@ -177,7 +178,7 @@ impl Attempt<'_> {
         Arc::clone(&self.line.lock)
     }
 
-    async fn take(&self, place: Place, current: Option<&LocalCheckpoint>) -> Result<LocalCheckpoint, Stop> {
+    async fn take(&self, place: Place, current: Option<&Found>) -> Result<Found, Stop> {
         let last = current.map(|one| one.manifest.sequence);
         let manifest = self.manifest(place, last).await?;
         self.obtain(place, manifest, self.consumer.limits.chain).await
@@ -213,7 +214,7 @@ impl Attempt<'_> {
         place: Place,
         manifest: Manifest,
         chain: usize,
-    ) -> BoxFuture<'_, Result<LocalCheckpoint, Stop>> {
+    ) -> BoxFuture<'_, Result<Found, Stop>> {
         async move {
             if let Some(local) = self.consumer.find(manifest.id())? {
                 return Ok(local);
@@ -241,7 +242,7 @@ impl Attempt<'_> {
     }
 
     /// Fetches the base of a delta, which may be one itself.
-    async fn base(&self, step: &Step, manifest: &Manifest, chain: usize) -> Result<LocalCheckpoint, Stop> {
+    async fn base(&self, step: &Step, manifest: &Manifest, chain: usize) -> Result<Found, Stop> {
         let window = step.base_window;
         let Some(chain) = chain.checked_sub(1) else {
             return Err(Refusal::ChainTooLong { most: self.consumer.limits.chain }.into());
@@ -266,7 +267,7 @@ impl Attempt<'_> {
     }
 
     /// Every file as it lies on the shelf.
-    async fn whole(&self, place: Place, manifest: &Manifest) -> Result<LocalCheckpoint, Stop> {
+    async fn whole(&self, place: Place, manifest: &Manifest) -> Result<Found, Stop> {
         let draft = self.consumer.cache.draft(place, manifest.id())?;
         let total = manifest.files.iter().map(|file| file.size).fold(0, u64::saturating_add);
         let meter = Meter::new(total, Arc::clone(&self.tell));
@@ -282,8 +283,8 @@ impl Attempt<'_> {
         place: Place,
         manifest: &Manifest,
         step: &Step,
-        base: &LocalCheckpoint,
-    ) -> Result<LocalCheckpoint, Stop> {
+        base: &Found,
+    ) -> Result<Found, Stop> {
         let draft = self.consumer.cache.draft(place, manifest.id())?;
         let of = |file: &FileEntry| step.deltas.iter().find(|delta| delta.makes == file.name);
         let total = manifest.files.iter().fold(0u64, |total, file| {
@@ -296,15 +297,15 @@ impl Attempt<'_> {
             let there =
                 blocking(self.lock(), "look at a file", move || is_entry(&path, own.size, &own.sha256))
                     .await?;
-            if there.map_err(|error| disk("read", &draft, error))? {
+            if there.map_err(later)? {
                 meter.add(file.size);
             } else if let Some(delta) = of(file) {
                 self.fetch(place, &draft, &delta.name(), (delta.size, &delta.sha256), &meter).await?;
                 wanted.push((file.clone(), delta.clone()));
             } else if base.manifest.files.contains(file) {
                 let (from, to) = (base.folder.join(&file.name), draft.join(&file.name));
-                let linked = blocking(self.lock(), "copy a file", move || link_or_copy(&from, &to)).await?;
-                linked.map_err(|error| disk("copy to", &draft, error))?;
+                let linked = blocking(self.lock(), "copy a file", move || grail_fs::link_or_copy(&from, &to)).await?;
+                linked.map_err(later)?;
                 meter.add(file.size);
             } else {
                 self.fetch(place, &draft, &file.name, (file.size, &file.sha256), &meter).await?;
@@ -338,7 +339,7 @@ impl Attempt<'_> {
     }
 
     /// Compares the weights with their root, and puts the folder into place.
-    async fn finish(&self, place: Place, draft: &Path, manifest: &Manifest) -> Result<LocalCheckpoint, Stop> {
+    async fn finish(&self, place: Place, draft: &Path, manifest: &Manifest) -> Result<Found, Stop> {
         if let Some(publication) = &manifest.publication {
             let (folder, files, options) =
                 (draft.to_owned(), manifest.files.clone(), self.consumer.options());

@@ -1,19 +1,20 @@
 use super::{
     cache::CacheLock,
     error::{Refusal, Stop},
-    files::{beside, disk, hash_into, is_entry, sync_folder},
+    files::{disk, is_entry, later},
 };
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 use grail_artifact::checkpoint::CheckpointKey;
+use grail_fs::DiskError;
 use grail_ports::{
     Door, Fault, Retry,
     checkpoint::{CheckpointShelf, Part},
 };
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File},
-    io::{Seek as _, SeekFrom, Write as _},
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -99,11 +100,11 @@ pub(super) async fn download(line: &Line, wanted: &Wanted, meter: &Meter) -> Res
         let Wanted { path, size, sha256, .. } = wanted.clone();
         blocking(Arc::clone(&line.lock), "look at a file", move || is_entry(&path, size, &sha256)).await?
     };
-    if there.map_err(|error| disk("read", &wanted.path, error))? {
+    if there.map_err(later)? {
         meter.add(wanted.size);
         return Ok(());
     }
-    let partial = beside(&wanted.path, ".partial");
+    let partial = grail_fs::beside(&wanted.path, ".partial");
     let mut draft = open(Arc::clone(&line.lock), &partial, wanted.size).await?;
     meter.add(draft.at);
     loop {
@@ -113,14 +114,13 @@ pub(super) async fn download(line: &Line, wanted: &Wanted, meter: &Meter) -> Res
         if got == wanted.sha256 {
             let (from, to) = (partial.clone(), wanted.path.clone());
             let named = blocking(Arc::clone(&line.lock), "name a file", move || {
-                file.sync_all()?;
-                fs::rename(&from, &to)?;
-                to.parent().map_or(Ok(()), sync_folder)
+                file.sync_all().map_err(|error| DiskError::new("write", &from, error))?;
+                grail_fs::publish(&from, &to)
             });
-            return Ok(named.await?.map_err(|error| disk("write", &wanted.path, error))?);
+            return Ok(named.await?.map_err(later)?);
         }
         drop(file);
-        fs::remove_file(&partial).map_err(|error| disk("remove", &partial, error))?;
+        grail_fs::remove_file(&partial).map_err(later)?;
         if !resumed {
             let file = wanted.key.name.to_string();
             return Err(Refusal::Digest { file, got, want: wanted.sha256.clone() }.into());
@@ -160,7 +160,7 @@ async fn open(lock: Arc<CacheLock>, path: &Path, size: u64) -> Result<Draft, Sto
             file.set_len(0)?;
         }
         let mut hasher = Sha256::new();
-        let at = hash_into(&mut hasher, &file, size)?;
+        let at = grail_fs::hash_into(&mut hasher, (&file).take(size), &mut |_| {})?;
         file.seek(SeekFrom::Start(at))?;
         Ok(Draft { path: own, file, hasher, at })
     });

@@ -73,6 +73,12 @@ pub enum Refusal {
         /// The manifest's.
         want: String,
     },
+    /// A file that the manifest does not know would change what the checkpoint is.
+    #[error("its folder holds {file}, which is not in the manifest")]
+    Stray {
+        /// The file.
+        file: String,
+    },
     /// A delta cannot be applied.
     #[error("its delta {file} cannot be applied")]
     Delta {

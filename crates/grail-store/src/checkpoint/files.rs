@@ -4,100 +4,40 @@ use super::error::{Refusal, Stop};
 use grail_artifact::{
     checkpoint::DeltaFile,
     delta::{Applied, Base, DeltaError, Options, apply, encode},
-    manifest::{FileEntry, Manifest},
+    manifest::FileEntry,
     tensors::{Census, SafetensorsFile, Shards, TensorError, TensorRoot},
 };
+use grail_fs::DiskError;
 use grail_ports::{Door, Fault, Retry};
-use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read as _, Write as _},
-    path::{Path, PathBuf},
+    io::{self, BufReader, BufWriter},
+    path::Path,
 };
 
 /// What the name of a file of weights ends in.
 const WEIGHTS: &str = ".safetensors";
-/// Bytes read at once.
-const CHUNK: usize = 1 << 20;
 
-/// A fault of this machine's disk.
-pub(super) fn disk(doing: &str, path: &Path, error: io::Error) -> Fault {
-    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let advice = if full { "; free some space on that disk" } else { "" };
-    Fault::new(Door::Disk, Retry::Later, format!("{doing} {}{advice}", path.display()), error)
+/// A fault of this machine's disk, which may be well again later: what was fetched or made is gone on with then.
+pub(super) fn disk(doing: &'static str, path: &Path, error: io::Error) -> Fault {
+    later(DiskError::new(doing, path, error))
 }
 
-/// `path` with more text behind its name.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-/// Makes names in a folder last through a power cut.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
-/// Writes a file and waits until it is on the disk.
-pub(super) fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Feeds the first `bytes` bytes of a file to a hasher. Returns how many there were.
-pub(super) fn hash_into(hasher: &mut Sha256, file: &File, bytes: u64) -> io::Result<u64> {
-    let mut reader = file.take(bytes);
-    let mut chunk = vec![0; CHUNK];
-    let mut total = 0;
-    loop {
-        let count = reader.read(&mut chunk)?;
-        let Some(some) = chunk.get(..count).filter(|some| !some.is_empty()) else { return Ok(total) };
-        hasher.update(some);
-        total += some.len() as u64;
-    }
+/// As [`disk`].
+pub(super) fn later(error: DiskError) -> Fault {
+    error.fault(Retry::Later)
 }
 
 /// Whether a file is there with this size and digest.
-pub(super) fn is_entry(path: &Path, size: u64, sha256: &str) -> io::Result<bool> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    if file.metadata()?.len() != size {
-        return Ok(false);
-    }
-    let mut hasher = Sha256::new();
-    hash_into(&mut hasher, &file, size)?;
-    Ok(hex::encode(hasher.finalize()) == sha256)
-}
-
-/// Compares every file of a folder with the manifest, byte for byte: names those that are not as it says.
-pub fn check_files(folder: &Path, manifest: &Manifest) -> Result<Vec<String>, Fault> {
-    let mut wrong = Vec::new();
-    for entry in &manifest.files {
-        let path = folder.join(&entry.name);
-        if !is_entry(&path, entry.size, &entry.sha256).map_err(|error| disk("read", &path, error))? {
-            wrong.push(entry.name.clone());
+pub(super) fn is_entry(path: &Path, size: u64, sha256: &str) -> Result<bool, DiskError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.len() == size => {
+            Ok(grail_fs::digest(path, &mut |_| {})? == (size, sha256.to_owned()))
         }
+        Ok(_) => Ok(false),
+        Err(error) if grail_fs::is_absence(&error) => Ok(false),
+        Err(error) => Err(DiskError::new("read", path, error)),
     }
-    Ok(wrong)
-}
-
-/// The same bytes under another name: a second name where the disk can, a copy otherwise.
-pub(super) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::remove_file(to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // Files of a checkpoint are never written to again, so sharing them is safe.
-    if fs::hard_link(from, to).is_err() {
-        fs::copy(from, to)?;
-        File::open(to)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// The weights of a folder as one source.
@@ -166,7 +106,7 @@ pub(super) fn apply_deltas(
         Base::take(weights(base.0, base.1).map_err(unreadable)?, options, &mut |_| {}).map_err(unreadable)?;
     for (entry, delta) in wanted {
         let (path, delta_path) = (draft.join(&entry.name), draft.join(delta.name()));
-        let partial = beside(&path, ".partial");
+        let partial = grail_fs::beside(&path, ".partial");
         let opened = File::open(&delta_path).map_err(|error| disk("read", &delta_path, error))?;
         let out = File::options().read(true).write(true).create(true).truncate(true).open(&partial);
         let mut out = out.map_err(|error| disk("write", &partial, error))?;
@@ -187,10 +127,8 @@ pub(super) fn apply_deltas(
         if got != entry.sha256 {
             return Err(Refusal::Digest { file, got, want: entry.sha256.clone() }.into());
         }
-        let named =
-            out.sync_all().and_then(|()| fs::rename(&partial, &path)).and_then(|()| sync_folder(draft));
-        named.map_err(|error| disk("write", &path, error))?;
-        fs::remove_file(&delta_path).map_err(|error| disk("remove", &delta_path, error))?;
+        out.sync_all().map_err(|error| disk("write", &partial, error))?;
+        grail_fs::publish(&partial, &path).and_then(|()| grail_fs::remove_file(&delta_path)).map_err(later)?;
     }
     Ok(())
 }

@@ -1,28 +1,40 @@
-//! Checkpoints between a shelf and this machine.
+//! Checkpoints between a shelf and this machine, and what lies here of them: the whole of their way.
 //!
-//! A [`Publisher`] sends a checkpoint's files, then its manifest, then the marker. A [`Consumer`] reads the signed
-//! manifest first, fetches or makes every file beside the checkpoint in use, compares it with the manifest, and renames
-//! the finished folder into place. An [`Audit`] looks at what lies there and takes nothing. Whatever goes wrong before that leaves the checkpoint in use as it was.
+//! | step | what |
+//! |---|---|
+//! | [`describe`] | the manifest of a model's folder |
+//! | [`check`] | a folder against its manifest: one way for every role and tool |
+//! | [`StorePress`] | a trainer's weights become a signed checkpoint, with its deltas |
+//! | [`Publisher`] | sends files, then the manifest, then the marker; forgets old ones |
+//! | [`Consumer`] | reads the signed manifest first, fetches or makes every file beside the checkpoint in use, and renames the finished folder into place |
+//! | [`Cache`] | the finished folders of this machine |
+//! | [`Follower`] | the checkpoint of a moment, as a role asks for it |
+//! | [`Audit`] | looks at what lies on a shelf, and takes nothing |
+//!
+//! Whatever goes wrong before a folder has its name leaves the checkpoint in use as it was.
 
 mod audit;
 mod cache;
+mod check;
 mod consume;
+mod describe;
 mod download;
 mod error;
 mod files;
-mod folder;
-mod local;
+mod follow;
 mod manifest;
-mod objects;
+mod press;
 mod publish;
 
 pub use audit::{Audit, Looked};
-pub use cache::{Cache, LocalCheckpoint};
+pub use cache::Cache;
+pub use check::{check, check_published, require};
 pub use consume::{Consumer, Followed, Limits};
+pub use describe::{Terms, describe};
 pub use download::{Progress, Tell};
 pub use error::{PublishError, Refusal};
-pub use files::{check_files, make_deltas, tensor_root};
-pub use folder::FolderCheckpoints;
-pub use local::check_folder;
-pub use objects::ObjectCheckpoints;
+pub use files::{make_deltas, tensor_root};
+pub use follow::{Follower, Watch};
+pub use grail_ports::follow::Found;
+pub use press::{PressSettings, StorePress};
 pub use publish::{Outgoing, Published, Publisher};

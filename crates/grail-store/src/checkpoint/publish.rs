@@ -1,5 +1,5 @@
 use super::{
-    cache::LocalCheckpoint,
+    Found,
     download::{Meter, Tell, blocking},
     error::PublishError,
     files::disk,
@@ -184,7 +184,7 @@ impl Publisher {
 
 impl Outgoing {
     /// A checkpoint of this machine as it is, with every file whole.
-    pub fn whole(local: &LocalCheckpoint) -> Self {
+    pub fn whole(local: &Found) -> Self {
         Self {
             manifest: local.manifest.clone(),
             folder: local.folder.clone(),

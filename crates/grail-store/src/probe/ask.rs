@@ -120,7 +120,10 @@ impl Asker {
                 .set_host(Some(&format!("{}.{host}", location.bucket)))
                 .map_err(|error| error.to_string())?;
         }
+        crate::tls::provide();
+        let roots = crate::tls::roots().filter_map(|root| reqwest::Certificate::from_der(root).ok());
         let http = Client::builder()
+            .tls_certs_merge(roots)
             .timeout(Duration::from_millis(patience.question_ms))
             // A redirect is an answer here: it tells another region.
             .redirect(reqwest::redirect::Policy::none())
@@ -216,7 +219,10 @@ impl Asker {
                 Ok(uri) => *signed.uri_mut() = uri,
                 Err(_) => return Answer::Nothing(Silence::Line("the address cannot be asked".to_owned())),
             }
-            AwsAuthorizer::new(credential, "s3", &self.region).authorize(&mut signed, None);
+            let author = AwsAuthorizer::new(credential, "s3", &self.region);
+            if let Err(error) = author.try_authorize(&mut signed, None) {
+                return Answer::Nothing(Silence::Line(error.to_string()));
+            }
             request = request.headers(signed.headers().clone());
         }
         let answer = async {

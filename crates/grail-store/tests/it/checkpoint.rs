@@ -28,10 +28,10 @@ use grail_protocol::{
     words::{CheckpointId, WindowStart},
 };
 use grail_store::{
-    Bucket, StoreError, Transfer,
+    Shelf, StoreError, Transfer,
     checkpoint::{
-        Cache, Consumer, FolderCheckpoints, Limits, LocalCheckpoint, Outgoing, PublishError, Published,
-        Publisher, Refusal, Tell, check_files, make_deltas, tensor_root,
+        Cache, Consumer, Limits, Found, Outgoing, PublishError, Published,
+        Publisher, Refusal, Tell, check, make_deltas, tensor_root,
     },
 };
 use grail_testkit::doors::{MemCheckpoints, conformance};
@@ -162,9 +162,9 @@ fn consumer(shelf: impl CheckpointShelf + 'static, cache: &Path) -> Consumer {
     Consumer::new(Arc::new(shelf), Cache::open(cache).unwrap(), trainer().hotkey(), DEV, limits, None)
 }
 
-fn is_whole(local: &LocalCheckpoint, trained: &Trained) {
+fn is_whole(local: &Found, trained: &Trained) {
     assert_eq!(local.manifest, trained.manifest);
-    assert_eq!(check_files(&local.folder, &local.manifest).unwrap(), [""; 0]);
+    assert_eq!(check(&local.folder, &local.manifest, None, &mut |_| {}).unwrap().len(), 0);
     assert_eq!(fs::read(local.folder.join("model.safetensors")).unwrap(), weights(trained.manifest.window.0));
     let mut names: Vec<String> =
         fs::read_dir(&local.folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
@@ -172,7 +172,7 @@ fn is_whole(local: &LocalCheckpoint, trained: &Trained) {
     assert_eq!(names, ["config.json", "manifest.json", "model.safetensors"], "nothing is left over");
 }
 
-async fn follow(shelf: &MemCheckpoints, cache: &Path) -> (Option<LocalCheckpoint>, Vec<(Place, Refusal)>) {
+async fn follow(shelf: &MemCheckpoints, cache: &Path) -> (Option<Found>, Vec<(Place, Refusal)>) {
     let followed = consumer(shelf.clone(), cache).follow(before(1_000_000), quiet()).await.unwrap();
     (followed.current, followed.refused)
 }
@@ -187,8 +187,9 @@ async fn the_folder_keeps_the_promises_of_the_door() {
     let file = dir.path().join("file");
     let content: Vec<u8> = (0..10_000u32).map(|i| (i % 251) as u8).collect();
     fs::write(&file, &content).unwrap();
-    conformance::checkpoints(&FolderCheckpoints::open(dir.path()).unwrap(), &file, &content).await;
-    assert!(FolderCheckpoints::open(dir.path().join("absent")).is_err());
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
+    conformance::checkpoints(&shelf, &file, &content).await;
+    assert!(Shelf::folder(dir.path().join("absent"), Transfer::default()).is_err());
 }
 
 #[tokio::test]
@@ -200,10 +201,10 @@ async fn a_bucket_keeps_the_promises_of_the_door() {
     let parts = Transfer { part_bytes: 5 << 20, ..transfer() };
     let content: Vec<u8> = (0..6u32 << 20).map(|i| (i % 253) as u8).collect();
     fs::write(&file, &content).unwrap();
-    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &write_pair(), parts).unwrap();
-    conformance::checkpoints(&bucket.checkpoints(), &file, &content).await;
+    let bucket = Shelf::own_bucket(&location(&server.url), &read_pair(), &write_pair(), parts).unwrap();
+    conformance::checkpoints(&bucket, &file, &content).await;
 
-    let readable = Bucket::open(&location(&server.url), &read_pair(), transfer()).unwrap().checkpoints();
+    let readable = Shelf::bucket(&location(&server.url), &read_pair(), transfer()).unwrap();
     assert!(!readable.list().await.unwrap().is_empty());
     let key = Place::Window(WindowStart(100)).file(FileName::ready());
     let fault = readable.put(&key, Bytes::new()).await.unwrap_err();

@@ -5,19 +5,19 @@ use grail_ports::{
     shelf::{Fetch, ShelfDirectory as _, WindowShelf as _},
 };
 use grail_protocol::words::Hotkey;
-use grail_store::{FolderDirectory, FolderShelf, StoreError, Transfer};
+use grail_store::{FolderDirectory, Shelf, StoreError, Transfer};
 use grail_testkit::doors::conformance;
 use std::fs;
 
 #[tokio::test]
 async fn a_folder_keeps_the_promises_of_the_door() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = FolderShelf::open(dir.path(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     conformance::shelf(&shelf).await;
     let left: Vec<_> = fs::read_dir(dir.path().join("windows"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".part"))
+        .filter(|name| name.contains('#'))
         .collect();
     assert_eq!(left, [""; 0], "no drafts are left");
 }
@@ -26,11 +26,11 @@ async fn a_folder_keeps_the_promises_of_the_door() {
 async fn a_missing_folder_is_named_and_never_taken_for_an_empty_one() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("shelf");
-    let opened = FolderShelf::open(&root, Transfer::default());
+    let opened = Shelf::folder(&root, Transfer::default());
     assert!(matches!(opened, Err(StoreError::MissingFolder { .. })), "{opened:?}");
 
     fs::create_dir(&root).unwrap();
-    let shelf = FolderShelf::open(&root, Transfer::default()).unwrap();
+    let shelf = Shelf::folder(&root, Transfer::default()).unwrap();
     fs::remove_dir(&root).unwrap();
     for fault in [
         shelf.fetch(&key(1), 10).await.unwrap_err(),
@@ -46,7 +46,7 @@ async fn a_missing_folder_is_named_and_never_taken_for_an_empty_one() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_folder_that_cannot_be_written_to_is_named() {
-    let shelf = FolderShelf::open("/sys", Transfer::default()).unwrap();
+    let shelf = Shelf::folder("/sys", Transfer::default()).unwrap();
     let fault = shelf.put(&key(1), Bytes::from_static(b"x")).await.unwrap_err();
     assert!(matches!(cause(&fault), StoreError::ReadOnlyFolder { .. }), "{fault:?}");
     assert!(fault.chain().contains("check its owner"), "{}", fault.chain());
@@ -55,7 +55,7 @@ async fn a_folder_that_cannot_be_written_to_is_named() {
 #[tokio::test]
 async fn what_is_no_plain_file_is_not_read() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = FolderShelf::open(dir.path(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     fs::create_dir_all(dir.path().join(key(1).to_string())).unwrap();
     let fault = shelf.fetch(&key(1), 10).await.unwrap_err();
     assert!(matches!(cause(&fault), StoreError::NotAFile { .. }), "{fault:?}");
@@ -64,7 +64,7 @@ async fn what_is_no_plain_file_is_not_read() {
 #[tokio::test]
 async fn a_failed_write_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = FolderShelf::open(dir.path(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     // A folder in the place of the file cannot be replaced by the rename, after the draft was written.
     let place = dir.path().join(key(1).to_string());
     fs::create_dir_all(place.join("precious")).unwrap();
@@ -77,7 +77,7 @@ async fn a_failed_write_loses_nothing() {
 #[tokio::test]
 async fn a_claimed_size_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = FolderShelf::open(dir.path(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     shelf.put(&key(1), Bytes::from_static(b"x")).await.unwrap();
     // Ten gigabytes of nothing: a sparse file.
     let file = fs::File::options().write(true).open(dir.path().join(key(1).to_string())).unwrap();
@@ -91,7 +91,7 @@ async fn a_claimed_size_costs_nothing() {
 #[tokio::test]
 async fn everyone_finds_the_one_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let shelf = FolderShelf::open(dir.path(), Transfer::default()).unwrap();
+    let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     let directory = FolderDirectory::new(shelf.clone());
     let own = directory.shelf_of(&Hotkey::from_bytes([1; 32])).await.unwrap().unwrap();
     own.put(&key(1), Bytes::from_static(b"mine")).await.unwrap();

@@ -8,7 +8,7 @@ use grail_ports::{
     Fault, Retry,
     shelf::{Fetch, WindowShelf as _},
 };
-use grail_store::{Bucket, StoreError, Transfer};
+use grail_store::{Shelf, StoreError, Transfer};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -42,7 +42,7 @@ async fn fetch(answer: String, then: Then, transfer: Transfer) -> Result<Fetch, 
             });
         }
     });
-    let bucket = Bucket::open(&location(&url), &read_pair(), transfer).unwrap();
+    let bucket = Shelf::bucket(&location(&url), &read_pair(), transfer).unwrap();
     let got = bucket.fetch(&key(1), 1_000).await;
     server.abort();
     got
@@ -118,7 +118,7 @@ async fn a_closed_port_is_named() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let bucket = Bucket::open(&location(&url), &read_pair(), transfer()).unwrap();
+    let bucket = Shelf::bucket(&location(&url), &read_pair(), transfer()).unwrap();
     let fault = fault(bucket.fetch(&key(1), 10).await);
     assert!(matches!(cause(&fault), StoreError::Unreachable { .. }), "{fault:?}");
 }

@@ -4,7 +4,7 @@ use super::server::{BUCKET, location, read_pair, transfer, write_pair};
 use bytes::Bytes;
 use grail_protocol::words::UnixMillis;
 use grail_store::{
-    Bucket, Transfer,
+    Shelf, Transfer,
     probe::{self, Mistake, Patience, Subject},
 };
 use grail_testkit::doors::{ManualClock, conformance};
@@ -62,7 +62,7 @@ async fn start() -> Option<Moto> {
 async fn a_bucket_of_moto_keeps_the_promises_and_its_openness_is_named() {
     let Some(moto) = start().await else { return };
     let parts = Transfer { part_bytes: 5 << 20, ..transfer() };
-    let bucket = Bucket::open_own(&location(&moto.url), &read_pair(), &write_pair(), parts).unwrap();
+    let bucket = Shelf::own_bucket(&location(&moto.url), &read_pair(), &write_pair(), parts).unwrap();
     conformance::shelf(&bucket).await;
     let body = Bytes::from(vec![7; 11 << 20]);
     let key = super::key(9);

@@ -10,7 +10,7 @@ use grail_ports::{
 };
 use grail_protocol::words::{Hotkey, UnixMillis};
 use grail_store::{
-    Bucket, CommittedDirectory, Endpoint, Location, ReadCredentials, StoreError, Transfer, WriteCredentials,
+    CommittedDirectory, Endpoint, Location, ReadCredentials, Shelf, StoreError, Transfer, WriteCredentials,
 };
 use grail_testkit::doors::{MemChain, conformance};
 use std::{fs, sync::Arc, time::Duration};
@@ -18,7 +18,7 @@ use std::{fs, sync::Arc, time::Duration};
 #[tokio::test]
 async fn an_s3_bucket_keeps_the_promises_of_the_door() {
     let server = start().await;
-    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &write_pair(), transfer()).unwrap();
+    let bucket = Shelf::own_bucket(&location(&server.url), &read_pair(), &write_pair(), transfer()).unwrap();
     conformance::shelf(&bucket).await;
 }
 
@@ -27,7 +27,7 @@ async fn objects_in_many_parts_arrive_whole() {
     let server = start().await;
     // S3 asks for parts of at least five megabytes.
     let parts = Transfer { part_bytes: 5 << 20, parts: 2, ..transfer() };
-    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &write_pair(), parts).unwrap();
+    let bucket = Shelf::own_bucket(&location(&server.url), &read_pair(), &write_pair(), parts).unwrap();
     let body: Bytes = (0..(11u32 << 20)).map(|i| (i % 253) as u8).collect::<Vec<_>>().into();
     let put = bucket.put(&key(1), body.clone()).await.unwrap();
     match bucket.fetch(&key(1), 20 << 20).await.unwrap() {
@@ -44,7 +44,7 @@ async fn an_upload_that_fails_is_taken_back() {
     let server = start().await;
     let parts = Transfer { part_bytes: 5 << 20, ..transfer() };
     let interrupted = WriteCredentials::new("interrupted", "interrupted-secret").unwrap();
-    let bucket = Bucket::open_own(&location(&server.url), &read_pair(), &interrupted, parts).unwrap();
+    let bucket = Shelf::own_bucket(&location(&server.url), &read_pair(), &interrupted, parts).unwrap();
     let fault = bucket.put(&key(1), Bytes::from(vec![1; 6 << 20])).await.unwrap_err();
     assert!(matches!(cause(&fault), StoreError::AccessDenied { .. }), "{fault:?}");
     let uploads = || {
@@ -68,10 +68,10 @@ async fn each_wrong_set_up_has_its_own_name() {
     let place = location(&server.url);
     let body = || Bytes::from_static(b"x");
     let own = |place: &Location, read: &ReadCredentials, write: &WriteCredentials| {
-        Bucket::open_own(place, read, write, transfer()).unwrap()
+        Shelf::own_bucket(place, read, write, transfer()).unwrap()
     };
 
-    let reader_only = Bucket::open(&place, &read_pair(), transfer()).unwrap();
+    let reader_only = Shelf::bucket(&place, &read_pair(), transfer()).unwrap();
     let fault = reader_only.put(&key(1), body()).await.unwrap_err();
     assert!(matches!(cause(&fault), StoreError::ReadOnlyBucket), "{fault:?}");
 
@@ -85,7 +85,7 @@ async fn each_wrong_set_up_has_its_own_name() {
     assert!(matches!(cause(&fault), StoreError::WrongSecret { .. }), "{fault:?}");
 
     let unknown = ReadCredentials::new(BUCKET, "nobody", "reader-secret").unwrap();
-    let fault = Bucket::open(&place, &unknown, transfer()).unwrap().fetch(&key(1), 9).await.unwrap_err();
+    let fault = Shelf::bucket(&place, &unknown, transfer()).unwrap().fetch(&key(1), 9).await.unwrap_err();
     assert!(
         matches!(cause(&fault), StoreError::UnknownKey { .. } | StoreError::AccessDenied { .. }),
         "{fault:?}"
@@ -108,20 +108,20 @@ fn settings_that_cannot_work_are_refused_before_anything_is_sent() {
         ),
     ];
     for (place, expected) in cases {
-        match Bucket::open(&place, &read_pair(), transfer()) {
+        match Shelf::bucket(&place, &read_pair(), transfer()) {
             Err(StoreError::Setting { setting, .. }) => assert_eq!(setting, expected),
             other => panic!("{place:?}: {other:?}"),
         }
     }
     let r2 = Location { endpoint: Endpoint::R2 { account: BUCKET.into() }, allow_http: false, ..good };
-    let bucket = Bucket::open(&r2, &read_pair(), transfer()).unwrap();
+    let bucket = Shelf::bucket(&r2, &read_pair(), transfer()).unwrap();
     assert!(format!("{bucket:?}").contains(".r2.cloudflarestorage.com"));
 }
 
 #[tokio::test]
 async fn buckets_are_found_through_the_chain() {
     let server = start().await;
-    let own = Bucket::open_own(&location(&server.url), &read_pair(), &write_pair(), transfer()).unwrap();
+    let own = Shelf::own_bucket(&location(&server.url), &read_pair(), &write_pair(), transfer()).unwrap();
     own.put(&key(1), Bytes::from_static(b"window")).await.unwrap();
 
     let chain = MemChain::by_hand("test", UnixMillis(0), 1_000);

@@ -6,7 +6,6 @@
 
 mod beacon;
 mod chain;
-mod checkpoints;
 mod clock;
 pub mod conformance;
 mod follow;
@@ -21,12 +20,11 @@ mod trouble;
 
 pub use beacon::FakeBeacon;
 pub use chain::{MemChain, MemSigner};
-pub use checkpoints::MemCheckpoints;
 pub use clock::ManualClock;
 pub use follow::{FakeFollower, FakeLoader};
 pub use journal::MemJournal;
 pub use learn::{Counted, FakeLearner};
 pub use publish::FakePress;
-pub use shelf::{MemDirectory, MemShelf};
+pub use shelf::{MemCheckpoints, MemDirectory, MemShelf};
 pub use sign::HeldKey;
 pub use trouble::Trouble;

@@ -7,12 +7,15 @@
 //! full-next            the next one has to be whole: what the shelf gave back was not what was sent
 //! ```
 
-use anyhow::Context as _;
+use super::{
+    Cache, Found, Outgoing, PublishError, Published, Publisher, Terms, describe, files::later, make_deltas,
+    tensor_root,
+};
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{FileName, Kind, Place, Publication, Retention, Step},
+    checkpoint::{CheckpointKey, FileName, Kind, Place, Publication, Retention, Step},
     delta::Options,
-    manifest::{MANIFEST_FILE, Manifest, PUBLISHED_VERSION},
+    manifest::{MANIFEST_FILE, Manifest, ManifestError, PUBLISHED_VERSION},
 };
 use grail_ports::{
     Door, Fault, Retry,
@@ -21,17 +24,11 @@ use grail_ports::{
     sign::Sign,
 };
 use grail_protocol::{params::Params, words::WindowStart};
-use grail_roles::{
-    checkpoint::{Terms, describe},
-    disk::write_atomic,
-};
-use grail_store::checkpoint::{
-    Cache, LocalCheckpoint, Outgoing, PublishError, Published, Publisher, make_deltas, tensor_root,
-};
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::{self, File},
-    path::{Path, PathBuf},
+    error::Error,
+    fs, io,
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -80,7 +77,7 @@ pub struct StorePress {
     publisher: Publisher,
     signer: Arc<dyn Sign>,
     params: Params,
-    genesis: LocalCheckpoint,
+    genesis: Found,
     settings: PressSettings,
 }
 
@@ -102,7 +99,7 @@ impl StorePress {
         shelf: Arc<dyn CheckpointShelf>,
         signer: Arc<dyn Sign>,
         params: Params,
-        genesis: LocalCheckpoint,
+        genesis: Found,
         settings: PressSettings,
     ) -> Result<Self, Fault> {
         let root = root.into();
@@ -111,7 +108,7 @@ impl StorePress {
         Ok(Self { root, cache, shelf, publisher, signer, params, genesis, settings })
     }
 
-    fn finished(&self) -> Result<Vec<LocalCheckpoint>, Fault> {
+    fn finished(&self) -> Result<Vec<Found>, Fault> {
         self.cache.finished(&self.signer.hotkey(), &self.params)
     }
 
@@ -133,38 +130,29 @@ impl StorePress {
     }
 
     /// Makes the checkpoint of a plan on this disk. Blocks.
-    fn make(&self, plan: &Plan, base: &LocalCheckpoint, export: Export) -> anyhow::Result<LocalCheckpoint> {
+    fn make(&self, plan: &Plan, base: &Found, export: Export) -> Result<Found, MakeError> {
         let (draft, deltas) = (self.beside(plan.window, ".draft"), self.beside(plan.window, ".deltas"));
         for folder in [&draft, &deltas] {
-            remove(folder)?;
-            fs::create_dir(folder).with_context(|| format!("make {}", folder.display()))?;
+            grail_fs::remove_folder(folder)?;
+            grail_fs::make_folder(folder)?;
         }
         export(&draft)?;
         // Everything but the weights is the first model's, for ever.
-        for file in &self.genesis.manifest.files {
-            if !is_weights(&file.name) {
-                let (from, to) = (self.genesis.folder.join(&file.name), draft.join(&file.name));
-                fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
-                File::open(&to)?.sync_all()?;
-            }
+        for file in self.genesis.manifest.files.iter().filter(|file| !is_weights(&file.name)) {
+            grail_fs::copy(&self.genesis.folder.join(&file.name), &draft.join(&file.name))?;
         }
+        let first = &self.genesis.manifest;
         let terms = Terms {
-            environments: self.genesis.manifest.environments.clone(),
-            policy: self.genesis.manifest.policy,
-            max_new_tokens: self.genesis.manifest.max_new_tokens,
-            numeric: self.genesis.manifest.numeric,
+            environments: first.environments.clone(),
+            policy: first.policy,
+            max_new_tokens: first.max_new_tokens,
+            numeric: first.numeric,
         };
         let mut manifest = describe(&draft, terms, &mut |_| {})?;
         let options = Options { workers: self.settings.workers, ..Options::default() };
-        let made = make_deltas(
-            (&base.folder, &base.manifest.files),
-            &draft,
-            &manifest.files,
-            &deltas,
-            options,
-            &mut |_| {},
-        )
-        .context("make the deltas")?;
+        let old = (base.folder.as_path(), &base.manifest.files[..]);
+        let made = make_deltas(old, &draft, &manifest.files, &deltas, options, &mut |_| {})
+            .map_err(|error| disk_fault("make the deltas", error))?;
         let whole = plan.sequence % self.settings.full_every == 1 % self.settings.full_every
             || self.is_milestone(plan.window)
             || self.full_next().exists()
@@ -177,40 +165,39 @@ impl StorePress {
             kind: if whole { Kind::Full } else { Kind::Delta },
             step: (!step.deltas.is_empty()).then_some(step),
             tensors: tensor_root(&draft, &manifest.files, options, &mut |_| {})
-                .context("hash the weights")?,
+                .map_err(|error| disk_fault("hash the weights", error))?,
             trained_on: plan.trained_on,
             trainer: self.signer.hotkey(),
             signature: None,
         });
         manifest.sign_with(&self.signer.hotkey(), |statement| {
-            self.signer.sign(statement).map_err(anyhow::Error::from)
+            self.signer.sign(statement).map_err(MakeError::from)
         })?;
         manifest.check(&self.params)?;
-        write_atomic(&draft.join(MANIFEST_FILE), &manifest.to_json()?)?;
+        grail_fs::write_synced(&draft.join(MANIFEST_FILE), &manifest.to_json()?)?;
+        grail_fs::sync_folder(&draft)?;
         let folder = self.beside(plan.window, "");
-        remove(&folder)?;
-        fs::rename(&draft, &folder).with_context(|| format!("name {}", folder.display()))?;
-        File::open(&self.root)?.sync_all()?;
-        Ok(LocalCheckpoint { folder, manifest })
+        grail_fs::remove_folder(&folder)?;
+        grail_fs::publish(&draft, &folder)?;
+        Ok(Found { folder, manifest })
     }
 
     /// The checkpoint of a plan on this disk, made where it is not there, and its base.
-    fn ready(&self, plan: &Plan, export: Export) -> Result<(LocalCheckpoint, LocalCheckpoint), Fault> {
+    fn ready(&self, plan: &Plan, export: Export) -> Result<(Found, Found), Fault> {
         let finished = self.finished()?;
         let older = finished.iter().rev().find(|one| one.manifest.sequence < plan.sequence);
         let base = older.unwrap_or(&self.genesis).clone();
-        let same = |one: &&LocalCheckpoint| {
+        let same = |one: &&Found| {
             one.manifest.sequence == plan.sequence && one.manifest.window == plan.window
         };
         let local = match finished.iter().find(same) {
             Some(local) => local.clone(),
             None => self.make(plan, &base, export).map_err(|error| {
-                let full = error.chain().any(is_full);
+                let full = is_full(&error);
                 let advice = if full { "; free some space on that disk" } else { "" };
                 let retry = if full { Retry::Later } else { Retry::Never };
                 let doing = format!("make checkpoint {} in {}{advice}", plan.sequence, self.root.display());
-                let text: Box<dyn std::error::Error + Send + Sync> = format!("{error:#}").into();
-                Fault::new(Door::Disk, retry, doing, text)
+                Fault::new(Door::Disk, retry, doing, error)
             })?,
         };
         Ok((local, base))
@@ -231,7 +218,7 @@ impl StorePress {
 
     /// Reads deltas back. A delta that cannot be followed would keep everyone on the checkpoint before, so the next one is
     /// then whole.
-    async fn read_back(&self, local: &LocalCheckpoint) -> Result<(), Fault> {
+    async fn read_back(&self, local: &Found) -> Result<(), Fault> {
         let step = local.manifest.publication.as_ref().and_then(|publication| publication.step.as_ref());
         let mut sound = true;
         for delta in step.into_iter().flat_map(|step| &step.deltas) {
@@ -242,18 +229,13 @@ impl StorePress {
                 == Some(delta.sha256.as_str());
         }
         if sound {
-            match fs::remove_file(self.full_next()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Fault::new(Door::Disk, Retry::Later, "remove full-next", error));
-                }
-                _ => return Ok(()),
-            }
+            return grail_fs::remove_file(&self.full_next()).map_err(later);
         }
         tracing::error!(
             target: "grail::train", window = local.manifest.window.0,
             "the shelf does not give back what was sent; the next checkpoint will be whole"
         );
-        write_atomic(&self.full_next(), b"")
+        Ok(grail_fs::write(&self.full_next(), b"")?)
     }
 
     /// Forgets what need not be kept, here and on the shelf. Trouble with it is told, and tried again next time.
@@ -272,7 +254,7 @@ impl StorePress {
     }
 
     /// Deltas and drafts of windows whose checkpoint is not kept here.
-    fn remove_leftovers(&self, kept: &[WindowStart]) -> std::io::Result<()> {
+    fn remove_leftovers(&self, kept: &[WindowStart]) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name();
             let stem = name.to_str().and_then(|name| name.rsplit_once('.'));
@@ -316,7 +298,7 @@ impl Press for StorePress {
 /// SHA-256 of an object of that size; `None` where it is absent or of another size.
 async fn digest_on_shelf(
     shelf: &dyn CheckpointShelf,
-    key: &grail_artifact::checkpoint::CheckpointKey,
+    key: &CheckpointKey,
     size: u64,
 ) -> Result<Option<String>, Fault> {
     const RANGE: u64 = 16 << 20;
@@ -337,17 +319,29 @@ fn is_weights(name: &str) -> bool {
     name.ends_with(".safetensors") || name.ends_with(".safetensors.index.json")
 }
 
-fn is_full(cause: &(dyn std::error::Error + 'static)) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    let io = cause.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| matches!(error.kind(), StorageFull | QuotaExceeded))
+/// Why a checkpoint was not made.
+#[derive(Debug, thiserror::Error)]
+enum MakeError {
+    #[error(transparent)]
+    Disk(#[from] grail_fs::DiskError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }
 
-fn remove(folder: &Path) -> anyhow::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("remove {}", folder.display()))
+fn disk_fault(doing: &str, source: impl Error + Send + Sync + 'static) -> Fault {
+    Fault::new(Door::Disk, Retry::Never, doing, source)
+}
+
+/// Whether a full disk is the cause, however deep.
+fn is_full(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.downcast_ref().is_some_and(grail_fs::is_full) {
+            return true;
         }
-        _ => Ok(()),
+        next = cause.source();
     }
+    false
 }
