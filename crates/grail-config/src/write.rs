@@ -1,11 +1,11 @@
 //! Files that the wizard leaves: private, whole or not there, and told apart from what stood there before.
 
-use grail_fs::{DiskError, Readers};
 use super::{
     layers::{Config, Origin, Value},
     table::{self, Section, Setting},
     toml_file,
 };
+use grail_fs::{DiskError, Readers};
 use std::{
     fs, io,
     path::{Path, PathBuf},

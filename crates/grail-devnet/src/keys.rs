@@ -18,10 +18,7 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-use crate::{
-    DevnetError,
-    files,
-};
+use crate::{DevnetError, files};
 
 /// Most bytes of a key file.
 const MOST_BYTES: u64 = 4_096;

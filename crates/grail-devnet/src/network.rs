@@ -1,7 +1,4 @@
-use crate::{
-    DevnetError,
-    files,
-};
+use crate::{DevnetError, files};
 use grail_fs::Readers;
 use grail_protocol::{
     beacon::BeaconChain,

@@ -12,9 +12,7 @@ use grail_protocol::{
     params::{self, Params},
     words::Hotkey,
 };
-use grail_store::{
-    Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials,
-};
+use grail_store::{Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials};
 use std::{path::PathBuf, sync::Arc};
 
 offer! {

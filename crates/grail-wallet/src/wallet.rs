@@ -7,13 +7,12 @@
 //! | `{cold}/hotkeys/{hot}` | the hotkey, plain or encrypted |
 //! | `{cold}/hotkeys/{hot}pub.txt` | the hotkey's address |
 
-use grail_fs::Readers;
 use crate::{
-    Contradiction, WalletError,
-    disk,
+    Contradiction, WalletError, disk,
     keyfile::{self, Content, OpenError, Scheme},
     secret::{NewWords, Seed, Words},
 };
+use grail_fs::Readers;
 use grail_protocol::{sign::HotkeyPair, words::Hotkey};
 use std::{
     fs, io,

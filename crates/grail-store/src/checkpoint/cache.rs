@@ -131,12 +131,7 @@ impl Cache {
     }
 
     /// Gives a draft its name. Its files are there and verified; the manifest comes last.
-    pub(super) fn finish(
-        &self,
-        place: Place,
-        draft: &Path,
-        manifest: Manifest,
-    ) -> Result<Found, Stop> {
+    pub(super) fn finish(&self, place: Place, draft: &Path, manifest: Manifest) -> Result<Found, Stop> {
         let folder = self.root.join(place.to_string());
         let json = manifest.to_json()?;
         let listed =

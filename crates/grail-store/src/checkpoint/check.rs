@@ -45,7 +45,8 @@ pub fn check(
             wrong.push(Refusal::Digest { file: name.clone(), got, want: want.clone() });
         }
     }
-    if let (Some(options), Some(publication)) = (weights.filter(|_| wrong.is_empty()), &manifest.publication) {
+    if let (Some(options), Some(publication)) = (weights.filter(|_| wrong.is_empty()), &manifest.publication)
+    {
         match tensor_root(folder, &manifest.files, options, &mut |_| {}) {
             Ok(got) if got == publication.tensors => {}
             Ok(got) => wrong.push(Refusal::Root { got, want: publication.tensors }),

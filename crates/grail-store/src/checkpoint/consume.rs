@@ -209,12 +209,7 @@ impl Attempt<'_> {
         Ok(manifest)
     }
 
-    fn obtain(
-        &self,
-        place: Place,
-        manifest: Manifest,
-        chain: usize,
-    ) -> BoxFuture<'_, Result<Found, Stop>> {
+    fn obtain(&self, place: Place, manifest: Manifest, chain: usize) -> BoxFuture<'_, Result<Found, Stop>> {
         async move {
             if let Some(local) = self.consumer.find(manifest.id())? {
                 return Ok(local);
@@ -304,7 +299,8 @@ impl Attempt<'_> {
                 wanted.push((file.clone(), delta.clone()));
             } else if base.manifest.files.contains(file) {
                 let (from, to) = (base.folder.join(&file.name), draft.join(&file.name));
-                let linked = blocking(self.lock(), "copy a file", move || grail_fs::link_or_copy(&from, &to)).await?;
+                let linked =
+                    blocking(self.lock(), "copy a file", move || grail_fs::link_or_copy(&from, &to)).await?;
                 linked.map_err(later)?;
                 meter.add(file.size);
             } else {

@@ -128,7 +128,9 @@ pub(super) fn apply_deltas(
             return Err(Refusal::Digest { file, got, want: entry.sha256.clone() }.into());
         }
         out.sync_all().map_err(|error| disk("write", &partial, error))?;
-        grail_fs::publish(&partial, &path).and_then(|()| grail_fs::remove_file(&delta_path)).map_err(later)?;
+        grail_fs::publish(&partial, &path)
+            .and_then(|()| grail_fs::remove_file(&delta_path))
+            .map_err(later)?;
     }
     Ok(())
 }

@@ -25,12 +25,7 @@ use grail_ports::{
 };
 use grail_protocol::{params::Params, words::WindowStart};
 use sha2::{Digest as _, Sha256};
-use std::{
-    error::Error,
-    fs, io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{error::Error, fs, io, path::PathBuf, sync::Arc};
 
 /// What can be chosen about publishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -187,9 +182,8 @@ impl StorePress {
         let finished = self.finished()?;
         let older = finished.iter().rev().find(|one| one.manifest.sequence < plan.sequence);
         let base = older.unwrap_or(&self.genesis).clone();
-        let same = |one: &&Found| {
-            one.manifest.sequence == plan.sequence && one.manifest.window == plan.window
-        };
+        let same =
+            |one: &&Found| one.manifest.sequence == plan.sequence && one.manifest.window == plan.window;
         let local = match finished.iter().find(same) {
             Some(local) => local.clone(),
             None => self.make(plan, &base, export).map_err(|error| {

@@ -15,8 +15,7 @@ use futures::StreamExt as _;
 use grail_ports::{Fault, shelf::ObjectMeta};
 use grail_protocol::words::UnixMillis;
 use object_store::{
-    Error, GetOptions, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _,
-    local::LocalFileSystem,
+    Error, GetOptions, GetResult, GetResultPayload, ObjectStore, ObjectStoreExt as _, local::LocalFileSystem,
     path::Path,
 };
 use std::{
@@ -207,7 +206,11 @@ impl Shelf {
             }
             body.freeze()
         };
-        if body.len() as u64 == announced { Ok(body) } else { Err(StoreError::Length { announced, more: false }) }
+        if body.len() as u64 == announced {
+            Ok(body)
+        } else {
+            Err(StoreError::Length { announced, more: false })
+        }
     }
 
     fn writer(&self) -> Result<&Arc<dyn ObjectStore>, StoreError> {

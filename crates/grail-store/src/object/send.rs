@@ -123,7 +123,9 @@ impl Shelf {
         let name = path.as_ref().to_owned();
         let removed = self.ask_disk(move |root| {
             let path = root.join(name);
-            let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return Ok(()) };
+            let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else {
+                return Ok(());
+            };
             for entry in entries.flatten() {
                 let draft = entry.file_name();
                 let number = draft.to_str().zip(path.file_name().and_then(|name| name.to_str()));

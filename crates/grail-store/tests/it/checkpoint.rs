@@ -30,8 +30,8 @@ use grail_protocol::{
 use grail_store::{
     Shelf, StoreError, Transfer,
     checkpoint::{
-        Cache, Consumer, Limits, Found, Outgoing, PublishError, Published,
-        Publisher, Refusal, Tell, check, make_deltas, tensor_root,
+        Cache, Consumer, Found, Limits, Outgoing, PublishError, Published, Publisher, Refusal, Tell, check,
+        make_deltas, tensor_root,
     },
 };
 use grail_testkit::doors::{MemCheckpoints, conformance};
