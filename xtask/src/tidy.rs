@@ -1,5 +1,6 @@
-//! The rules of the house that no compiler checks: layers, manifests, sizes, words out of place.
+//! The rules of the house that no compiler checks: layers, manifests, doors and their suites, sizes, words out of place.
 
+mod doors;
 mod manifests;
 mod names;
 mod sources;
@@ -26,6 +27,7 @@ pub(crate) fn run(config: &Config) -> Result<()> {
     let mut problems = layers::check(&workspace);
     problems.extend(manifests::check(&workspace));
     problems.extend(sources::check(&workspace, &files)?);
+    problems.extend(doors::check(&workspace.root, &files)?);
     let names =
         names::check(&workspace, &files, |file| std::fs::read_to_string(workspace.root.join(file)).ok());
     if NAMES_ARE_HELD {

@@ -10,7 +10,6 @@ use grail_protocol::{
     params::{self, Params},
     profile::NumericProfile,
 };
-use grail_roles::disk::read_bounded;
 use grail_store::checkpoint::{self, Terms};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -85,7 +84,7 @@ pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
     let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
         (true, None) => Some(GSM8K_MINI.to_vec()),
         (true, Some(path)) => Some(
-            read_bounded(path, DATASET_BYTES)?
+            grail_fs::read(path, DATASET_BYTES)?
                 .with_context(|| format!("there is no data set at {}", path.display()))?,
         ),
         (false, None) => None,

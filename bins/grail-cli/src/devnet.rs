@@ -11,7 +11,7 @@ use grail_devnet::{Devnet, Founder, Options};
 use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
 use grail_protocol::words::UnixMillis;
-use grail_roles::{clock::SystemClock, disk::write_atomic};
+use grail_roles::clock::SystemClock;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -77,9 +77,9 @@ pub(crate) fn make(
     let trainer = trainer.map(str::to_owned);
     let net = grail_devnet::init(dir, &Options { params: args.profile, genesis, founders, trainer })?;
     if let Some(rows) = &described.gsm8k {
-        write_atomic(&dir.join(GSM8K_FILE), rows)?;
+        grail_fs::write(&dir.join(GSM8K_FILE), rows)?;
     }
-    write_atomic(&dir.join(MANIFEST_FILE), &described.manifest.to_json()?)?;
+    grail_fs::write(&dir.join(MANIFEST_FILE), &described.manifest.to_json()?)?;
     Ok(net)
 }
 

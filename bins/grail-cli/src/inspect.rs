@@ -16,7 +16,6 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{GroupIndex, Hotkey, RolloutIndex, WindowStart},
 };
-use grail_roles::disk::read_bounded;
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -88,7 +87,7 @@ pub(crate) async fn run(networks: &dyn Networks, command: InspectCommand) -> any
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 fn window(path: &Path, json: bool) -> anyhow::Result<()> {
-    let bytes = read_bounded(path, LIMITS.file_bytes)?
+    let bytes = grail_fs::read(path, LIMITS.file_bytes)?
         .with_context(|| format!("there is no file {}", path.display()))?;
     let file =
         codec_for(path)?.decode(&bytes, &LIMITS).with_context(|| format!("read {}", path.display()))?;
@@ -161,7 +160,7 @@ fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
         None if args.env == "gsm8k" => bail!("gsm8k needs its rows; name the file with --rows"),
         None => None,
         Some(path) => Some(
-            read_bounded(path, DATASET_BYTES)?
+            grail_fs::read(path, DATASET_BYTES)?
                 .with_context(|| format!("there is no data set at {}", path.display()))?,
         ),
     };

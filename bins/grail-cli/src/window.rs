@@ -4,7 +4,6 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use grail_config::{Flags, args, offer};
 use grail_node::{check, local::Networks, sibling::become_program};
-use grail_roles::disk::read_bounded;
 use grail_tokenize::Tokenizer;
 use grail_verify::verify_on_paper;
 use std::path::PathBuf;
@@ -74,7 +73,7 @@ fn tell(exhibit: &check::Exhibit, report: &grail_verify::MinerReport, json: bool
 /// Most positions of the model, from its config.json.
 fn context_length(model: &std::path::Path) -> anyhow::Result<u32> {
     let path = model.join("config.json");
-    let bytes = read_bounded(&path, 1 << 20)?.with_context(|| format!("there is no {}", path.display()))?;
+    let bytes = grail_fs::read(&path, 1 << 20)?.with_context(|| format!("there is no {}", path.display()))?;
     let config: serde_json::Value =
         serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
     config

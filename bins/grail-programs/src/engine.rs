@@ -186,6 +186,26 @@ impl Load for Loader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use grail_protocol::draw::SamplingPolicy;
+    use grail_store::checkpoint::{Terms, describe};
+    use grail_testkit::doors::conformance;
+
+    #[test]
+    fn the_loader_keeps_the_promises_of_its_door() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/tiny");
+        let terms = Terms {
+            environments: vec!["sat/1".parse().unwrap()],
+            policy: SamplingPolicy::DEFAULT,
+            max_new_tokens: 16,
+            numeric: NumericProfile::StrictF32,
+        };
+        let manifest = describe(&folder, terms, &mut |_| {}).unwrap();
+        let args = ModelArgs { model: folder.clone(), device: "cpu".into(), threads: 1 };
+        let found = Found { folder, manifest };
+        let bare = Loader::new(&args);
+        conformance::load(&bare, &found, (false, false));
+        conformance::load(&bare.answering(4).judging(), &found, (true, true));
+    }
 
     #[test]
     fn devices_read_as_people_write_them() {

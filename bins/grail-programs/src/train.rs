@@ -25,10 +25,7 @@ use grail_node::{
 use grail_parquet::ParquetCodec;
 use grail_ports::follow::Found;
 use grail_protocol::words::{Hotkey, WindowStart};
-use grail_roles::{
-    disk::read_bounded,
-    train::{Examiner, Parts, Records, Settings, Trainer},
-};
+use grail_roles::train::{Examiner, Parts, Records, Settings, Trainer};
 use grail_store::checkpoint::{StorePress, require};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Compute, Student};
@@ -238,7 +235,7 @@ fn held_out(config: &Config, joined: &Joined) -> anyhow::Result<Vec<Arc<Environm
                 tracing::warn!(target: "grail::train", "gsm8k is not examined; name rows with --held-out-gsm8k");
             }
             (Environment::Gsm8k(asked), Some(path)) => {
-                let bytes = read_bounded(path, DATASET_BYTES)?
+                let bytes = grail_fs::read(path, DATASET_BYTES)?
                     .with_context(|| format!("there is no data set at {}", path.display()))?;
                 let other = network::environment("gsm8k", Some(&bytes))
                     .with_context(|| format!("read {}", path.display()))?;

@@ -8,7 +8,6 @@ use grail_artifact::{
 };
 use grail_parquet::ParquetCodec;
 use grail_protocol::words::{CheckpointId, EnvId, Hotkey, WindowStart};
-use grail_roles::disk::read_bounded;
 use grail_verify::audit::{Audited, Flaw, audit_on_paper};
 use serde::Serialize;
 use std::path::Path;
@@ -148,7 +147,7 @@ pub type Opened = (Audited, Option<grail_artifact::bundle::Encoding>);
 /// What is wrong with the bundle stands in the account, and then there is nothing opened. Errors: no such file, or one
 /// that cannot be read.
 pub fn open(path: &Path, signer: Option<&Hotkey>) -> anyhow::Result<(Account, Option<Opened>)> {
-    let bytes = read_bounded(path, BUNDLE_BYTES)?
+    let bytes = grail_fs::read(path, BUNDLE_BYTES)?
         .with_context(|| format!("there is no bundle {}", path.display()))?;
     Ok(open_bytes(path, &bytes, signer))
 }

@@ -17,7 +17,6 @@ use grail_protocol::{
     seed::WindowContext,
     words::{Hotkey, UnixMillis, WindowStart},
 };
-use grail_roles::disk::read_bounded;
 use grail_verify::{Case, MinerReport, Sampling};
 use std::{path::Path, sync::Arc};
 
@@ -89,7 +88,7 @@ pub async fn exhibit(
     model: &Path,
 ) -> anyhow::Result<Exhibit> {
     let codec = codec_for(path)?;
-    let body = read_bounded(path, LIMITS.file_bytes)?
+    let body = grail_fs::read(path, LIMITS.file_bytes)?
         .with_context(|| format!("there is no file {}", path.display()))?;
     let header = codec.decode(&body, &LIMITS).with_context(|| format!("read {}", path.display()))?.header;
     let view = network::look(networks, devnet, no_drand)?;

@@ -26,7 +26,6 @@ use grail_protocol::{params::Params, words::Hotkey};
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
-    disk::read_bounded,
     environments::Environments,
 };
 use grail_store::{FolderDirectory, Shelf, Transfer};
@@ -143,7 +142,7 @@ impl View {
     /// Errors: a manifest that somebody else signed, or nobody.
     pub fn manifest_of(&self, model: &Path) -> anyhow::Result<Manifest> {
         let path = model.join(MANIFEST_FILE);
-        let (Some(trainer), Some(bytes)) = (&self.trainer, read_bounded(&path, MANIFEST_BYTES)?) else {
+        let (Some(trainer), Some(bytes)) = (&self.trainer, grail_fs::read(&path, MANIFEST_BYTES)?) else {
             return Ok(self.manifest.clone());
         };
         let params = &self.sources.network.params;
@@ -217,7 +216,7 @@ fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {
 /// The manifest that a development network was made with.
 pub fn read_manifest(net: &Path, params: &Params) -> anyhow::Result<Manifest> {
     let path = net.join(MANIFEST_FILE);
-    let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+    let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
         format!("there is no {}; was the network made by `grail devnet init`?", path.display())
     })?;
     Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))
@@ -228,7 +227,7 @@ pub(crate) fn environments(dir: &Path) -> anyhow::Result<Environments> {
     let mut list = vec![Environment::Sat];
     list.extend(Arith::all()?.into_iter().map(Environment::Arith));
     let path = dir.join(GSM8K_FILE);
-    if let Some(bytes) = read_bounded(&path, DATASET_BYTES)? {
+    if let Some(bytes) = grail_fs::read(&path, DATASET_BYTES)? {
         list.push(gsm8k(&bytes).with_context(|| format!("read {}", path.display()))?);
     }
     Ok(Environments::new(list)?)
@@ -293,7 +292,7 @@ mod tests {
             ids
         };
         assert_eq!(held(), expected(&["sat", "arith-1", "arith-2", "arith-3", "arith-4"]));
-        grail_roles::disk::write_atomic(&dir.path().join(GSM8K_FILE), ROW).unwrap();
+        grail_fs::write(&dir.path().join(GSM8K_FILE), ROW).unwrap();
         assert_eq!(held(), expected(&ENVIRONMENTS));
     }
 }

@@ -28,7 +28,6 @@ use grail_protocol::{
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
-    disk::read_bounded,
     environments::Environments,
 };
 use grail_store::{CommittedCheckpoints, CommittedDirectory, Shelf, Transfer};
@@ -182,7 +181,7 @@ fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<Beaco
         choice.name,
         table::BEACON_CHAIN.variable
     );
-    let bytes = read_bounded(&path, BEACON_BYTES)?
+    let bytes = grail_fs::read(&path, BEACON_BYTES)?
         .with_context(|| format!("there is no file {} ({})", path.display(), table::BEACON_CHAIN.variable))?;
     let chain: BeaconChain =
         serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
@@ -232,7 +231,7 @@ struct FirstManifest {
 impl FirstManifest {
     fn read(model: &Path, params: &Params) -> anyhow::Result<Self> {
         let path = model.join(MANIFEST_FILE);
-        let bytes = read_bounded(&path, MANIFEST_BYTES)?.with_context(|| {
+        let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
             format!(
                 "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
                  describe` makes that of a network's first model",

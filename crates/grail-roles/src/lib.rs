@@ -1,8 +1,9 @@
 //! The loops of the roles: mine, validate and train, over the doors.
 //!
 //! A role here knows the order of things and nothing about where they come from: chain, beacon, shelf, clock, model,
-//! tokenizer and the journals that it writes enter as doors. What both roles do is one function below both: [`context`] derives a window,
-//! `grail_verify` judges a file, for the validator and for the miner that looks at its own file before upload.
+//! tokenizer and the journals that it writes enter as doors. What both roles do is one function below both:
+//! [`context`] derives a window, `grail_verify` judges a file, for the validator and for the miner that looks at its own
+//! file before upload.
 //!
 //! | module | |
 //! |---|---|
@@ -23,7 +24,6 @@ pub mod clock;
 pub mod context;
 mod court;
 pub mod discover;
-pub mod disk;
 pub mod environments;
 pub mod evidence;
 mod kept;

@@ -30,6 +30,8 @@ enum Rooms {
     All,
     /// Laws, doors, court, facade.
     Pure,
+    /// These, and the loops: what they keep goes through a door.
+    Diskless,
 }
 
 /// Looked for in code, not in comments and not in tests.
@@ -52,9 +54,10 @@ const WORDS: &[Word] = &[
     Word { text: concat!("from_", "entropy"), rooms: Rooms::Pure, why: "chance is an argument" },
     Word {
         text: concat!("std", "::fs"),
-        rooms: Rooms::Pure,
+        rooms: Rooms::Diskless,
         why: "bytes come as arguments, files are for edges",
     },
+    Word { text: concat!("tokio", "::fs"), rooms: Rooms::Diskless, why: "files are for edges" },
     Word { text: concat!("std", "::net"), rooms: Rooms::Pure, why: "sockets are for edges" },
     Word { text: concat!("std", "::process"), rooms: Rooms::Pure, why: "processes are for edges" },
     Word { text: concat!("std", "::thread::sleep"), rooms: Rooms::Pure, why: "waiting is for edges" },
@@ -138,6 +141,7 @@ fn check_text(file: &Path, text: &str, room: Option<(Layer, &Path)>) -> Vec<Stri
     }
     let is_config = matches!(layer, Layer::Wiring | Layer::Program | Layer::Automation)
         && CONFIG_FILES.iter().any(|config| inside == Path::new(config));
+    let imports = imports(&code);
     for (number, line) in (1..).zip(code) {
         if line.trim_start().starts_with("//") {
             continue;
@@ -146,13 +150,36 @@ fn check_text(file: &Path, text: &str, room: Option<(Layer, &Path)>) -> Vec<Stri
             let here = match word.rooms {
                 Rooms::All => !(is_config && word.text.ends_with("var") && !word.text.contains("set_")),
                 Rooms::Pure => layer.is_pure(),
+                Rooms::Diskless => layer.is_pure() || layer == Layer::Loop,
             };
-            if here && line.contains(word.text) {
+            if here && (line.contains(word.text) || imported(&imports, number, word.text)) {
                 problems.push(format!("{}:{number}: no {} here: {}", file.display(), word.text, word.why));
             }
         }
     }
     problems
+}
+
+/// Modules that a file imports from within braces, by line: `use std::{` … `fs::File,` as `std::fs`.
+fn imports(code: &[&str]) -> Vec<(usize, String)> {
+    let (mut found, mut root) = (Vec::new(), None);
+    for (number, line) in (1..).zip(code) {
+        let opened = line.trim_start().strip_prefix("use ").and_then(|rest| rest.split_once("::{"));
+        let (from, names) = match (opened, root) {
+            (Some(opened), _) => opened,
+            (None, Some(from)) => (from, *line),
+            (None, None) => continue,
+        };
+        let heads =
+            names.split([',', '{', '}']).map(|name| name.trim().split([':', ';', ' ']).next().unwrap_or(""));
+        found.extend(heads.map(|head| (number, format!("{from}::{head}"))));
+        root = (!names.contains("};")).then_some(from);
+    }
+    found
+}
+
+fn imported(imports: &[(usize, String)], line: usize, module: &str) -> bool {
+    imports.iter().any(|(number, name)| *number == line && name == module)
 }
 
 /// Whether a file, named by its path inside its package, holds nothing but tests.
@@ -212,6 +239,21 @@ mod tests {
         refused(Layer::Words, "src/a.rs", "rand::thread_rng()", "chance is an argument");
         refused(Layer::Facade, "src/a.rs", "use std::fs;", "files are for edges");
         fine(Layer::Edge, "src/a.rs", "use std::fs;");
+    }
+
+    #[test]
+    fn loops_have_no_disk_however_it_is_imported() {
+        refused(Layer::Loop, "src/a.rs", "use std::fs;", "files are for edges");
+        refused(Layer::Loop, "src/a.rs", "tokio::fs::read(path)", "files are for edges");
+        refused(
+            Layer::Loop,
+            "src/a.rs",
+            "use std::{\n    fmt,\n    fs::{self, File},\n};",
+            "a.rs:3: no std::fs",
+        );
+        refused(Layer::Law, "src/a.rs", "use std::{fmt, fs, path::Path};", "a.rs:1: no std::fs");
+        fine(Layer::Loop, "src/a.rs", "use std::{\n    fmt,\n    sync::Arc,\n};\nuse crate::{fs, work};");
+        fine(Layer::Edge, "src/a.rs", "use std::{fs, io};");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use crate::describe::{MakeArgs, describe_model};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use grail_artifact::manifest::MANIFEST_FILE;
-use grail_roles::disk::write_atomic;
 
 /// Which model, and how it is asked.
 #[derive(Debug, Args)]
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &DescribeArgs) -> anyhow::Result<()> {
     let path = args.make.model()?.join(MANIFEST_FILE);
     ensure!(args.replace || !path.exists(), "{} is there already; keep it, or say --replace", path.display());
     let manifest = describe_model(&args.make)?.manifest;
-    write_atomic(&path, &manifest.to_json()?).with_context(|| format!("write {}", path.display()))?;
+    grail_fs::write(&path, &manifest.to_json()?).with_context(|| format!("write {}", path.display()))?;
     println!("checkpoint {} described in {}", manifest.id(), path.display());
     Ok(())
 }

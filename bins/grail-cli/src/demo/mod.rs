@@ -21,7 +21,7 @@ use grail_fs::FolderJournal;
 use grail_node::network::read_manifest;
 use grail_ports::{chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
-use grail_roles::{clock::SystemClock, disk::write_atomic, reports::Reports, train::Records};
+use grail_roles::{clock::SystemClock, reports::Reports, train::Records};
 use screen::Screen;
 use serde::Serialize;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
@@ -114,7 +114,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         Some(path) => path.clone(),
         None => {
             let path = folder("lessons.toml");
-            write_atomic(&path, LESSONS.as_bytes())?;
+            grail_fs::write(&path, LESSONS.as_bytes())?;
             path
         }
     };
@@ -156,8 +156,8 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         story,
     };
     let (json, html) = (folder("report.json"), folder("report.html"));
-    write_atomic(&json, &serde_json::to_vec_pretty(&report)?)?;
-    write_atomic(&html, page::page(&report.story).as_bytes())?;
+    grail_fs::write(&json, &serde_json::to_vec_pretty(&report)?)?;
+    grail_fs::write(&html, page::page(&report.story).as_bytes())?;
     tell(&report, &json, &html);
     Ok(report.passed)
 }

@@ -14,10 +14,7 @@ use grail_protocol::{
     draw::SamplingPolicy, hash::digest, params::DEV, profile::NumericProfile, seed::ProblemSeed,
     stream::Stream, words::TokenId,
 };
-use grail_roles::{
-    disk::write_atomic,
-    train::{Evaluation, EvaluationSettings, Examiner},
-};
+use grail_roles::train::{Evaluation, EvaluationSettings, Examiner};
 use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::{Tokenizer, learn};
 use grail_torch::{
@@ -106,7 +103,7 @@ pub(super) fn run(args: &TeachArgs) -> anyhow::Result<()> {
     let learned = learn(&texts, args.vocabulary, &args.out).context("learn a tokenizer")?;
     let config = config(args, i64::from(learned.size))?;
     let json = serde_json::to_vec_pretty(&config.to_json(learned.end))?;
-    write_atomic(&args.out.join("config.json"), &json)?;
+    grail_fs::write(&args.out.join("config.json"), &json)?;
     let tokenizer = Tokenizer::open(&args.out)?;
 
     let mut student = learner(args, config)?;

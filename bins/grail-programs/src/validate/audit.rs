@@ -25,7 +25,6 @@ use grail_ports::{follow::Checkpoints as _, shelf::Fetch};
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
     bundle::{Circumstances, Matter, entry_name, signed},
-    disk::{read_bounded, write_atomic},
     reports::{Outcome, Reports},
 };
 use grail_torch::TorchOracle;
@@ -109,7 +108,7 @@ fn environment_of(id: &EnvId, rows: Option<&Path>) -> anyhow::Result<Environment
     let rows = match rows {
         None => None,
         Some(path) => Some(
-            read_bounded(path, DATASET_BYTES)?
+            grail_fs::read(path, DATASET_BYTES)?
                 .with_context(|| format!("there is no file {}", path.display()))?,
         ),
     };
@@ -196,7 +195,7 @@ pub(super) async fn bundle(networks: &dyn Networks, args: &BundleArgs) -> anyhow
     if opened.is_none() {
         bail!("the file on the shelf is not the one that was judged; nothing was written");
     }
-    write_atomic(&path, &bytes)?;
+    grail_fs::write(&path, &bytes)?;
     println!("{} ({} bytes)", path.display(), bytes.len());
     Ok(())
 }

@@ -46,11 +46,11 @@ use std::{
 };
 use tempfile::TempDir;
 
-fn trainer() -> HotkeyPair {
+pub(crate) fn trainer() -> HotkeyPair {
     HotkeyPair::from_seed(&[7; 32]).unwrap()
 }
 
-fn before(window: u64) -> Moment {
+pub(crate) fn before(window: u64) -> Moment {
     Moment { before: WindowStart(window), ..Moment::ANY }
 }
 
@@ -59,7 +59,7 @@ fn quiet() -> Tell {
 }
 
 /// Weights of window `w`: most of them the same in every window.
-fn weights(window: u64) -> Vec<u8> {
+pub(crate) fn weights(window: u64) -> Vec<u8> {
     let header = Header::build(
         &[("embed", Dtype::BF16, &[64, 64]), ("norm", Dtype::F32, &[16])],
         &BTreeMap::from([("format".to_owned(), "pt".to_owned())]),

@@ -93,6 +93,7 @@ async fn everyone_finds_the_one_folder() {
     let dir = tempfile::tempdir().unwrap();
     let shelf = Shelf::folder(dir.path(), Transfer::default()).unwrap();
     let directory = FolderDirectory::new(shelf.clone());
+    conformance::directory(&directory, &[1, 2].map(|byte| Hotkey::from_bytes([byte; 32])), &[]).await;
     let own = directory.shelf_of(&Hotkey::from_bytes([1; 32])).await.unwrap().unwrap();
     own.put(&key(1), Bytes::from_static(b"mine")).await.unwrap();
     assert!(matches!(shelf.fetch(&key(1), 10).await.unwrap(), Fetch::Found(found) if found.body == "mine"));

@@ -1,6 +1,7 @@
 //! Shelves as their users meet them: a folder, a real S3 server, and servers that misbehave.
 
 mod checkpoint;
+mod doors;
 mod folder;
 mod house;
 mod liars;
