@@ -63,6 +63,9 @@ const WORDS: &[Word] = &[
     Word { text: concat!("std", "::thread::sleep"), rooms: Rooms::Pure, why: "waiting is for edges" },
 ];
 
+/// Where the programs read their variables: the room of settings.
+const CONFIG_ROOM: &str = "crates/grail-config/src/lib.rs";
+
 /// Where a program, or xtask, reads its configuration.
 const CONFIG_FILES: [&str; 2] = ["src/config.rs", "src/config/mod.rs"];
 
@@ -140,7 +143,7 @@ fn check_text(file: &Path, text: &str, room: Option<(Layer, &Path)>) -> Vec<Stri
         ));
     }
     let is_config = matches!(layer, Layer::Wiring | Layer::Program | Layer::Automation)
-        && CONFIG_FILES.iter().any(|config| inside == Path::new(config));
+        && (CONFIG_FILES.iter().any(|config| inside == Path::new(config)) || file == Path::new(CONFIG_ROOM));
     let imports = imports(&code);
     for (number, line) in (1..).zip(code) {
         if line.trim_start().starts_with("//") {
