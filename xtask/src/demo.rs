@@ -9,10 +9,10 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, ensure};
 
 use crate::config::Config;
-use crate::workspace::{Workspace, root};
+use crate::workspace::root;
 use crate::{cargo, libtorch, model, report, tiny};
 
-/// What is rehearsed, and what goes on to `grail devnet demo`.
+/// What is rehearsed, and what goes on to `grail-devnet demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Which model the network starts with
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// GRAIL_SUBTENSOR_SPEC names, with wallets, an S3 server and a drand relay
     #[arg(long, value_enum, default_value = "local")]
     chain: Chain,
-    /// Arguments for `grail devnet demo`, for instance `--windows 2`; see its --help
+    /// Arguments for `grail-devnet demo`, for instance `--windows 2`; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -79,11 +79,11 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
             args.model == Model::Tiny && args.rest.is_empty(),
             "--chain real takes neither a model nor further arguments"
         );
-        return real::run(config, || build(config, &libtorch::ensure(config)?));
+        return real::run(config, |library| build(config, library, &["grail-programs", "grail-cli"]));
     }
     let library = libtorch::ensure(config)?;
     let (model, arguments) = args.model.arguments(config)?;
-    build(config, &library)?;
+    build(config, &library, &["grail-demo"])?;
     let binaries = config.target_dir.join("debug");
     let out = root()?.join("target").join("demo");
     let mut demo = demo(&binaries, &model, &out, &arguments, &args.rest);
@@ -94,20 +94,15 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// Builds every program, with the examples of the whole workspace: so cargo gives dependencies the features that the tests ask
-/// for too, and compiles them once for both.
-fn build(config: &Config, library: &Path) -> Result<()> {
-    let workspace = Workspace::load(config)?;
-    report::step(&format!("building {}", programs(&workspace).join(", ")));
+/// Builds these packages' programs, and nothing that only tests need.
+fn build(config: &Config, library: &Path, packages: &[&str]) -> Result<()> {
+    report::step(&format!("building {}", packages.join(", ")));
     let mut build = cargo::command(config, Some(library))?;
-    build.args(["build", "--locked", "--workspace", "--bins", "--examples"]);
+    build.args(["build", "--locked", "--bins"]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    // What the demo does without: the commands of `grail`, nodes of a chain, drand relays, buckets.
+    build.args((packages == ["grail-demo"]).then_some("--no-default-features"));
     cargo::run(&mut build)
-}
-
-/// Packages of the programs: everything in `bins/`.
-fn programs(workspace: &Workspace) -> Vec<&str> {
-    let in_bins = workspace.members.iter().filter(|(_, member)| member.folder.starts_with("bins"));
-    in_bins.map(|(name, _)| name.as_str()).collect()
 }
 
 /// The command; an argument that the user gives stands in place of ours.
@@ -121,9 +116,9 @@ fn demo(
     let given = |flag: &str| {
         rest.iter().any(|word| word == flag || word.to_string_lossy().starts_with(&format!("{flag}=")))
     };
-    let folders = [("--model", model.into()), ("--bin-dir", binaries.into()), ("--out", OsString::from(out))];
-    let mut demo = Command::new(binaries.join("grail"));
-    demo.args(["devnet", "demo"]);
+    let folders = [("--model", model.into()), ("--out", OsString::from(out))];
+    let mut demo = Command::new(binaries.join("grail-devnet"));
+    demo.arg("demo");
     for (flag, value) in folders.iter().chain(arguments).filter(|(flag, _)| !given(flag)) {
         demo.args([OsStr::new(flag), value.as_os_str()]);
     }
@@ -134,13 +129,6 @@ fn demo(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::tests::fake;
-
-    #[test]
-    fn programs_are_the_packages_in_bins() {
-        let workspace = fake(&["grail-cli:", "grail-programs:", "grail-store:"], &[]);
-        assert_eq!(programs(&workspace), ["grail-cli", "grail-programs"]);
-    }
 
     #[test]
     fn what_is_typed_stands_in_place_of_our_own_arguments() {
@@ -149,7 +137,7 @@ mod tests {
             let own = [("--windows", "40".into()), ("--rise", "0.1".into())];
             cargo::shown(&demo(Path::new("/b"), Path::new("/m"), Path::new("/o"), &own, &rest))
         };
-        let folders = "grail devnet demo --model /m --bin-dir /b --out /o";
+        let folders = "grail-devnet demo --model /m --out /o";
         assert_eq!(shown(&[]), format!("{folders} --windows 40 --rise 0.1"));
         assert_eq!(shown(&["--windows", "2"]), format!("{folders} --rise 0.1 --windows 2"));
         assert_eq!(shown(&["--rise=0.2"]), format!("{folders} --windows 40 --rise=0.2"));

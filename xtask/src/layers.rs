@@ -50,8 +50,8 @@ const ROOMS: &[(&str, Layer)] = &[
     ("grail-config", Layer::Wiring),
     ("grail-node", Layer::Wiring),
     ("grail-lab", Layer::Wiring),
-    ("grail-adversary", Layer::Program),
     ("grail-cli", Layer::Program),
+    ("grail-demo", Layer::Program),
     ("grail-programs", Layer::Program),
     ("grail-testkit", Layer::Testkit),
     ("xtask", Layer::Automation),
@@ -71,8 +71,9 @@ const SIDEWAYS: &[(&str, &str)] = &[
     ("grail-devnet", "grail-fs"),
     ("grail-wallet", "grail-fs"),
     ("grail-torch", "grail-fs"),
-    // The adversary is the honest miner with one part exchanged.
-    ("grail-adversary", "grail-programs"),
+    // Every role and every command of the tool, on development networks too.
+    ("grail-demo", "grail-programs"),
+    ("grail-demo", "grail-cli"),
     // Fakes of the chain and the beacon keep the very rules of the local ones.
     ("grail-testkit", "grail-devnet"),
     // The fake shelves are the shelf over memory.
@@ -97,10 +98,11 @@ const NAMED_ONLY_BY: &[(&str, &[&str])] = &[
 /// Foreign packages that a member must not reach by any way.
 const OUT_OF_REACH: &[(&str, &[&str])] = &[
     ("grail", &["tch", "torch-sys", "parquet", "subxt", "tokenizers"]),
-    ("grail-cli", &["tch", "torch-sys"]),
+    ("grail-cli", &["tch", "torch-sys", "rusqlite"]),
     ("grail-config", &["tch", "torch-sys", "tokio", "object_store", "subxt"]),
     ("grail-devnet", &["tch", "torch-sys"]),
     ("grail-node", &["tch", "torch-sys"]),
+    ("grail-programs", &["rusqlite"]),
     ("xtask", &["tokio", "reqwest", "tch"]),
 ];
 
@@ -227,10 +229,10 @@ mod tests {
             "grail-torch: grail-ports tch",
             "grail-roles: grail-verify tokio | grail-testkit",
             "grail-config: grail-protocol",
-            "grail-node: grail-config grail-roles grail-devnet",
+            "grail-node: grail-config grail-roles grail-store",
             "grail-lab: grail-verify grail-torch",
-            "grail-adversary: grail-programs",
-            "grail-cli: grail-devnet",
+            "grail-cli: grail-node",
+            "grail-demo: grail-cli grail-programs grail-devnet",
             "grail-programs: grail-roles grail-torch",
             "grail-testkit: grail-verify",
             "xtask: serde",
@@ -319,7 +321,8 @@ mod tests {
             &["grail-verify: grail-parquet"],
             "grail must not reach parquet: grail → grail-verify → grail-parquet → parquet",
         );
-        refused(&["grail-devnet: grail-torch"], "grail-cli must not reach tch");
+        refused(&["grail-node: grail-torch"], "grail-cli must not reach tch");
+        refused(&["grail-node: grail-devnet"], "grail-cli must not reach rusqlite");
     }
 
     #[test]

@@ -48,8 +48,8 @@ enum Commands {
     ///   cargo xtask demo                    a tiny model that learns, about three minutes
     ///   cargo xtask demo --model smollm2    SmolLM2-135M-Instruct, fetched once
     ///
-    /// Fetches what is missing (libtorch, the model), builds the programs, and runs
-    /// `grail devnet demo` with whatever arguments follow.
+    /// Fetches what is missing (libtorch, the model), builds what the demo needs, and runs
+    /// `grail-devnet demo` with whatever arguments follow.
     /// It ends by itself and leaves target/demo/report.html; the exit code is 0 only if every cheat got
     /// nothing and, with the tiny model, right answers rose.
     #[command(verbatim_doc_comment)]

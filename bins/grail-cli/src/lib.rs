@@ -1,4 +1,4 @@
-//! `grail`: the operator's tool. Makes and rehearses networks, looks at seeds, problems and window files, looks
+//! `grail`: the operator's tool. Looks at seeds, problems and window files, looks
 //! after checkpoints, and starts the programs of the roles under the names that people type.
 //!
 //! [`run`] is the whole program but for one thing: which networks it opens beside subnets. `grail` knows none;
@@ -8,9 +8,6 @@ mod audit;
 mod chain;
 mod checkpoint;
 mod config;
-mod demo;
-pub mod describe;
-mod devnet;
 mod doctor;
 mod inspect;
 mod keys;
@@ -51,9 +48,9 @@ enum Command {
     /// The chain: blocks, participants, commitments and weights.
     #[command(subcommand)]
     Chain(chain::ChainCommand),
-    /// A network on this machine: make it, look at it, rehearse on it.
-    #[command(subcommand)]
-    Devnet(devnet::DevnetCommand),
+    /// A network on this machine: make it, look at it, rehearse on it (`grail-devnet`).
+    #[command(disable_help_flag = true)]
+    Devnet(Passed),
     /// Look inside: window files, seeds, problems, rejection codes.
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
@@ -129,7 +126,7 @@ fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Re
         Command::Setup(args) => runtime.block_on(setup::run(networks, &args)),
         Command::Config(command) => config::run(&command, json),
         Command::Chain(command) => runtime.block_on(chain::run(networks, command, json)),
-        Command::Devnet(command) => runtime.block_on(devnet::run(command)),
+        Command::Devnet(passed) => Err(become_program("grail-devnet", log.typed().chain(passed.arguments))),
         Command::Inspect(command) => runtime.block_on(inspect::run(networks, command)).map(|()| true),
         Command::Window(command) => runtime.block_on(window::run(networks, command)),
         Command::Score(command) => score::run(command).map(|()| true),

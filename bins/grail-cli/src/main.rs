@@ -1,8 +1,8 @@
 //! `grail`: the operator's tool.
 
-use grail_node::devnets::Devnets;
+use grail_node::local::Subnets;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    grail_cli::run(&Devnets)
+    grail_cli::run(&Subnets::of(None))
 }

@@ -39,14 +39,14 @@ pub(crate) struct CheckArgs {
 pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand) -> anyhow::Result<bool> {
     let WindowCommand::Check(args) = command;
     if !args.paper {
-        let mut arguments = vec!["check-file".into(), args.file.into()];
+        let mut arguments = vec!["validate".into(), "check-file".into(), args.file.into()];
         arguments.extend(args.settings.typed());
         for (flag, set) in [("--report", args.report), ("--no-drand", args.no_drand)] {
             if set {
                 arguments.push(flag.into());
             }
         }
-        return Err(become_program("grail-validator", arguments));
+        return Err(become_program("grail-devnet", arguments));
     }
     let config = args.settings.config()?;
     let (devnet, model) = (args::devnet(&config)?, args::model(&config)?);

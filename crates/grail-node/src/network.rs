@@ -1,9 +1,6 @@
 //! The network that an operator joins, as live objects.
 
-use crate::{
-    local::{LocalNetwork, Networks},
-    subnet,
-};
+use crate::local::{LocalNetwork, Networks};
 use anyhow::{Context as _, bail};
 use grail_artifact::{
     checkpoint::{Trust, verify_manifest},
@@ -32,6 +29,9 @@ use grail_store::{FolderDirectory, Shelf, Transfer};
 use grail_wallet::signer::Signer;
 use std::{path::Path, sync::Arc};
 
+/// What a program says that was built without the feature `subnets`.
+#[cfg(not(feature = "subnets"))]
+pub(crate) const NO_SUBNETS: &str = "this build of the program knows development networks alone: name one with --devnet DIR, or build it with all its features";
 /// Most bytes of a data set.
 pub const DATASET_BYTES: u64 = 256 << 20;
 /// Where a development network keeps its GSM8K rows.
@@ -182,7 +182,10 @@ fn sources(
 pub async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
     match told.config.path(&table::DEVNET) {
         Some(devnet) => join_local(networks.local(&devnet)?.as_ref(), told),
-        None => subnet::join(told).await,
+        #[cfg(feature = "subnets")]
+        None => crate::subnet::join(told).await,
+        #[cfg(not(feature = "subnets"))]
+        None => bail!("{NO_SUBNETS}"),
     }
 }
 

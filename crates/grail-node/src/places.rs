@@ -1,10 +1,10 @@
 //! Where participants publish, as anybody sees it: windows by their owner, and the trainer's checkpoints.
 
-use crate::{local::Networks, subnet};
+use crate::local::Networks;
 use grail_config::{Config, table};
 use grail_ports::{chain::ChainView, checkpoint::CheckpointShelf, shelf::ShelfDirectory};
 use grail_protocol::{params::Params, words::Hotkey};
-use grail_store::{CommittedCheckpoints, FolderDirectory, Shelf, Transfer};
+use grail_store::{FolderDirectory, Shelf, Transfer};
 use std::sync::Arc;
 
 /// The places of a network.
@@ -38,11 +38,20 @@ impl Places {
                 checkpoints: Arc::new(shelf),
             });
         }
+        #[cfg(not(feature = "subnets"))]
+        anyhow::bail!("{}", crate::network::NO_SUBNETS);
+        #[cfg(feature = "subnets")]
+        Self::of_subnet(config, chain).await
+    }
+
+    #[cfg(feature = "subnets")]
+    async fn of_subnet(config: &Config, chain: Arc<dyn ChainView>) -> anyhow::Result<Self> {
+        use crate::subnet;
         let trainer = subnet::trainer(config, &chain.metagraph().await?)?;
         let directory = subnet::directory(config, chain);
         Ok(Self {
             params: config.network().params,
-            checkpoints: Arc::new(CommittedCheckpoints::new(directory.clone(), trainer)),
+            checkpoints: Arc::new(grail_store::CommittedCheckpoints::new(directory.clone(), trainer)),
             directory: Arc::new(directory),
             trainer: Some(trainer),
         })

@@ -128,7 +128,7 @@ impl Participant {
 ///
 /// # Errors
 /// When no spec is named, a part cannot be built or started, or the walk does not end with weights on the chain.
-pub(super) fn run(config: &Config, build: impl FnOnce() -> Result<()>) -> Result<ExitCode> {
+pub(super) fn run(config: &Config, build: impl FnOnce(&Path) -> Result<()>) -> Result<ExitCode> {
     let Some(spec) = config.subtensor_spec.clone().filter(|spec| spec.is_file()) else {
         bail!(
             "{SPEC} names no file; it must be the path of a chain spec of subtensor, which is not part of this project \
@@ -136,7 +136,7 @@ pub(super) fn run(config: &Config, build: impl FnOnce() -> Result<()>) -> Result
         );
     };
     let library = libtorch::ensure(config)?;
-    build()?;
+    build(&library)?;
     for (package, name) in [("grail-devnet", "drand_relay"), ("grail-store", "s3_server")] {
         example(config, Some(&library), (package, name), Profile::Dev)?;
     }

@@ -1,5 +1,8 @@
 //! A member's manifest says which, the root says how: versions, edition, lints are inherited.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::workspace::{Member, Workspace};
 
 const INHERITED: [&str; 5] = ["version", "edition", "rust-version", "license", "publish"];
@@ -13,7 +16,10 @@ fn check_one(name: &str, member: &Member) -> Vec<String> {
     let file = member.folder.join("Cargo.toml");
     let mut problems = Vec::new();
     let mut problem = |text: &str| problems.push(format!("{}: {text}", file.display()));
-    if member.folder.file_name().is_none_or(|folder| folder != name) {
+    // Rooms at the root do without the project's name.
+    let short = name.strip_prefix("grail-").filter(|_| member.folder.parent() == Some(Path::new("")));
+    if member.folder.file_name().is_none_or(|folder| folder != name && Some(folder) != short.map(OsStr::new))
+    {
         problem(&format!("the folder is not named {name}, as the package is"));
     }
     let manifest: toml::Table = match member.manifest.parse() {
@@ -103,5 +109,6 @@ workspace = true
     fn the_folder_has_the_name_of_the_package() {
         let problems = check_one("grail-x", &member(GOOD, "crates/x"));
         assert_eq!(problems, ["crates/x/Cargo.toml: the folder is not named grail-x, as the package is"]);
+        assert_eq!(check_one("grail-x", &member(GOOD, "x")), Vec::<String>::new(), "a room at the root");
     }
 }

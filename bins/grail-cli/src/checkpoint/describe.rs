@@ -1,9 +1,9 @@
 //! `grail checkpoint describe`: the manifest of the model that a network starts with.
 
-use crate::describe::{MakeArgs, describe_model};
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use grail_artifact::manifest::MANIFEST_FILE;
+use grail_node::describe::{MakeArgs, describe_model};
 
 /// Which model, and how it is asked.
 #[derive(Debug, Args)]

@@ -1,8 +1,8 @@
 //! `grail checkpoint` over a genuine S3 server, which checks signatures; keys come from variables alone.
 
 use super::{
-    checkpoint::{publish, train, trainer},
     text,
+    trained::{publish, train, trainer},
 };
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},

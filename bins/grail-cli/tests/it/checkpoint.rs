@@ -1,105 +1,17 @@
 //! `grail checkpoint` over shelves in folders, with small checkpoints that are truly signed.
 
-use super::{grail, model, refuses, text, works};
-use grail_artifact::{
-    checkpoint::{Kind, Place, Publication, Step},
-    delta::Options,
-    manifest::{FileEntry, Manifest, PUBLISHED_VERSION},
-    tensors::{Dtype, Header},
-    window::RootHex,
+use super::{
+    grail, refuses, text,
+    trained::{Trained, publish, train, trainer},
+    works,
 };
-use grail_protocol::{
-    draw::SamplingPolicy,
-    hash::sha256,
-    params::DEV,
-    profile::NumericProfile,
-    sign::HotkeyPair,
-    words::{CheckpointId, WindowStart},
-};
-use grail_store::{
-    Transfer,
-    checkpoint::{Outgoing, Publisher, make_deltas, tensor_root},
-};
+use grail_protocol::sign::HotkeyPair;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 use tempfile::TempDir;
-
-pub(super) fn trainer() -> HotkeyPair {
-    HotkeyPair::from_seed(&[7; 32]).unwrap()
-}
-
-fn weights(window: u64) -> Vec<u8> {
-    let header = Header::build(&[("embed", Dtype::BF16, &[64, 64])], &BTreeMap::new()).unwrap();
-    let mut bytes = (header.json().len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.json());
-    bytes.extend((0..2 * 64 * 64u64).map(|i| if i % 97 == 0 { (i + window) as u8 } else { (i * 31) as u8 }));
-    bytes
-}
-
-/// What a trainer has of one window: a folder, and the manifest that lies in it.
-pub(super) struct Trained {
-    dir: TempDir,
-    manifest: Manifest,
-}
-
-/// A step to `window`; from a base it is a delta.
-pub(super) fn train(pair: &HotkeyPair, window: u64, sequence: u64, base: Option<&Trained>) -> Trained {
-    let dir = tempfile::tempdir().unwrap();
-    let entry = |(name, bytes): (&str, Vec<u8>)| {
-        fs::write(dir.path().join(name), &bytes).unwrap();
-        let sha256 = CheckpointId::from_bytes(sha256(&bytes)).to_string();
-        FileEntry { name: name.into(), size: bytes.len() as u64, sha256 }
-    };
-    let files: Vec<FileEntry> =
-        [("config.json", b"{}".to_vec()), ("model.safetensors", weights(window))].map(entry).into();
-    let (own, options) = (dir.path(), Options::default());
-    let step = base.map(|base| Step {
-        base: base.manifest.id(),
-        base_window: base.manifest.window,
-        deltas: make_deltas((base.dir.path(), &base.manifest.files), own, &files, own, options, &mut |_| {})
-            .unwrap(),
-    });
-    let tensors = tensor_root(own, &files, options, &mut |_| {}).unwrap();
-    let mut manifest = Manifest {
-        version: PUBLISHED_VERSION,
-        window: WindowStart(window),
-        sequence,
-        environments: vec!["sat/1".parse().unwrap()],
-        policy: SamplingPolicy::DEFAULT,
-        max_new_tokens: 64,
-        numeric: NumericProfile::StrictF32,
-        files,
-        publication: Some(Publication {
-            kind: if base.is_some() { Kind::Delta } else { Kind::Full },
-            step,
-            tensors,
-            trained_on: RootHex([0; 32]),
-            trainer: pair.hotkey(),
-            signature: None,
-        }),
-    };
-    manifest.sign(pair, [1; 32]).unwrap();
-    fs::write(own.join("manifest.json"), manifest.to_json().unwrap()).unwrap();
-    Trained { dir, manifest }
-}
-
-pub(super) fn publish(shelf: &Path, pair: &HotkeyPair, trained: &Trained, base: Option<&Trained>) {
-    let shelf = Arc::new(grail_store::Shelf::folder(shelf, Transfer::default()).unwrap());
-    let outgoing = Outgoing {
-        manifest: trained.manifest.clone(),
-        folder: trained.dir.path().to_owned(),
-        deltas: trained.dir.path().to_owned(),
-        base: base.map(|base| base.manifest.clone()),
-    };
-    let publisher = Publisher::new(shelf, pair.hotkey(), DEV);
-    let sent = publisher.publish(Place::Window(trained.manifest.window), &outgoing, Arc::new(|_| {}));
-    tokio::runtime::Runtime::new().unwrap().block_on(sent).unwrap();
-}
 
 /// A shelf with checkpoints of these windows: the first whole, each other a delta of the one before.
 struct Shelf {
@@ -397,31 +309,6 @@ fn a_cache_is_cleared_of_old_checkpoints_and_leftovers() {
 }
 
 #[test]
-fn a_network_names_shelf_trainer_and_profile() {
-    let dir = tempfile::tempdir().unwrap();
-    let (net, model) = (dir.path().join("net"), model(dir.path()));
-    works(&["devnet", "init", text(&net), "--model", text(&model), "--trainer", "tina", "--miners", "tina"]);
-    let opened = grail_devnet::open(&net).unwrap();
-    let pair = opened.key("tina").unwrap();
-    let first = train(&pair, 20, 1, None);
-    publish(&opened.shelf(), &pair, &first, None);
-    let own = ["--devnet", text(&net)];
-    let told = works(&[&["checkpoint", "list"], &own[..]].concat());
-    assert!(told.contains("window-20") && told.contains("ready"), "{told}");
-    let to = net.join("cache/me");
-    works(&[&["checkpoint", "get", "--to", text(&to)], &own[..]].concat());
-    works(&[&["checkpoint", "verify", text(&to.join("window-20"))], &own[..]].concat());
-    works(&[&["checkpoint", "gc", text(&to)], &own[..]].concat());
-    works(&[&["checkpoint", "prune", "--dry-run"], &own[..]].concat());
-    let other = trainer().hotkey().to_string();
-    let list = ["checkpoint", "list", "--devnet", text(&net)];
-    refuses(&[&list[..], &["--trainer", &other]].concat(), &["leave --trainer out", &other]);
-    refuses(&[&list[..], &["--profile", "main"]].concat(), &["leave --profile out", "main"]);
-    let folder = text(dir.path());
-    refuses(&[&list[..], &["--folder", folder]].concat(), &["--devnet", "--folder", "leave all but one out"]);
-}
-
-#[test]
 fn mistakes_in_naming_a_shelf_are_named() {
     let shelf = shelf(&[20]);
     let dir = text(shelf.dir.path());
@@ -435,7 +322,6 @@ fn mistakes_in_naming_a_shelf_are_named() {
     let absent = shelf.dir.path().join("absent");
     let list = ["checkpoint", "list", "--trainer", &shelf.trainer];
     refuses(&[&list[..], &["--folder", text(&absent)]].concat(), &["absent", "does not exist"]);
-    refuses(&[&list[..], &["--devnet", text(&absent)]].concat(), &["absent", "grail devnet init"]);
     refuses(&[&list[..], &["--s3-endpoint", "https://localhost"]].concat(), &["--bucket NAME"]);
     let bucket = ["--s3-endpoint", "https://localhost", "--bucket", "grail"];
     refuses(&[&list[..], &bucket[..]].concat(), &["GRAIL_S3_READ_KEY_ID", "GRAIL_S3_READ_SECRET"]);

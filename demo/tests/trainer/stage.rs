@@ -37,7 +37,7 @@ const GROUPS: u32 = 2;
 
 /// The committed model.
 pub(crate) fn model() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/tiny")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/tiny")
 }
 
 pub(crate) fn text(path: &Path) -> &str {
@@ -69,7 +69,7 @@ pub(crate) fn network(dir: &Path, trainer: Option<&str>, windows_ago: u64) -> De
 
 /// Mines and judges windows as an honest miner and an honest validator would have.
 pub(crate) fn mine(net: &Devnet, windows: u64) {
-    let view = grail_node::network::look(&grail_node::devnets::Devnets, net.dir(), false).unwrap();
+    let view = grail_node::network::look(&grail_demo::Devnets, net.dir(), false).unwrap();
     let tokenizer = Tokenizer::open(&model()).unwrap();
     let options = grail_torch::Options { threads: Some(1), ..grail_torch::Options::default() };
     let loaded = Model::load(&model(), &options, view.manifest.id()).unwrap();
@@ -166,10 +166,10 @@ fn put(net: &Devnet, key: &str, bytes: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// `grail-trainer run` over a network.
+/// `grail-devnet train run` over a network.
 pub(crate) fn run(net: &Path, state: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grail-trainer"));
-    command.args(["run", "--devnet", text(net), "--key", "trainer", "--model", text(&model())]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grail-devnet"));
+    command.args(["train", "run", "--devnet", text(net), "--key", "trainer", "--model", text(&model())]);
     command.args(["--state", text(state), "--threads", "1", "--from", "0"]).args(more);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command

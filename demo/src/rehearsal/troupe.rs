@@ -34,15 +34,14 @@ impl Troupe {
         let (sender, lines) = mpsc::channel(1_024);
         let mut children = Vec::new();
         for actor in cast {
-            let (program, arguments) = actor.command(stage);
-            let mut child = Command::new(&program)
-                .args(&arguments)
+            let mut child = Command::new(stage.program)
+                .args(actor.arguments(stage))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::piped())
                 .kill_on_drop(true)
                 .spawn()
-                .with_context(|| format!("start {}; was it built?", program.display()))?;
+                .with_context(|| format!("start {}; was it built?", stage.program.display()))?;
             let log = logs.join(format!("{}.jsonl", actor.name));
             let log = File::create(&log).with_context(|| format!("write {}", log.display()))?;
             if let Some(stderr) = child.stderr.take() {

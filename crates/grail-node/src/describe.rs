@@ -1,10 +1,10 @@
 //! The model that a network starts with, described: its manifest, and the rows that its environments ask.
 
+use crate::network::{self, DATASET_BYTES, ENVIRONMENTS};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use grail_artifact::manifest::Manifest;
 use grail_config::{Flags, args, offer};
-use grail_node::network::{self, DATASET_BYTES, ENVIRONMENTS};
 use grail_protocol::{
     draw::SamplingPolicy,
     params::{self, Params},

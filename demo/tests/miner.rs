@@ -13,7 +13,8 @@ use std::{
 /// The program refuses, with exit code 2, and its message holds each of the words.
 #[track_caller]
 fn refuses(arguments: &[&str], words: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_grail-miner")).args(arguments).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_grail-devnet")).arg("mine").args(arguments).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
     for word in words {
@@ -30,7 +31,7 @@ fn text(path: &Path) -> &str {
 fn network(dir: &Path) -> (PathBuf, PathBuf) {
     let (net, model) = (dir.join("net"), dir.join("model"));
     fs::create_dir(&model).unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/hf/qwen2");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/hf/qwen2");
     for file in fs::read_dir(source).unwrap() {
         let file = file.unwrap();
         fs::copy(file.path(), model.join(file.file_name())).unwrap();

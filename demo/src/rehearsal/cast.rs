@@ -1,6 +1,6 @@
 //! Who takes part in the rehearsal, and what is expected of each.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A participant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(super) struct Actor {
 pub(super) enum Part {
     /// Answers as the protocol says.
     Miner,
-    /// Lies in one way; the word is the adversary program's.
+    /// Lies in one way, by its name.
     Liar(&'static str),
     /// Judges and sets weights.
     Validator,
@@ -52,48 +52,31 @@ impl Actor {
         matches!(self.part, Part::Miner | Part::Liar(_))
     }
 
-    /// Its program and arguments.
-    pub(super) fn command(&self, stage: &Stage<'_>) -> (PathBuf, Vec<String>) {
+    /// What `grail-devnet` is told to take this part.
+    pub(super) fn arguments(&self, stage: &Stage<'_>) -> Vec<String> {
         let text = |path: &Path| path.display().to_string();
-        let mut arguments: Vec<String> = vec![
-            "run".into(),
-            "--json".into(),
-            "--devnet".into(),
-            text(stage.devnet),
-            "--key".into(),
-            self.name.into(),
-            "--model".into(),
-            text(stage.model),
-            "--threads".into(),
-            stage.threads.to_string(),
-        ];
-        let program = match self.part {
-            Part::Validator => {
-                arguments.extend(["--reports".into(), text(stage.reports)]);
-                "grail-validator"
-            }
-            Part::Trainer => {
-                arguments.extend([
-                    "--state".into(),
-                    text(stage.state),
-                    "--settings".into(),
-                    text(stage.lessons),
-                ]);
-                arguments.extend(["--from".into(), "0".into()]);
-                "grail-trainer"
-            }
-            Part::Miner | Part::Liar(_) => {
-                arguments.extend(["--max-groups".into(), stage.groups.to_string()]);
-                match self.part {
-                    Part::Liar(lie) => {
-                        arguments.extend(["--lie".into(), lie.into()]);
-                        "grail-adversary"
-                    }
-                    _ => "grail-miner",
-                }
-            }
+        let mut arguments: Vec<String> = match self.part {
+            Part::Miner => vec!["mine".into()],
+            Part::Liar(lie) => vec!["mine".into(), "--lie".into(), lie.into()],
+            Part::Validator => vec!["validate".into()],
+            Part::Trainer => vec!["train".into()],
         };
-        (stage.programs.join(program), arguments)
+        arguments.extend(["run".into(), "--json".into()]);
+        let mut add = |flag: &str, value: String| arguments.extend([flag.to_owned(), value]);
+        add("--devnet", text(stage.devnet));
+        add("--key", self.name.into());
+        add("--model", text(stage.model));
+        add("--threads", stage.threads.to_string());
+        match self.part {
+            Part::Validator => add("--reports", text(stage.reports)),
+            Part::Trainer => {
+                add("--state", text(stage.state));
+                add("--settings", text(stage.lessons));
+                add("--from", "0".into());
+            }
+            Part::Miner | Part::Liar(_) => add("--max-groups", stage.groups.to_string()),
+        }
+        arguments
     }
 }
 
@@ -107,7 +90,8 @@ pub(super) struct Stage<'a> {
     pub(super) state: &'a Path,
     /// The trainer's settings.
     pub(super) lessons: &'a Path,
-    pub(super) programs: &'a Path,
+    /// `grail-devnet`.
+    pub(super) program: &'a Path,
     pub(super) threads: usize,
     pub(super) groups: u32,
 }

@@ -1,7 +1,12 @@
 //! The page as a whole: a realistic story, and the stories that break pages.
 
-use super::*;
-use crate::demo::story::CheckpointPoint;
+use super::{page as write, *};
+use crate::rehearsal::story::{CheckpointPoint, EvaluationPoint, MinerLine, Statement};
+use std::collections::BTreeMap;
+
+fn page(story: &Story) -> String {
+    write(story).unwrap()
+}
 
 /// A window with 32 rollouts of which a share is right.
 pub(super) fn window(number: u64, right: f64) -> WindowPoint {
@@ -149,7 +154,7 @@ fn a_whole_story_shows_every_part() {
     assert_well_formed(&html);
     for part in [
         "✓ passed",
-        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        "HuggingFaceTB&#x2f;SmolLM2-135M-Instruct",
         "1\u{a0}h 13\u{a0}min for 30\u{a0}windows",
         "Rollouts verified</h3><b>960</b>",
         "Lies refused</h3><b>960</b>",
@@ -162,7 +167,7 @@ fn a_whole_story_shows_every_part() {
     ] {
         assert!(html.contains(part), "{part}");
     }
-    assert_eq!(html.matches("<svg viewBox=\"0 0 480").count(), 6);
+    assert_eq!(html.matches("<svg class=\"plot\" viewBox=\"0 0 1920").count(), 6);
     assert_eq!(html.matches("<details>").count(), 6);
 }
 
@@ -181,7 +186,14 @@ fn names_cannot_become_markup() {
     let html = page(&story);
     assert_well_formed(&html);
     assert!(!html.contains("<script") && !html.contains("alert('"));
-    assert!(html.contains("&lt;script&gt;alert(&#39;&quot;&amp;amp;&quot;&#39;)&lt;/script&gt;"));
+    assert!(html.contains("&lt;script&gt;alert(&#x27;&quot;&amp;amp;&quot;&#x27;)&lt;&#x2f;script&gt;"));
+}
+
+#[test]
+fn letters_that_html_cannot_write_are_replaced() {
+    let mut story = empty();
+    story.network = "a\0b\u{1b}c\n<".into();
+    assert!(page(&story).contains("<dd>a\u{fffd}b\u{fffd}c\n&lt;</dd>"));
 }
 
 #[test]
@@ -217,7 +229,7 @@ fn one_window_has_no_change_to_tell() {
     let html = page(&sample(1));
     assert_well_formed(&html);
     assert!(html.contains("one window was judged") && !html.contains("→"));
-    assert_eq!(html.matches("<svg viewBox=\"0 0 480").count(), 6);
+    assert_eq!(html.matches("<svg class=\"plot\" viewBox=\"0 0 1920").count(), 6);
 }
 
 #[test]

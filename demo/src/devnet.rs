@@ -1,13 +1,10 @@
-//! `grail devnet`: make a network on this machine, look at it, rehearse on it.
+//! Making a network on this machine, and looking at it.
 
-use crate::{
-    demo,
-    describe::{Described, MakeArgs, describe_model},
-};
 use anyhow::Context as _;
-use clap::{Args, Subcommand};
+use clap::Args;
 use grail_artifact::manifest::MANIFEST_FILE;
 use grail_devnet::{Devnet, Founder, Options};
+use grail_node::describe::{Described, MakeArgs, describe_model};
 use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
 use grail_protocol::words::UnixMillis;
@@ -16,20 +13,6 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-
-/// What to do with a network on this machine.
-#[derive(Debug, Subcommand)]
-pub(crate) enum DevnetCommand {
-    /// Make a network: chain, beacon, keys, object store and manifest in one folder.
-    Init(InitArgs),
-    /// Show a network: its clock, who is registered, and the weights.
-    Status {
-        /// Folder of the network.
-        dir: PathBuf,
-    },
-    /// Rehearse a whole network: one honest miner, two that cheat, one validator; ends by itself with a table.
-    Demo(demo::DemoArgs),
-}
 
 /// A network and its first participants.
 #[derive(Debug, Args)]
@@ -53,15 +36,6 @@ pub(crate) struct InitArgs {
     validators: Vec<String>,
 }
 
-/// Runs the command; `Ok(false)` when a rehearsal did not pass.
-pub(crate) async fn run(command: DevnetCommand) -> anyhow::Result<bool> {
-    match command {
-        DevnetCommand::Init(args) => init(&args).map(|()| true),
-        DevnetCommand::Status { dir } => status(&dir).await.map(|()| true),
-        DevnetCommand::Demo(args) => demo::run(args).await,
-    }
-}
-
 /// Makes the network's folder, with manifest and data set.
 pub(crate) fn make(
     dir: &Path,
@@ -83,8 +57,9 @@ pub(crate) fn make(
     Ok(net)
 }
 
+/// Makes a network, and tells how to join it.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn init(args: &InitArgs) -> anyhow::Result<()> {
+pub(crate) fn init(args: &InitArgs) -> anyhow::Result<()> {
     let founder = |stake, validator_permit| {
         move |name: &String| Founder { name: name.clone(), stake, validator_permit }
     };
@@ -112,8 +87,9 @@ fn init(args: &InitArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prints a network's clock, participants and weights.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-async fn status(dir: &Path) -> anyhow::Result<()> {
+pub(crate) async fn status(dir: &Path) -> anyhow::Result<()> {
     let net = grail_devnet::open(dir)?;
     let chain = net.chain(Arc::new(SystemClock))?;
     let (network, head) = (net.network(), chain.head().await?);

@@ -1,4 +1,4 @@
-//! `grail devnet demo`: a whole network rehearsed on this machine, watched by a person, judged by its outcome.
+//! `grail-devnet demo`: a whole network rehearsed on this machine, watched by a person, judged by its outcome.
 
 mod cast;
 mod gather;
@@ -8,16 +8,14 @@ mod screen;
 mod story;
 mod troupe;
 
-use crate::{
-    describe::{MakeArgs, describe_model},
-    devnet,
-};
+use crate::devnet;
 use anyhow::{Context as _, bail};
 use cast::{CAST, Stage, TRAINER};
 use clap::Args;
 use gather::{Seen, Taught};
 use grail_devnet::{Devnet, Founder};
 use grail_fs::FolderJournal;
+use grail_node::describe::{MakeArgs, describe_model};
 use grail_node::network::read_manifest;
 use grail_ports::{chain::ChainView, clock::Clock};
 use grail_protocol::words::Hotkey;
@@ -37,8 +35,7 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     make: MakeArgs,
 
-    /// Folder with the programs `grail-miner`, `grail-validator`, `grail-trainer` and `grail-adversary`; by default that of
-    /// this one.
+    /// Folder with the program `grail-devnet` that takes every part; by default that of this one.
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
 
@@ -106,9 +103,9 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     });
     let manifest = describe_model(&args.make)?;
     let net = devnet::make(&net_dir, &args.make, manifest, founders.collect(), Some(TRAINER), clock.now())?;
-    let programs = match &args.bin_dir {
-        Some(dir) => dir.clone(),
-        None => std::env::current_exe()?.parent().context("this program has no folder")?.to_owned(),
+    let program = match &args.bin_dir {
+        Some(dir) => dir.join("grail-devnet"),
+        None => std::env::current_exe().context("find this program")?,
     };
     let lessons = match &args.lessons {
         Some(path) => path.clone(),
@@ -124,7 +121,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         reports: &reports_dir,
         state: &state,
         lessons: &lessons,
-        programs: &programs,
+        program: &program,
         threads: args.threads,
         groups: args.groups,
     };
@@ -157,7 +154,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
     };
     let (json, html) = (folder("report.json"), folder("report.html"));
     grail_fs::write(&json, &serde_json::to_vec_pretty(&report)?)?;
-    grail_fs::write(&html, page::page(&report.story).as_bytes())?;
+    grail_fs::write(&html, page::page(&report.story)?.as_bytes())?;
     tell(&report, &json, &html);
     Ok(report.passed)
 }

@@ -1,7 +1,7 @@
 //! Development networks over `grail-devnet`'s folder.
 
-use crate::local::{LocalFacts, LocalNetwork, Networks};
 use grail_devnet::Devnet;
+use grail_node::local::{LocalFacts, LocalNetwork, Networks};
 use grail_ports::{
     beacon::BeaconSource,
     chain::{ChainView, ChainWrite},

@@ -21,8 +21,8 @@ fn refuses(command: &mut Command, words: &[&str]) {
 }
 
 fn trainer(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_grail-trainer"));
-    command.args(arguments);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grail-devnet"));
+    command.arg("train").args(arguments);
     command
 }
 
@@ -44,7 +44,7 @@ fn wrong_networks_keys_and_folders_are_named() {
     refuses(&mut as_key(&dir.path().join("void"), "trainer", &model()), &["void"]);
     refuses(&mut as_key(&net, "trainer", &dir.path().join("no-model")), &["no-model"]);
     // Another model than the network began with.
-    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/hf/qwen2");
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/hf/qwen2");
     refuses(&mut as_key(&net, "trainer", &other), &["the manifest says"]);
     refuses(
         as_key(&net, "trainer", &model()).args(["--device", "tpu"]),
