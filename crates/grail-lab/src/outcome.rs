@@ -8,7 +8,7 @@ use crate::{
 use grail_protocol::params::ROLLOUTS_PER_PROBLEM;
 use grail_verify::{
     DrawStatistics, MinerReport, Verdict,
-    lies::{Expectation, Kind, Lie},
+    lies::{Expectation, Lie, LieKind},
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Outcome {
     /// Name of the attack.
     pub attack: &'static str,
     /// Its family.
-    pub kind: Kind,
+    pub kind: LieKind,
     /// What it does.
     pub about: &'static str,
     /// The model that was lied about.

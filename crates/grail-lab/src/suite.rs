@@ -2,14 +2,14 @@
 
 use crate::{
     LabError,
-    attack::{Bank, Liar, Submission},
+    attack::{Bank, Submission, Teller},
     court::Court,
     old::{OldCase, OldSketches, OldTally},
     outcome::{Counting, Outcome},
     stand::Stand,
 };
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, words::TokenId};
-use grail_verify::lies::{HONEST, Kind, Lie};
+use grail_verify::lies::{HONEST, Lie, LieKind};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy)]
@@ -94,21 +94,21 @@ pub fn run(
     lie: &'static Lie,
     tell: &mut dyn FnMut(u32, u32),
 ) -> Result<Outcome, LabError> {
-    if lie.kind == Kind::Control {
+    if lie.kind == LieKind::Control {
         return control(stand, plan, tell);
     }
     let numeric = stand.setup.numeric().name();
     let mut counting = Counting::new(lie, &stand.setup.name, numeric);
-    let liar = Liar::new(stand, lie)?;
+    let teller = Teller::new(stand, lie)?;
     let windows = u32::try_from(ground.banks.len()).unwrap_or(u32::MAX);
     let earlier = ground.banks.iter().cycle().skip(1);
     for ((done, bank), earlier) in (1u32..).zip(&ground.banks).zip(earlier) {
-        let submission = liar.tell(bank, earlier, &ground.mean)?;
+        let submission = teller.tell(bank, earlier, &ground.mean)?;
         let report = court.judge(&submission)?;
         let rewards: Vec<f32> = bank.honest.iter().map(|record| record.reward).collect();
         counting.add(&submission, &report, &rewards);
-        if plan.old && liar.has_an_old_form() {
-            counting.add_old(old(stand, court, &liar, bank, &submission, &ground.mean)?);
+        if plan.old && teller.has_an_old_form() {
+            counting.add_old(old(stand, court, &teller, bank, &submission, &ground.mean)?);
         }
         tell(done, windows);
     }
@@ -118,17 +118,17 @@ pub fn run(
 /// Honest windows, more of them than the lies have, each forgotten when it was judged.
 fn control(stand: &Stand, plan: &Plan, tell: &mut dyn FnMut(u32, u32)) -> Result<Outcome, LabError> {
     let mut counting = Counting::new(&HONEST, &stand.setup.name, stand.setup.numeric().name());
-    let liar = Liar::new(stand, &HONEST)?;
+    let teller = Teller::new(stand, &HONEST)?;
     let windows = plan.windows(plan.honest);
     let mut court = Court::new(stand);
     for window in 0..windows {
         let bank = Bank::fill(stand, window, plan.groups.max(2))?;
-        let submission = liar.tell(&bank, &bank, &[])?;
+        let submission = teller.tell(&bank, &bank, &[])?;
         let report = court.judge(&submission)?;
         let rewards: Vec<f32> = bank.honest.iter().map(|record| record.reward).collect();
         counting.add(&submission, &report, &rewards);
         if plan.old && window < 2 {
-            counting.add_old(old(stand, &mut court, &liar, &bank, &submission, &[])?);
+            counting.add_old(old(stand, &mut court, &teller, &bank, &submission, &[])?);
         }
         court.forget();
         tell(window + 1, windows);
@@ -140,7 +140,7 @@ fn control(stand: &Stand, plan: &Plan, tell: &mut dyn FnMut(u32, u32)) -> Result
 fn old(
     stand: &Stand,
     court: &mut Court<'_>,
-    liar: &Liar<'_>,
+    teller: &Teller<'_>,
     bank: &Bank,
     submission: &Submission,
     mean: &[f32],
@@ -148,10 +148,10 @@ fn old(
     let sketches = OldSketches::new()?;
     let texts: Vec<&[TokenId]> = submission.records.iter().map(|record| record.tokens.as_slice()).collect();
     let own = court.old_sketches(&sketches, &bank.scene, &texts)?;
-    let claims = liar.tell_old(&sketches, bank, submission, &own, mean)?;
+    let claims = teller.tell_old(&sketches, bank, submission, &own, mean)?;
     let size = usize::from(ROLLOUTS_PER_PROBLEM);
     let mut tally = OldTally::default();
-    let control = liar.lie().kind == Kind::Control;
+    let control = teller.lie().kind == LieKind::Control;
     let groups = submission.records.chunks(size).zip(claims.chunks(size)).zip(own.chunks(size));
     let groups = groups.zip(submission.harmless.chunks(size)).zip(&bank.scene.groups);
     for ((((records, claims), own), harmless), asked) in groups {

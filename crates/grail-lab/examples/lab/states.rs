@@ -3,7 +3,7 @@
 use crate::{Model, bar};
 use anyhow::{Context as _, Result, bail};
 use grail_lab::{
-    attack::{self, Liar},
+    attack::{self, Teller},
     stand::Stand,
     suite::{Ground, Plan},
 };
@@ -52,12 +52,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             bail!("there is no attack {name}")
         };
         let bar = bar(name)?;
-        let liar = Liar::new(&stand, lie)?;
+        let teller = Teller::new(&stand, lie)?;
         let mut bytes = Vec::new();
         let mut rollouts = 0u32;
         for (bank, earlier) in ground.banks().iter().zip(ground.banks().iter().cycle().skip(1)) {
-            let submission = liar.tell(bank, earlier, ground.mean())?;
-            for (miner, validator) in liar.states(bank, &submission, ground.mean())? {
+            let submission = teller.tell(bank, earlier, ground.mean())?;
+            for (miner, validator) in teller.states(bank, &submission, ground.mean())? {
                 rollouts += 1;
                 let tokens = u32::try_from(validator.rows().len()).unwrap_or(u32::MAX);
                 bytes.extend_from_slice(&tokens.to_le_bytes());

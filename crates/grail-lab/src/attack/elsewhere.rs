@@ -1,6 +1,6 @@
 //! The same lies as other proofs see them: the Python network's, and fingerprints of hidden states.
 
-use super::{Bank, Liar, Submission};
+use super::{Bank, Submission, Teller};
 use crate::{
     LabError,
     old::{OldClaim, OldSketches},
@@ -9,7 +9,7 @@ use crate::{
 };
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, words::TokenId};
 use grail_torch::{Model, States};
-use grail_verify::lies::{Kind, Tells};
+use grail_verify::lies::{LieKind, Tells};
 
 /// Lies about sketch and log-probabilities that the Python network's proof has something to say about.
 const WITH_AN_OLD_FORM: [&str; 10] = [
@@ -25,13 +25,13 @@ const WITH_AN_OLD_FORM: [&str; 10] = [
     "shifted-logprobs",
 ];
 
-impl Liar<'_> {
+impl Teller<'_> {
     /// Whether the Python network's proof has something to say about the lie.
     pub fn has_an_old_form(&self) -> bool {
         match self.lie.kind {
-            Kind::Structure => false,
-            Kind::Forgery => self.lie.is_about_text() || WITH_AN_OLD_FORM.contains(&self.lie.name),
-            Kind::Control | Kind::Sampling | Kind::Model => true,
+            LieKind::Structure => false,
+            LieKind::Forgery => self.lie.is_about_text() || WITH_AN_OLD_FORM.contains(&self.lie.name),
+            LieKind::Control | LieKind::Sampling | LieKind::Model => true,
         }
     }
 

@@ -16,7 +16,7 @@ use grail_protocol::{
     words::TokenId,
 };
 use grail_torch::{Forced, Model, Pick, PickPlace, TorchOracle};
-use grail_verify::lies::{Computation, DrawPlace, Foreign, Habit, Means, Told};
+use grail_verify::lies::{Computation, DrawPlace, Foreign, Habit, Means, ToldLie};
 use std::sync::Arc;
 
 /// What a liar has on a stand.
@@ -153,12 +153,12 @@ impl Means for Hand<'_> {
         }
     }
 
-    fn foreign(&self, foreign: Foreign) -> Result<Told, Fault> {
+    fn foreign(&self, foreign: Foreign) -> Result<ToldLie, Fault> {
         // The roles are turned: the miner of the bank is the other one, and the file lies in the next one's place.
         let context = &self.bank.scene.context;
         let next = pair(MINER + 1)?.hotkey();
         let own = |records| seal(header(context, next), records, MINER + 1);
-        let told = |file: WindowFile| Told { hotkey: Some(next), ..file.into() };
+        let told = |file: WindowFile| ToldLie { hotkey: Some(next), ..file.into() };
         match foreign {
             Foreign::File => Ok(told(self.seal(self.header(), self.bank.honest.clone())?)),
             Foreign::Rollouts => Ok(told(own(self.bank.honest.clone())?)),
@@ -171,7 +171,7 @@ impl Means for Hand<'_> {
                 let mut truth = context.clone();
                 truth.randomness = beacon(truth.window.0, 1);
                 let file = self.seal(header(&truth, self.bank.scene.hotkey), self.bank.honest.clone())?;
-                Ok(Told { window: Some(truth), ..file.into() })
+                Ok(ToldLie { window: Some(truth), ..file.into() })
             }
         }
     }

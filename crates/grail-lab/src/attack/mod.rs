@@ -1,10 +1,10 @@
 //! The lies of [`grail_verify::lies`], told about windows of a real model.
 
 mod elsewhere;
-mod liar;
 mod means;
+mod teller;
 
-pub use liar::Liar;
+pub use teller::Teller;
 
 use crate::{
     LabError,

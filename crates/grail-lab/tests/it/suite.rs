@@ -5,7 +5,7 @@ use grail_lab::{
     suite::{Ground, Plan, run},
 };
 use grail_torch::{Dtype, Place};
-use grail_verify::lies::{Expectation, Kind, Lie, named};
+use grail_verify::lies::{Expectation, Lie, LieKind, named};
 use std::path::Path;
 
 /// Four groups in two windows: 64 rollouts of each attack.
@@ -53,7 +53,7 @@ fn hold(outcomes: &[Outcome]) {
 
 #[test]
 fn the_honest_control_is_accepted_whole() {
-    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Control);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == LieKind::Control);
     hold(&outcomes);
     let honest = &outcomes[0];
     assert_eq!((honest.rollouts, honest.lies, honest.false_refusals), (256, 0, 0));
@@ -65,7 +65,7 @@ fn the_honest_control_is_accepted_whole() {
 
 #[test]
 fn no_lie_about_a_file_is_accepted() {
-    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Structure);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == LieKind::Structure);
     assert!(outcomes.len() > 30);
     hold(&outcomes);
     for outcome in &outcomes {
@@ -76,7 +76,7 @@ fn no_lie_about_a_file_is_accepted() {
 
 #[test]
 fn no_lie_about_sketch_text_or_reward_is_accepted() {
-    let outcomes = outcomes(&PLAN, |lie| lie.kind == Kind::Forgery);
+    let outcomes = outcomes(&PLAN, |lie| lie.kind == LieKind::Forgery);
     assert!(outcomes.len() > 25);
     hold(&outcomes);
     // The same lies beside the proof that these are meant to replace.
@@ -88,12 +88,12 @@ fn no_lie_about_sketch_text_or_reward_is_accepted() {
 
 #[test]
 fn lies_about_draws_are_seen_soon() {
-    hold(&outcomes(&PLAN, |lie| lie.kind == Kind::Sampling));
+    hold(&outcomes(&PLAN, |lie| lie.kind == LieKind::Sampling));
 }
 
 #[test]
 fn other_computations_are_seen_soon() {
-    hold(&outcomes(&PLAN, |lie| lie.kind == Kind::Model));
+    hold(&outcomes(&PLAN, |lie| lie.kind == LieKind::Model));
 }
 
 #[test]

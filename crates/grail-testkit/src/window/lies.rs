@@ -11,7 +11,7 @@ use grail_ports::{
     },
 };
 use grail_protocol::{seed::WindowContext, words::TokenId};
-use grail_verify::lies::{Computation, Foreign, Habit, Lie, Means, Told};
+use grail_verify::lies::{Computation, Foreign, Habit, Lie, Means, ToldLie};
 
 impl World {
     /// The file that tells a lie in so many groups.
@@ -101,7 +101,7 @@ impl Means for Hand<'_> {
         Ok(self.world.answer(&mut model, self.groups))
     }
 
-    fn foreign(&self, foreign: Foreign) -> Result<Told, Fault> {
+    fn foreign(&self, foreign: Foreign) -> Result<ToldLie, Fault> {
         let others = || self.world.but(|setup| setup.miner += 1).honest(self.groups);
         match foreign {
             Foreign::File => Ok(others().into()),

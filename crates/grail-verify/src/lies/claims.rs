@@ -1,6 +1,8 @@
 //! Lies about sketch, text, log-probabilities and reward: the file is in order, its rollouts are not.
 
-use super::{COMPUTATION, Codes, Computation, Foreign, Kind, Lie, Means, Tells, Told, each, records, texts};
+use super::{
+    COMPUTATION, Codes, Computation, Foreign, Lie, LieKind, Means, Tells, ToldLie, each, records, texts,
+};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::Fault;
 use grail_protocol::{
@@ -13,17 +15,17 @@ const fn lie(
     name: &'static str,
     says: &'static str,
     codes: Codes,
-    tell: fn(&dyn Means) -> Result<Told, Fault>,
+    tell: fn(&dyn Means) -> Result<ToldLie, Fault>,
 ) -> Lie {
-    Lie::new(Kind::Forgery, name, says, codes, Tells::Otherwise(tell))
+    Lie::new(LieKind::Forgery, name, says, codes, Tells::Otherwise(tell))
 }
 
 const fn computes(name: &'static str, says: &'static str, codes: Codes, computation: Computation) -> Lie {
-    Lie::new(Kind::Forgery, name, says, codes, Tells::Computes(computation))
+    Lie::new(LieKind::Forgery, name, says, codes, Tells::Computes(computation))
 }
 
 const fn foreign(name: &'static str, says: &'static str, codes: Codes, foreign: Foreign) -> Lie {
-    Lie::new(Kind::Forgery, name, says, codes, Tells::Foreign(foreign))
+    Lie::new(LieKind::Forgery, name, says, codes, Tells::Foreign(foreign))
 }
 
 /// Another text, proven. Which of its draws is seen first depends on the model.
@@ -32,12 +34,12 @@ const fn proven(
     says: &'static str,
     texts: fn(&dyn Means) -> Result<Vec<Vec<TokenId>>, Fault>,
 ) -> Lie {
-    Lie::new(Kind::Forgery, name, says, DRAWS, Tells::Texts(texts)).real()
+    Lie::new(LieKind::Forgery, name, says, DRAWS, Tells::Texts(texts)).real()
 }
 
 /// A true text with another sketch. It shows in nearly every rollout: a byte or two may be right by chance.
 const fn sketch(name: &'static str, says: &'static str, edit: fn(&mut [i8])) -> Lie {
-    Lie { on_fake: Some(0.97), ..Lie::new(Kind::Forgery, name, says, SKETCHES, Tells::Sketch(edit)) }
+    Lie { on_fake: Some(0.97), ..Lie::new(LieKind::Forgery, name, says, SKETCHES, Tells::Sketch(edit)) }
 }
 
 const SKETCHES: Codes = &["sketch-rms", "sketch-position"];

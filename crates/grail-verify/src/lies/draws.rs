@@ -1,12 +1,12 @@
 //! Lies about how tokens were drawn.
 
-use super::{Codes, Habit, Kind, Lie, Means, Tells, Told, records};
+use super::{Codes, Habit, Lie, LieKind, Means, Tells, ToldLie, records};
 use grail_artifact::window::RolloutRecord;
 use grail_ports::{Fault, model::GroupRequest};
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, seed::DrawKey, words::TokenId};
 
 const fn lie(name: &'static str, says: &'static str, codes: Codes, tells: Tells) -> Lie {
-    Lie::new(Kind::Sampling, name, says, codes, tells)
+    Lie::new(LieKind::Sampling, name, says, codes, tells)
 }
 
 const fn picks(
@@ -174,7 +174,10 @@ fn twisted(groups: &mut [GroupRequest], twist: impl Fn(&mut [u8; 32])) {
 }
 
 /// The best of several, the honest one first.
-fn best_of(means: &dyn Means, is_better: fn(&RolloutRecord, &RolloutRecord) -> bool) -> Result<Told, Fault> {
+fn best_of(
+    means: &dyn Means,
+    is_better: fn(&RolloutRecord, &RolloutRecord) -> bool,
+) -> Result<ToldLie, Fault> {
     let mut best = means.honest(0)?;
     for twist in 1..CANDIDATES {
         let others = means.asked(&|groups, _| with_twisted_noise(groups, twist))?;
@@ -188,7 +191,7 @@ fn best_of(means: &dyn Means, is_better: fn(&RolloutRecord, &RolloutRecord) -> b
 }
 
 /// The first that is right, the honest one first; the last where none is.
-fn until_right(means: &dyn Means) -> Result<Told, Fault> {
+fn until_right(means: &dyn Means) -> Result<ToldLie, Fault> {
     let mut sent = means.honest(0)?;
     for twist in 1..TRIES {
         let right = sent.iter().map(|record| means.succeeds(record, &record.tokens));
@@ -206,7 +209,7 @@ fn until_right(means: &dyn Means) -> Result<Told, Fault> {
     records(means, sent)
 }
 
-fn edited_prompt(means: &dyn Means) -> Result<Told, Fault> {
+fn edited_prompt(means: &dyn Means) -> Result<ToldLie, Fault> {
     let hint = means.encode(" = ")?;
     let answers = means.asked(&|groups, _| {
         for group in groups {
@@ -230,7 +233,7 @@ fn prefixes(means: &dyn Means) -> Result<Habit, Fault> {
     Ok(Habit::After(prefixes))
 }
 
-fn slack(means: &dyn Means) -> Result<Told, Fault> {
+fn slack(means: &dyn Means) -> Result<ToldLie, Fault> {
     let soft = means.window().numeric.thresholds().margin_soft;
     // A little less, since the validator's logits are not the miner's to the last digit.
     let picked = means.picked(Habit::CloseCalls { more: 0.0, less: 0.9 * soft })?;

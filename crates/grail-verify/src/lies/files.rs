@@ -1,6 +1,6 @@
 //! Lies about a file as a whole, in the order of the court's checks.
 
-use super::{Codes, Foreign, Kind, Lie, Means, Tells, Told, each, records};
+use super::{Codes, Foreign, Lie, LieKind, Means, Tells, ToldLie, each, records};
 use grail_artifact::window::{Header, RolloutRecord, RootHex, WindowFile, root_of};
 use grail_ports::{Door, Fault, Retry};
 use grail_protocol::{
@@ -16,18 +16,18 @@ const fn file(
     name: &'static str,
     says: &'static str,
     codes: Codes,
-    tell: fn(&dyn Means) -> Result<Told, Fault>,
+    tell: fn(&dyn Means) -> Result<ToldLie, Fault>,
 ) -> Lie {
-    Lie::new(Kind::Structure, name, says, codes, Tells::Otherwise(tell))
+    Lie::new(LieKind::Structure, name, says, codes, Tells::Otherwise(tell))
 }
 
 pub(super) const LIES: &[Lie] = &[
     file("late-upload", "an honest file, stored a second too late", &["late-upload"], |m| {
-        Ok(Told { late: Some(1_000), ..head(m, |_| ())? })
+        Ok(ToldLie { late: Some(1_000), ..head(m, |_| ())? })
     })
     .real(),
     file("cut-file", "the second half of the bytes is missing", &["file-malformed"], |m| {
-        Ok(Told { bytes: Some(|bytes| bytes.truncate(bytes.len() / 2)), ..head(m, |_| ())? })
+        Ok(ToldLie { bytes: Some(|bytes| bytes.truncate(bytes.len() / 2)), ..head(m, |_| ())? })
     })
     .real(),
     file("random-bytes", "random bytes in place of a file", &["file-malformed"], |m| {
@@ -35,7 +35,7 @@ pub(super) const LIES: &[Lie] = &[
             let block = digest("grail lab noise", &[bytes]);
             *bytes = block.iter().copied().cycle().take(bytes.len()).collect();
         };
-        Ok(Told { bytes: Some(noise), ..head(m, |_| ())? })
+        Ok(ToldLie { bytes: Some(noise), ..head(m, |_| ())? })
     })
     .real(),
     file("another-version", "names protocol version 2", &["wrong-version"], |m| head(m, |h| h.version = 2))
@@ -236,13 +236,13 @@ pub(super) const LIES: &[Lie] = &[
     }),
 ];
 
-fn head(means: &dyn Means, edit: impl FnOnce(&mut Header)) -> Result<Told, Fault> {
+fn head(means: &dyn Means, edit: impl FnOnce(&mut Header)) -> Result<ToldLie, Fault> {
     let mut header = means.header();
     edit(&mut header);
     Ok(means.seal(header, means.honest(0)?)?.into())
 }
 
-fn after(means: &dyn Means, edit: impl FnOnce(&mut WindowFile)) -> Result<Told, Fault> {
+fn after(means: &dyn Means, edit: impl FnOnce(&mut WindowFile)) -> Result<ToldLie, Fault> {
     let mut file = means.seal(means.header(), means.honest(0)?)?;
     edit(&mut file);
     Ok(file.into())

@@ -6,10 +6,10 @@
 //!
 //! | part | what is false |
 //! |---|---|
-//! | [`Kind::Structure`] | the file; it is refused before a model is asked |
-//! | [`Kind::Forgery`] | sketch, text, log-probabilities or reward |
-//! | [`Kind::Sampling`] | how tokens were drawn |
-//! | [`Kind::Model`] | which model computed |
+//! | [`LieKind::Structure`] | the file; it is refused before a model is asked |
+//! | [`LieKind::Forgery`] | sketch, text, log-probabilities or reward |
+//! | [`LieKind::Sampling`] | how tokens were drawn |
+//! | [`LieKind::Model`] | which model computed |
 //!
 //! Nothing that judges imports this module.
 
@@ -43,7 +43,7 @@ pub struct Lie {
     /// One line: the cheapest form of it that an insider would try.
     pub says: &'static str,
     /// Its family.
-    pub kind: Kind,
+    pub kind: LieKind,
     /// How it is told.
     pub tells: Tells,
     /// The rejection that names it, of the file or of most of its rollouts, and after it those that some rollouts may get
@@ -61,7 +61,7 @@ pub struct Lie {
 /// The family of a lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum LieKind {
     /// Nothing is false.
     Control,
     /// The file.
@@ -108,7 +108,7 @@ pub enum Tells {
     /// What belongs to somebody else, or to a window that did not come.
     Foreign(Foreign),
     /// In any other way.
-    Otherwise(fn(&dyn Means) -> Result<Told, Fault>),
+    Otherwise(fn(&dyn Means) -> Result<ToldLie, Fault>),
 }
 
 /// What a liar has: a window that was answered honestly, and the model.
@@ -143,7 +143,7 @@ pub trait Means {
     /// Answers of another computation.
     fn computed(&self, computation: Computation) -> Result<Vec<RolloutRecord>, Fault>;
     /// What belongs to somebody else, or to a window that did not come.
-    fn foreign(&self, foreign: Foreign) -> Result<Told, Fault>;
+    fn foreign(&self, foreign: Foreign) -> Result<ToldLie, Fault>;
 }
 
 /// Another computation than the checkpoint's on the window's prompts.
@@ -190,7 +190,7 @@ pub enum Foreign {
 
 /// What is sent to the court.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct ToldLie {
     /// The file.
     pub file: WindowFile,
     /// Under whose key it lies, where that is not the miner of the window.
@@ -203,7 +203,7 @@ pub struct Told {
     pub bytes: Option<fn(&mut Vec<u8>)>,
 }
 
-impl From<WindowFile> for Told {
+impl From<WindowFile> for ToldLie {
     fn from(file: WindowFile) -> Self {
         Self { file, hotkey: None, window: None, late: None, bytes: None }
     }
@@ -217,19 +217,19 @@ pub fn all() -> impl Iterator<Item = &'static Lie> {
 
 /// Lies about the file that the fake model tells.
 pub fn fake_files() -> impl Iterator<Item = &'static Lie> {
-    all().filter(|lie| lie.on_fake.is_some() && lie.kind == Kind::Structure)
+    all().filter(|lie| lie.on_fake.is_some() && lie.kind == LieKind::Structure)
 }
 
 /// Lies that the fake model tells in files that are in order.
 pub fn fake_rollouts() -> impl Iterator<Item = &'static Lie> {
-    all().filter(|lie| lie.on_fake.is_some() && lie.kind > Kind::Structure)
+    all().filter(|lie| lie.on_fake.is_some() && lie.kind > LieKind::Structure)
 }
 
 /// The control: an honest file.
 pub const HONEST: Lie = Lie {
     name: "honest",
     says: "the control: an honest miner's file",
-    kind: Kind::Control,
+    kind: LieKind::Control,
     tells: Tells::Otherwise(|means| records(means, means.honest(0)?)),
     codes: &[],
     on_fake: None,
@@ -241,7 +241,7 @@ impl Lie {
     /// Tells the lie.
     ///
     /// Errors: the model's trouble, and a lie that these means cannot tell.
-    pub fn tell(&self, means: &dyn Means) -> Result<Told, Fault> {
+    pub fn tell(&self, means: &dyn Means) -> Result<ToldLie, Fault> {
         let texts = |records: Vec<RolloutRecord>| records.into_iter().map(|record| record.tokens).collect();
         match self.tells {
             Tells::Sketch(edit) => each(means, |record| edit(&mut record.sketch)),
@@ -259,11 +259,11 @@ impl Lie {
 
     /// Whether the tokens alone may be false: an honest miner would have sent the same proof with them.
     pub fn is_about_text(&self) -> bool {
-        self.kind == Kind::Sampling || matches!(self.tells, Tells::Texts(_) | Tells::ComputesProven(_))
+        self.kind == LieKind::Sampling || matches!(self.tells, Tells::Texts(_) | Tells::ComputesProven(_))
     }
 
     /// A lie that both kinds of models tell and that is never accepted.
-    const fn new(kind: Kind, name: &'static str, says: &'static str, codes: Codes, tells: Tells) -> Self {
+    const fn new(kind: LieKind, name: &'static str, says: &'static str, codes: Codes, tells: Tells) -> Self {
         let on_real = Some(Expectation::Refused);
         Self { name, says, kind, tells, codes, on_fake: Some(1.0), on_real, sample: None }
     }
@@ -323,12 +323,12 @@ const COMPUTATION: Codes = &[
 ];
 
 /// A signed file of records.
-fn records(means: &dyn Means, records: Vec<RolloutRecord>) -> Result<Told, Fault> {
+fn records(means: &dyn Means, records: Vec<RolloutRecord>) -> Result<ToldLie, Fault> {
     Ok(means.seal(means.header(), records)?.into())
 }
 
 /// The honest file with each record changed before it is signed.
-fn each(means: &dyn Means, edit: impl FnMut(&mut RolloutRecord)) -> Result<Told, Fault> {
+fn each(means: &dyn Means, edit: impl FnMut(&mut RolloutRecord)) -> Result<ToldLie, Fault> {
     let mut honest = means.honest(0)?;
     honest.iter_mut().for_each(edit);
     records(means, honest)

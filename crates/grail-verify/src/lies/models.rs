@@ -1,13 +1,13 @@
 //! Other computations than the checkpoint's: its weights rounded, disturbed or left out, its cache rounded.
 
-use super::{COMPUTATION, Codes, Computation, Kind, Lie, Tells};
+use super::{COMPUTATION, Codes, Computation, Lie, LieKind, Tells};
 
 const fn computes(name: &'static str, says: &'static str, codes: Codes, computation: Computation) -> Lie {
-    Lie::new(Kind::Model, name, says, codes, Tells::Computes(computation))
+    Lie::new(LieKind::Model, name, says, codes, Tells::Computes(computation))
 }
 
 const fn proven(name: &'static str, says: &'static str, computation: Computation) -> Lie {
-    Lie::new(Kind::Model, name, says, SEEN, Tells::ComputesProven(computation)).real()
+    Lie::new(LieKind::Model, name, says, SEEN, Tells::ComputesProven(computation)).real()
 }
 
 /// What is seen first on a real model depends on it.

@@ -6,18 +6,18 @@ use crate::{
 use grail_artifact::window::{RolloutRecord, rollout_digest};
 use grail_protocol::words::UnixMillis;
 use grail_torch::{CacheFormat, Dtype, Model, Options};
-use grail_verify::lies::{Computation, Kind, Lie, Tells};
+use grail_verify::lies::{Computation, Lie, LieKind, Tells};
 
 /// Tells one lie, window after window.
 #[derive(Debug)]
-pub struct Liar<'a> {
+pub struct Teller<'a> {
     pub(super) stand: &'a Stand,
     pub(super) lie: &'static Lie,
     /// The model that computes otherwise.
     pub(super) other: Option<Model>,
 }
 
-impl<'a> Liar<'a> {
+impl<'a> Teller<'a> {
     /// Prepares a lie; loads another model where it needs one.
     ///
     /// Errors: a model folder that cannot be changed or loaded.
@@ -43,7 +43,8 @@ impl<'a> Liar<'a> {
         let told = self.lie.tell(&hand)?;
         let file = told.file;
         // A whole file that is false has no true rollouts, nor has one that lies in another's place.
-        let false_whole = self.lie.kind == Kind::Structure || told.window.is_some() || told.hotkey.is_some();
+        let false_whole =
+            self.lie.kind == LieKind::Structure || told.window.is_some() || told.hotkey.is_some();
         let each = |is_true: &dyn Fn(&RolloutRecord, &RolloutRecord) -> bool| -> Vec<bool> {
             let honest = |record| honest_of(record, bank).is_some_and(|honest| is_true(honest, record));
             file.rollouts.iter().map(|record| !false_whole && honest(record)).collect()
@@ -53,7 +54,7 @@ impl<'a> Liar<'a> {
         let harmless = if self.lie.is_about_text() {
             true_text.clone()
         } else {
-            let control = self.lie.kind == Kind::Control;
+            let control = self.lie.kind == LieKind::Control;
             each(&|honest, record| control || rollout_digest(honest) == rollout_digest(record))
         };
         let mut body = encode(&file)?;
