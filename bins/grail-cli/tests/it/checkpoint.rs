@@ -219,6 +219,11 @@ fn a_folder_is_verified_byte_by_byte_and_needs_no_shelf() {
     let folder = to.path().join("window-40");
     let told = works(&shelf.local(&["verify", text(&folder)]));
     assert!(told.contains("good, every byte of it"), "{told}");
+    for stray in ["extra.json", "chat_template.jinja"] {
+        fs::write(folder.join(stray), "{}").unwrap();
+        shelf.says_no(&["verify", text(&folder)], &[stray, "not in the manifest", "not good"]);
+        fs::remove_file(folder.join(stray)).unwrap();
+    }
     flip(&folder.join("model.safetensors"));
     shelf.says_no(&["verify", text(&folder)], &["model.safetensors has the digest"]);
     fs::write(folder.join("config.json"), "longer than it was").unwrap();
