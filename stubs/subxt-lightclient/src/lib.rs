@@ -1,0 +1,1 @@
+//! Empty: see `[patch.crates-io]` in the root manifest.
