@@ -3,40 +3,45 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 /// The program, copied into a folder of its own.
-fn alone(program: &str, dir: &Path) -> Command {
+fn alone(program: &str, dir: &Path, own: &[&str]) -> Command {
     let copy = dir.join("program");
     fs::copy(program, &copy).unwrap();
     let mut command = Command::new(copy);
-    command.args(["run", "--json", "--devnet", "net", "--key", "me", "--model", "m"]);
+    command
+        .current_dir(dir)
+        .args(["run", "--json", "--devnet", "net", "--key", "me", "--model", "m"])
+        .args(own);
     command
 }
 
-const PROGRAMS: [(&str, &str); 3] = [
-    (env!("CARGO_BIN_EXE_grail-miner"), "mine"),
-    (env!("CARGO_BIN_EXE_grail-validator"), "validate"),
-    (env!("CARGO_BIN_EXE_grail-trainer"), "train"),
+/// Each program, its word there, and what it cannot do without.
+const PROGRAMS: [(&str, &str, &[&str]); 3] = [
+    (env!("CARGO_BIN_EXE_grail-miner"), "mine", &[]),
+    (env!("CARGO_BIN_EXE_grail-validator"), "validate", &["--reports", "r"]),
+    (env!("CARGO_BIN_EXE_grail-trainer"), "train", &["--state", "s"]),
 ];
 
 #[test]
 fn a_development_network_is_left_to_the_program_that_opens_them() {
-    for (program, word) in PROGRAMS {
+    for (program, word, own) in PROGRAMS {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = alone(program, dir.path());
+        let mut command = alone(program, dir.path(), own);
         let opener = dir.path().join("grail-devnet");
         fs::write(&opener, "#!/bin/sh\necho \"$@\"\nexit 7\n").unwrap();
         fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
         let output = command.output().unwrap();
         let told = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(told.trim(), format!("{word} run --json --devnet net --key me --model m"));
+        let typed = format!("{word} run --json --devnet net --key me --model m {}", own.join(" "));
+        assert_eq!(told.trim(), typed.trim());
         assert_eq!(output.status.code(), Some(7), "its exit code is the answer");
     }
 }
 
 #[test]
 fn where_it_is_not_installed_the_error_says_what_to_do() {
-    for (program, _) in PROGRAMS {
+    for (program, _, own) in PROGRAMS {
         let dir = tempfile::tempdir().unwrap();
-        let output = alone(program, dir.path()).output().unwrap();
+        let output = alone(program, dir.path(), own).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{error}");
         for word in ["net is a development network", "grail-devnet", "GRAIL_DEVNET"] {
