@@ -1,13 +1,13 @@
 //! `cargo xtask test`: everything that must hold, in order of cost.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::config::Config;
 use crate::report::{self, Stopwatch};
 use crate::workspace::{Workspace, root};
-use crate::{cargo, libtorch, model, tidy, vectors};
+use crate::{cargo, deny, libtorch, model, tidy, vectors};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -27,10 +27,10 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     let watch = Stopwatch::start();
     let workspace = Workspace::load(config)?;
     let native = workspace.native();
-    let mut skipped: Vec<(String, &str)> = Vec::new();
+    let mut skipped: Vec<(String, String)> = Vec::new();
 
     let (library, left_out) = if args.light {
-        skipped.push((native.join(", "), "--light leaves out what needs libtorch"));
+        skipped.push((native.join(", "), "--light leaves out what needs libtorch".to_owned()));
         (None, native)
     } else {
         let library = libtorch::ensure(config)?;
@@ -46,21 +46,8 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
         })?;
         timed("tidy", || tidy::run(config))?;
         timed("vectors", || vectors::check(root()?))?;
-        if deny_is_installed(config) {
-            timed("deny", || {
-                let what = ["bans", "licenses", "sources"];
-                cargo::run(cargo::command(config, None)?.args(["deny", "--locked", "check"]).args(what))?;
-                let mut outside = cargo::devchain(config)?;
-                outside.args(["deny", "--locked", "check", "--config", "../deny.toml"]);
-                cargo::run(outside.args(what))
-            })?;
-            // That list changes from day to day, so it must not decide about a change to the code.
-            skipped.push(("deny advisories".to_owned(), "look with `cargo deny check advisories`"));
-        } else {
-            skipped.push((
-                "deny".to_owned(),
-                "cargo-deny is not installed (`cargo install --locked cargo-deny`)",
-            ));
+        if let Some(why) = timed("deny", || deny::check(config))? {
+            skipped.push(("advisories".to_owned(), why));
         }
         timed("clippy", || {
             let mut clippy = cargo::command(config, library.as_deref())?;
@@ -70,7 +57,10 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
             cargo::run(outside.args(["clippy", "--all-targets", "--locked", "--", "-D", "warnings"]))
         })?;
     } else {
-        skipped.push(("format, tidy, vectors, deny, clippy".to_owned(), "only some tests were asked for"));
+        skipped.push((
+            "format, tidy, vectors, deny, clippy".to_owned(),
+            "only some tests were asked for".to_owned(),
+        ));
     }
     for (what, why) in &skipped {
         report::skipped(what, why);
@@ -102,17 +92,12 @@ fn scope(left_out: &[&str]) -> Vec<String> {
     std::iter::once("--workspace".to_owned()).chain(excluded).collect()
 }
 
-fn timed(name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+fn timed<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
     report::step(name);
     let watch = Stopwatch::start();
-    step()?;
+    let found = step()?;
     report::note(&format!("{name} took {}", report::duration(watch.elapsed())));
-    Ok(())
-}
-
-fn deny_is_installed(config: &Config) -> bool {
-    let quiet = Command::new(&config.cargo).args(["deny", "--version"]).stdin(Stdio::null()).output();
-    quiet.is_ok_and(|output| output.status.success())
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod cargo;
 mod checks;
 mod config;
 mod demo;
+mod deny;
 mod fetch;
 mod lab;
 mod layers;
