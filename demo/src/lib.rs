@@ -35,10 +35,15 @@ Every command of `grail` is here too, and opens development networks: grail-devn
 `grail --help` lists them.";
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value of it, parsed once")]
 enum Command {
     #[command(flatten)]
     Own(Own),
     #[command(external_subcommand)]
+    #[cfg_attr(
+        feature = "tools",
+        expect(dead_code, reason = "`grail` reads the command line again, by itself")
+    )]
     Grail(Vec<OsString>),
 }
 

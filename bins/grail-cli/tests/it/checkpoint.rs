@@ -2,7 +2,7 @@
 
 use super::{
     grail, refuses, text,
-    trained::{Trained, publish, train, trainer},
+    trained::{Trained, publish, train, trainer, weights},
     works,
 };
 use grail_protocol::sign::HotkeyPair;

@@ -2,21 +2,13 @@
 
 use super::{
     house::{self, ACCOUNT, ANYTHING, House, READ, Rules},
-    model, text, works,
+    text,
 };
 use axum::{Router, http::StatusCode, routing::get};
-use grail_artifact::keys::{WindowEncoding, WindowKey};
-use grail_ports::{
-    chain::{ChainView as _, ChainWrite as _},
-    shelf::WindowShelf as _,
-};
-use grail_roles::clock::SystemClock;
-use grail_store::{ReadCredentials, Shelf, Transfer, WriteCredentials};
 use serde_json::Value;
 use std::{
     path::Path,
     process::{Command, Output},
-    sync::Arc,
 };
 use tokio::{net::TcpListener, runtime::Runtime};
 

@@ -56,14 +56,6 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A folder that can pass for a model where nobody loads it.
-fn model(dir: &Path) -> PathBuf {
-    let folder = dir.join("model");
-    fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("config.json"), "{}").unwrap();
-    folder
-}
-
 #[test]
 fn help_names_every_command() {
     let help = works(&["--help"]);

@@ -26,7 +26,8 @@ pub(super) fn trainer() -> HotkeyPair {
     HotkeyPair::from_seed(&[7; 32]).unwrap()
 }
 
-fn weights(window: u64) -> Vec<u8> {
+/// The weights file of a window.
+pub(super) fn weights(window: u64) -> Vec<u8> {
     let header = Header::build(&[("embed", Dtype::BF16, &[64, 64])], &BTreeMap::new()).unwrap();
     let mut bytes = (header.json().len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.json());

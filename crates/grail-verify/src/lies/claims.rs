@@ -8,7 +8,7 @@ use grail_ports::Fault;
 use grail_protocol::{
     params::ROLLOUTS_PER_PROBLEM,
     stream::Stream,
-    words::{GroupIndex, TokenId},
+    words::{GroupIndex},
 };
 
 const fn lie(
@@ -29,11 +29,7 @@ const fn foreign(name: &'static str, says: &'static str, codes: Codes, foreign: 
 }
 
 /// Another text, proven. Which of its draws is seen first depends on the model.
-const fn proven(
-    name: &'static str,
-    says: &'static str,
-    texts: fn(&dyn Means) -> Result<Vec<Vec<TokenId>>, Fault>,
-) -> Lie {
+const fn proven(name: &'static str, says: &'static str, texts: super::Texts) -> Lie {
     Lie::new(LieKind::Forgery, name, says, DRAWS, Tells::Texts(texts)).real()
 }
 

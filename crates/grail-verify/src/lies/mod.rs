@@ -89,6 +89,9 @@ pub enum Expectation {
     Open,
 }
 
+/// Makes the completion tokens of each rollout that is lied about.
+pub type Texts = fn(&dyn Means) -> Result<Vec<Vec<TokenId>>, Fault>;
+
 /// How a lie is told.
 #[derive(Debug, Clone, Copy)]
 pub enum Tells {
@@ -100,7 +103,7 @@ pub enum Tells {
     Picks(fn(&dyn Means) -> Result<Habit, Fault>),
     /// Texts are sent that were not drawn, with sketch and log-probabilities of one honest prefill: what an insider would
     /// do.
-    Texts(fn(&dyn Means) -> Result<Vec<Vec<TokenId>>, Fault>),
+    Texts(Texts),
     /// Another computation gives everything.
     Computes(Computation),
     /// Another computation gives the texts, one honest prefill sketch and log-probabilities.

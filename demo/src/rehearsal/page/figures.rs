@@ -136,16 +136,20 @@ struct Curve {
     short: &'static str,
     of: Of,
     colour: Colour,
-    show: fn(Option<f64>) -> String,
+    show: Says,
     axis: Axis,
-    label: fn(Option<f64>) -> String,
+    label: Says,
     /// What of an evaluation is marked.
-    trails: Vec<(Sign, String, fn(&EvaluationPoint) -> f64)>,
+    trails: Vec<Trail>,
 }
 
+/// What of an evaluation is marked: its sign, its words, its value.
+type Trail = (Sign, String, fn(&EvaluationPoint) -> f64);
+/// Says a value on an axis; none where there is no axis value.
+type Says = fn(Option<f64>) -> String;
+
 fn right(story: &Story, places: &Places) -> anyhow::Result<Figure> {
-    let mut trails: Vec<(_, _, fn(&EvaluationPoint) -> f64)> =
-        vec![(Sign::Diamond, "evaluation, pass@1".into(), |e| e.pass_at_1)];
+    let mut trails: Vec<Trail> = vec![(Sign::Diamond, "evaluation, pass@1".into(), |e| e.pass_at_1)];
     // With one answer each it would be the same line again.
     if story.evaluations.iter().any(|e| e.k > 1) {
         let words = format!("evaluation, {}", pass_at(&story.evaluations));
@@ -173,8 +177,7 @@ fn reward(story: &Story, places: &Places) -> anyhow::Result<Figure> {
         ..Figure::default()
     };
     let (axis, show): (_, fn(_) -> _) = (Axis::around(values), |value| decimal(value, 3));
-    let trails: Vec<(_, _, fn(&EvaluationPoint) -> f64)> =
-        vec![(Sign::Diamond, "evaluation".into(), |e| e.mean_reward)];
+    let trails: Vec<Trail> = vec![(Sign::Diamond, "evaluation".into(), |e| e.mean_reward)];
     Curve { figure, short: "reward", of, colour: Colour::Green, show, axis, label: tick, trails }
         .draw(story, places)
 }
@@ -276,12 +279,7 @@ impl Series {
 }
 
 /// What pointing at a window tells, and the table of all.
-fn tell(
-    figure: &mut Figure,
-    places: &Places,
-    series: &[Series],
-    show: fn(Option<f64>) -> String,
-) -> Vec<String> {
+fn tell(figure: &mut Figure, places: &Places, series: &[Series], show: Says) -> Vec<String> {
     figure.by = ", by window";
     figure.head = vec![number("window")];
     figure.head.extend(series.iter().map(|series| number(series.name.clone())));
@@ -382,7 +380,7 @@ fn stack(
     places: &Places,
     series: &[Series],
     zero: &str,
-    (axis, show): (Option<Axis>, fn(Option<f64>) -> String),
+    (axis, show): (Option<Axis>, Says),
 ) -> anyhow::Result<Figure> {
     if series.iter().all(Series::is_empty) {
         return Ok(figure);

@@ -35,7 +35,8 @@ pub(super) fn page(story: &Story) -> anyhow::Result<String> {
     environment.add_filter("things", |number: u64, one: String, many: String| things(number, &one, &many));
     // Pairs of a window and a rate.
     environment.add_filter("mean_rate", |rates: Vec<Vec<f64>>| {
-        (!rates.is_empty()).then(|| rates.iter().filter_map(|rate| rate.last()).sum::<f64>() / rates.len() as f64)
+        (!rates.is_empty())
+            .then(|| rates.iter().filter_map(|rate| rate.last()).sum::<f64>() / rates.len() as f64)
     });
     // Its name ends in `.html`, so that every text is escaped.
     environment.add_template("page.html", TEMPLATE).context("read the page's template")?;

@@ -1,5 +1,6 @@
 use grail_ports::model::{Message, Role, Tokenize};
 use grail_protocol::words::TokenId;
+use std::slice::from_ref;
 
 /// Examines a tokenizer whose chat template takes every role.
 ///
@@ -27,7 +28,7 @@ pub fn tokenize<T: Tokenize + ?Sized>(tokenizer: &T) {
         "what was said stands there in order: {text}"
     );
     let [instruction, question, _] = &chat;
-    assert_ne!(encode(&[question.clone()]), encode(&[instruction.clone()]), "who says what is told apart");
+    assert_ne!(encode(from_ref(question)), encode(from_ref(instruction)), "who says what is told apart");
     assert_eq!(decode(&[]), "", "nothing is no text");
 
     // Special tokens are in the text, and their letters in a message never become them.
