@@ -5,11 +5,7 @@ use super::{
 };
 use grail_artifact::window::RolloutRecord;
 use grail_ports::Fault;
-use grail_protocol::{
-    params::ROLLOUTS_PER_PROBLEM,
-    stream::Stream,
-    words::{GroupIndex},
-};
+use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, stream::Stream, words::GroupIndex};
 
 const fn lie(
     name: &'static str,
