@@ -37,8 +37,6 @@ pub(crate) fn settings(url: &str, journal: Option<&Path>) -> Settings {
     settings
 }
 
-}
-
 /// What kind of chain a test needs.
 pub(crate) struct How<'a> {
     pub(crate) journal: Option<&'a Path>,
