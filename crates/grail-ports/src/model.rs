@@ -7,6 +7,7 @@ use grail_protocol::{
     seed::{DrawKey, SketchKey},
     words::{CheckpointId, TokenId},
 };
+use std::{error::Error, fmt};
 
 pub use grail_env::{Message, Role};
 
@@ -32,6 +33,39 @@ pub trait Tokenize: Send + Sync {
 /// Errors: the tokenizer's.
 pub fn prompt_of(problem: &Problem, tokenizer: &dyn Tokenize) -> Result<Vec<TokenId>, Fault> {
     tokenizer.encode_chat(&problem.messages())
+}
+
+/// A prompt beside which no completion as long as the cap has room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRoom {
+    /// Tokens of the prompt.
+    pub prompt: usize,
+    /// Most tokens of a completion.
+    pub cap: u32,
+    /// Most positions of the model, prompt and completion together.
+    pub context: u32,
+}
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prompt, cap, context } = self;
+        write!(
+            f,
+            "a prompt of {prompt} tokens and a cap of {cap} do not fit the model's context of {context}"
+        )
+    }
+}
+
+impl Error for NoRoom {}
+
+/// Whether a prompt of that many tokens and a completion as long as the cap fit the model's context.
+///
+/// The one rule for everybody: whoever makes a network or looks at one, miners before they answer, and the court.
+/// Errors: they do not; nobody can answer such a problem, and nobody's answer to it is judged.
+pub fn room(prompt: usize, cap: u32, context: u32) -> Result<(), NoRoom> {
+    // A usize has at most 64 bits here, so this cannot wrap.
+    let needed = (prompt as u64).saturating_add(u64::from(cap));
+    if needed <= u64::from(context) { Ok(()) } else { Err(NoRoom { prompt, cap, context }) }
 }
 
 /// What a completion earns: one final end token removed by id, the rest decoded and judged.
@@ -161,4 +195,19 @@ pub trait Oracle: Send {
 
     /// One readout per rollout of the probe, in order.
     fn read(&mut self, probe: &GroupProbe) -> Result<Vec<Readout>, Fault>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompt_and_cap_have_room_up_to_the_last_position_and_not_beyond() {
+        assert_eq!(room(464, 48, 512), Ok(()));
+        assert_eq!(room(465, 48, 512), Err(NoRoom { prompt: 465, cap: 48, context: 512 }));
+        assert_eq!(room(0, 1_000, 512).unwrap_err().prompt, 0);
+        assert!(room(usize::MAX, u32::MAX, u32::MAX).is_err());
+        let told = room(6_400, 48, 512).unwrap_err().to_string();
+        assert_eq!(told, "a prompt of 6400 tokens and a cap of 48 do not fit the model's context of 512");
+    }
 }

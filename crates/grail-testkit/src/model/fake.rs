@@ -3,7 +3,7 @@ use grail_ports::{
     Door, Fault, Retry,
     model::{
         Answer, GenerationProgress, GenerationRule, Generator, GroupProbe, GroupRequest, ModelCard, Oracle,
-        ProbeRollout, Readout, RolloutKeys,
+        ProbeRollout, Readout, RolloutKeys, room,
     },
 };
 use grail_protocol::{
@@ -61,6 +61,13 @@ impl FakeModel {
     #[must_use]
     pub fn with_noise(mut self, size: f32, seed: u64) -> Self {
         self.noise = Some(Noise { size, seed });
+        self
+    }
+
+    /// The same model with room for so many positions.
+    #[must_use]
+    pub fn with_context(mut self, positions: u32) -> Self {
+        self.card.context_length = positions;
         self
     }
 
@@ -173,9 +180,8 @@ pub(super) fn generate_with(
     let mut tokens = 0;
     let mut answers = Vec::with_capacity(groups.len());
     for group in groups {
-        if group.prompt.len() as u64 + u64::from(rule.max_new_tokens) > u64::from(card.context_length) {
-            return Err(Fault::plain(Door::Model, Retry::Never, "the prompt leaves no room for the cap"));
-        }
+        room(group.prompt.len(), rule.max_new_tokens, card.context_length)
+            .map_err(|no_room| Fault::plain(Door::Model, Retry::Never, no_room.to_string()))?;
         let mut rows = Vec::with_capacity(group.rollouts.len());
         for index in 0..group.rollouts.len() {
             let row = answer(group, index)?;

@@ -7,7 +7,7 @@ use grail_artifact::window::RolloutRecord;
 use grail_env::{EnvError, Environment, Problem};
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Tokenize, prompt_of},
+    model::{Tokenize, prompt_of, room},
 };
 use grail_protocol::{
     seed::ProblemSeed,
@@ -84,13 +84,8 @@ fn set(
     }
     let problem = environment.generate(seed).map_err(unset)?;
     let prompt = prompt_of(&problem, tokenizer)?;
-    let needed = prompt.len() as u64 + u64::from(terms.context.max_new_tokens);
-    if needed > u64::from(context_length) {
-        let (prompt, cap) = (prompt.len(), terms.context.max_new_tokens);
-        return Err(inside(format!(
-            "a prompt of {prompt} tokens and a cap of {cap} do not fit the model's context of {context_length}"
-        )));
-    }
+    room(prompt.len(), terms.context.max_new_tokens, context_length)
+        .map_err(|no_room| inside(no_room.to_string()))?;
     Ok(Setting { problem, prompt })
 }
 
