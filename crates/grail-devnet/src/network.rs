@@ -3,6 +3,7 @@ use grail_fs::Readers;
 use grail_protocol::{
     beacon::BeaconChain,
     params::Params,
+    policy::{Seeding, WeightPolicy},
     words::{Hotkey, NetworkId, UnixMillis},
 };
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,12 @@ struct NetworkFile {
     beacon: BeaconChain,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trainer: Option<Hotkey>,
+    /// How weights are made; absent in files of older programs, and where it is as everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights: Option<WeightPolicy>,
+    /// What seeds windows; absent in files of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seeding: Option<Seeding>,
 }
 
 impl Network {
@@ -63,7 +70,11 @@ impl Network {
             });
         }
         Ok(Self {
-            params: development_profile(&file.profile)?,
+            params: Params {
+                weights: file.weights.unwrap_or_default(),
+                seeding: file.seeding.unwrap_or_default(),
+                ..development_profile(&file.profile)?
+            },
             id: file.network,
             genesis: file.genesis_ms,
             weights_rate_limit: file.weights_rate_limit,
@@ -81,6 +92,8 @@ impl Network {
             weights_rate_limit: self.weights_rate_limit,
             beacon: self.beacon.clone(),
             trainer: self.trainer,
+            weights: Some(self.params.weights).filter(|weights| *weights != WeightPolicy::DEFAULT),
+            seeding: Some(self.params.seeding).filter(|seeding| *seeding != Seeding::Unsaid),
         };
         let damaged = |source| DevnetError::Damaged { path: path.to_owned(), source };
         let mut text = serde_json::to_string_pretty(&file).map_err(damaged)?;

@@ -20,6 +20,7 @@
 //! | [`philox`] | Philox4x32-10 noise, addressable by (position, token) |
 //! | [`beacon`] | drand rounds: which one, and is it genuine |
 //! | [`params`] | constants of each network profile, and their digest |
+//! | [`policy`] | what a network states about weights and seeds |
 //! | [`clock`] | windows, deadlines and which beacon round serves them |
 //! | [`seed`] | window, problem, draw and sketch seeds |
 //! | [`draw`] | forced sampling and its margin |
@@ -43,6 +44,7 @@ pub mod logprob;
 pub mod merkle;
 pub mod params;
 pub mod philox;
+pub mod policy;
 pub mod profile;
 pub mod seed;
 pub mod sign;

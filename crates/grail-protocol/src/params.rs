@@ -2,7 +2,10 @@
 //! their digest is part of every window seed, so two participants with different constants cannot even misread
 //! each other.
 
-use crate::hash::{Digest, Hasher};
+use crate::{
+    hash::{Digest, Hasher},
+    policy::{Seeding, WeightPolicy},
+};
 
 /// Everything about GRAIL/1 that is a number and not chosen by a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,8 +35,13 @@ pub struct Params {
     /// Most completion tokens of a rollout, its end token included; a checkpoint may say less.
     pub max_new_tokens: u32,
     /// Exponent of unique solutions in the weight rule, in hundredths. Nothing but [`Self::digest`] reads it: a validator
-    /// weighs by `WeightRule` of the score, which has the exponent 1.5 too. It goes with the next version of the protocol.
+    /// weighs by [`Self::weights`], whose exponent is the same where nothing else is stated. It goes with the next version
+    /// of the protocol.
     pub superlinear_exponent_percent: u32,
+    /// How weights are made; part of the digest where a network states its own.
+    pub weights: WeightPolicy,
+    /// What seeds windows; part of the digest where a network states it.
+    pub seeding: Seeding,
 }
 
 /// Rollouts in a group, in every profile: the `num_generations` of GRPO.
@@ -55,6 +63,8 @@ pub const MAIN: Params = Params {
     prime_q: PRIME_Q,
     max_new_tokens: 1_024,
     superlinear_exponent_percent: 150,
+    weights: WeightPolicy::DEFAULT,
+    seeding: Seeding::Unsaid,
 };
 
 /// Development: the same laws under a clock that a person can wait for (windows of one minute).
@@ -85,7 +95,9 @@ impl Params {
     }
 
     /// What enters every window seed: `H("grail/1 params", …)` over each value in the order of this struct,
-    /// integers as eight little-endian bytes, the flag as one such integer, the name as UTF-8.
+    /// integers as eight little-endian bytes, the flag as one such integer, the name as UTF-8. Stated weights follow as
+    /// `weights` and their numbers (exponent, cap, burnt uid and share, interval, and whether anything is burnt), a stated
+    /// seeding as its sentence.
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new("grail/1 params");
         hasher.field(self.profile.as_bytes());
@@ -103,6 +115,18 @@ impl Params {
             u64::from(self.superlinear_exponent_percent),
         ] {
             hasher.field(&number.to_le_bytes());
+        }
+        // What a network states for itself. One that states nothing has the digest that it always had.
+        if self.weights != WeightPolicy::DEFAULT {
+            hasher.field(b"weights");
+            for number in self.weights.numbers() {
+                hasher.field(&number.to_le_bytes());
+            }
+        }
+        match self.seeding {
+            Seeding::Unsaid => {}
+            Seeding::Beacon => hasher.field(b"seeded by beacon"),
+            Seeding::BlockHash => hasher.field(b"seeded by block hash"),
         }
         hasher.finish()
     }
@@ -125,6 +149,25 @@ mod tests {
         };
         assert_eq!(clockless(MAIN), clockless(DEV));
         assert_eq!(clockless(MAIN), clockless(DEV_FAST));
+    }
+
+    #[test]
+    fn what_a_network_states_is_in_its_digest_and_what_it_does_not_state_is_not() {
+        use crate::policy::{Burn, Seeding, WeightPolicy};
+        let state = |weights, seeding| Params { weights, seeding, ..DEV }.digest();
+        let default = WeightPolicy::DEFAULT;
+        let digests = [
+            state(default, Seeding::Unsaid),
+            state(default, Seeding::Beacon),
+            state(default, Seeding::BlockHash),
+            state(WeightPolicy { unique_cap: Some(9), ..default }, Seeding::Unsaid),
+            state(WeightPolicy { burn: Some(Burn { uid: 0, permille: 500 }), ..default }, Seeding::Unsaid),
+            state(WeightPolicy { interval: 9, ..default }, Seeding::Unsaid),
+            state(WeightPolicy { exponent_percent: 100, ..default }, Seeding::Unsaid),
+        ];
+        assert_eq!(digests[0], DEV.digest());
+        let distinct: std::collections::BTreeSet<_> = digests.iter().map(|digest| digest.to_vec()).collect();
+        assert_eq!(distinct.len(), digests.len());
     }
 
     #[test]

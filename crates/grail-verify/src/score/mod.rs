@@ -20,4 +20,4 @@ mod weights;
 
 pub use evidence::{Alarm, Evidence};
 pub use history::{History, Standing, Tally};
-pub use weights::{WeightRule, Weights};
+pub use weights::{WeightRule, Weights, row};
