@@ -7,12 +7,15 @@ use grail_devnet::{Devnet, Founder, Options};
 use grail_node::describe::{Described, MakeArgs, describe_model};
 use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
-use grail_protocol::words::UnixMillis;
+use grail_protocol::{policy::Seeding, words::UnixMillis};
 use grail_roles::clock::SystemClock;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// Most bytes of what a network states about weights.
+const POLICY_BYTES: u64 = 16 << 10;
 
 /// A network and its first participants.
 #[derive(Debug, Args)]
@@ -22,6 +25,14 @@ pub(crate) struct InitArgs {
 
     #[command(flatten)]
     make: MakeArgs,
+
+    /// Seed windows by their block hashes alone. The network says so in its parameters, and everybody on it follows.
+    #[arg(long)]
+    no_drand: bool,
+
+    /// How weights are made, as a JSON file: exponent_percent, unique_cap, burn with uid and permille, interval.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
 
     /// Names of miners to register.
     #[arg(long, value_delimiter = ',', default_value = "miner")]
@@ -49,7 +60,12 @@ pub(crate) fn make(
         std::fs::create_dir_all(parent).with_context(|| format!("make the folder {}", parent.display()))?;
     }
     let trainer = trainer.map(str::to_owned);
-    let net = grail_devnet::init(dir, &Options { params: args.profile, genesis, founders, trainer })?;
+    // A network that is made now says what seeds its windows.
+    let mut params = args.profile;
+    if params.seeding == Seeding::Unsaid {
+        params.seeding = Seeding::Beacon;
+    }
+    let net = grail_devnet::init(dir, &Options { params, genesis, founders, trainer })?;
     if let Some(rows) = &described.gsm8k {
         grail_fs::write(&dir.join(GSM8K_FILE), rows)?;
     }
@@ -69,9 +85,19 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<()> {
         .map(founder(1_000.0, true))
         .chain(args.miners.iter().map(founder(1.0, false)))
         .collect();
-    let described = describe_model(&args.make)?;
+    let mut make_args = args.make.clone();
+    if args.no_drand {
+        make_args.profile.seeding = Seeding::BlockHash;
+    }
+    if let Some(path) = &args.weights {
+        let bytes = grail_fs::read(path, POLICY_BYTES)?
+            .with_context(|| format!("there is no file {}", path.display()))?;
+        make_args.profile.weights =
+            serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
+    }
+    let described = describe_model(&make_args)?;
     let now = grail_ports::clock::Clock::now(&SystemClock);
-    let net = make(&args.dir, &args.make, described, founders, args.trainer.as_deref(), now)?;
+    let net = make(&args.dir, &make_args, described, founders, args.trainer.as_deref(), now)?;
     let model = args.make.model()?;
     let (id, dir, model) = (&net.network().id, args.dir.display(), model.display());
     println!("network {id} is in {dir} and its clock runs. Join it with\n");

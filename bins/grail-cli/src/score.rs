@@ -41,6 +41,8 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Serialize)]
 struct Explanation {
     hotkey: Hotkey,
+    /// The network's rule, in words.
+    rule: String,
     /// Share of all weight, by the reports alone.
     weight: f64,
     /// What it is made of.
@@ -97,15 +99,18 @@ pub(crate) fn run(command: ScoreCommand) -> anyhow::Result<()> {
         (None, Some(devnet)) => devnet.join("reports"),
         (None, None) => bail!("name the validator's folder of verdicts with --reports"),
     };
-    let kept = config.count(&table::HISTORY).unwrap_or(12);
-    let explanation = explain(&args.hotkey, kept, &folder)?;
+    let explanation = explain(&args.hotkey, config.count(&table::HISTORY), &folder)?;
     show(&explanation, args.json)
 }
 
-fn explain(hotkey: &Hotkey, kept: usize, folder: &Path) -> anyhow::Result<Explanation> {
+fn explain(hotkey: &Hotkey, kept: Option<usize>, folder: &Path) -> anyhow::Result<Explanation> {
     let reports = Reports::new(Arc::new(FolderJournal::new(folder)));
     let all = reports.windows()?;
     let newest = all.last().with_context(|| format!("there are no verdicts in {}", folder.display()))?;
+    // What the network states about weights stands in its reports, where it states anything.
+    let policy = reports.load(*newest)?.and_then(|report| report.weights).unwrap_or_default();
+    let rule = WeightRule::of(&policy);
+    let kept = kept.unwrap_or(policy.interval as usize);
     let mut history = History::new(kept);
     let (mut windows, mut network, mut usual) = (Vec::new(), None, None);
     for start in all.iter().rev().take(kept.max(1)).rev() {
@@ -122,12 +127,13 @@ fn explain(hotkey: &Hotkey, kept: usize, folder: &Path) -> anyhow::Result<Explan
         bail!("{} appears in none of the {} newest verdicts", hotkey, kept.max(1));
     }
     let counts = |hotkey: &Hotkey| journal.exclusion(hotkey, *newest).is_none();
-    let weights = history.weights_among(WeightRule::IN_USE, counts);
+    let weights = history.weights_among(rule, counts);
     let alarm = miner.evidence.alarm();
     Ok(Explanation {
         hotkey: *hotkey,
+        rule: rule.describe(),
         weight: weights.map_or(0.0, |weights| weights.share(hotkey)),
-        standing: history.standings(WeightRule::IN_USE).remove(hotkey),
+        standing: history.standings(rule).remove(hotkey),
         evidence_log10: (miner.evidence.log10() * 1e3).round() / 1e3,
         evidence_peak_log10: miner.evidence.peak_log10(),
         checkpoint: journal.checkpoint,
@@ -219,8 +225,8 @@ fn describe(explanation: &Explanation) -> String {
         None => writeln!(text, "  weight     0: no file was judged"),
         Some(standing) => writeln!(
             text,
-            "  weight     {:.4} of 1: unique^1.5 · valid with {:.1} unique solutions and {:.0} verified rollouts in {} windows",
-            explanation.weight, standing.unique, standing.valid, standing.windows
+            "  weight     {:.4} of 1: {} with {:.1} unique solutions and {:.0} verified rollouts in {} windows",
+            explanation.weight, explanation.rule, standing.unique, standing.valid, standing.windows
         ),
     };
     let _ = writeln!(

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use grail_artifact::manifest::Manifest;
 use grail_config::args::{ModelArgs, Told};
-use grail_node::network::Joined;
+use grail_node::{network::Joined, trouble};
 use grail_ports::{
     Door, Fault, Retry,
     follow::{Found, Load, Loaded},
@@ -177,8 +177,9 @@ impl Load for Loader {
     fn load(&self, found: &Found) -> Result<Loaded, Fault> {
         let doing = || format!("load the checkpoint in {}", found.folder.display());
         self.all(found).map_err(|error| {
+            let retry = if trouble::may_pass(&error) { Retry::Later } else { Retry::Never };
             let text: Box<dyn std::error::Error + Send + Sync> = format!("{error:#}").into();
-            Fault::new(Door::Model, Retry::Never, doing(), text)
+            Fault::new(Door::Model, retry, doing(), text)
         })
     }
 }

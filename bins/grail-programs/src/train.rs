@@ -7,7 +7,7 @@ mod teach;
 
 use crate::{
     engine::{self, Loader},
-    program::until_stopped,
+    program::{self, until_stopped},
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -136,7 +136,7 @@ fn lock(state: &Path) -> anyhow::Result<File> {
 
 /// Joins the network as its trainer.
 async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
-    let joined = network::join(networks, told).await?;
+    let joined = program::join(networks, told).await?;
     let (own, id) = (joined.signer.hotkey(), &joined.sources.network.id);
     match joined.trainer {
         Some(trainer) if trainer == own => Ok(joined),
@@ -155,8 +155,8 @@ async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
 /// Where a chain must say where the checkpoints lie, the trainer must be registered; a development network says it itself.
 async fn publish(joined: &Joined) -> anyhow::Result<()> {
     if joined.commitment.is_some() {
-        joined.registered().await?;
-        joined.publish().await?;
+        program::registered(joined).await?;
+        program::publish(joined.publisher()).await?;
     }
     Ok(())
 }

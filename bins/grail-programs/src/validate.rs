@@ -1,5 +1,6 @@
 //! The validator: fetches windows, recomputes everything, says why, sets weights.
 
+mod adopt;
 mod audit;
 
 use crate::{
@@ -19,6 +20,7 @@ use grail_parquet::ParquetCodec;
 use grail_ports::{model::Oracle as _, sign::Sign};
 use grail_roles::{
     bundle::{Bundles, KEPT_BUNDLES},
+    context::Sources,
     reports::Reports,
     validate::{Parts, Settings, Validator, Verdicts},
 };
@@ -97,6 +99,9 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
     let told = args.role.read()?;
     let reports = told.path(&table::REPORTS)?;
     let joined = enter(networks, &told).await?;
+    if !told.config.list(&table::FOLLOW_VERDICTS).is_empty() {
+        return adopt::run(joined, &told, reports, args.windows).await;
+    }
     let follower = follower(&joined, &told)?;
     if joined.shelf.is_none() {
         tracing::warn!(target: "grail::validate", "no bucket is set, so verdicts stay on this machine");
@@ -116,14 +121,31 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
     };
     let usual = Settings::default();
     let settings = Settings {
-        history: told.config.count(&table::HISTORY).unwrap_or(usual.history),
+        history: history(&told.config, &parts.sources),
         weights_every: told.config.count(&table::WEIGHTS_EVERY).unwrap_or(usual.weights_every),
+        budget_ms: told.config.number(&table::WINDOW_BUDGET).map(|seconds| seconds.saturating_mul(1_000)),
         bundles,
         windows: args.windows,
         ..usual
     };
     let mut validator = Validator::new(parts, settings)?;
     until_stopped(validator.run()).await
+}
+
+/// Windows that count for weights: what the network states, unless the operator says something else.
+fn history(config: &Config, sources: &Sources) -> usize {
+    let stated = sources.network.params.weights.interval;
+    match config.count::<u32>(&table::HISTORY) {
+        Some(own) if own != stated => {
+            tracing::warn!(
+                target: "grail::validate", own, stated,
+                "{} is {own}, the network's interval is {stated}: other validators will weigh otherwise",
+                table::HISTORY.variable
+            );
+            own as usize
+        }
+        _ => stated as usize,
+    }
 }
 
 /// Where replay bundles are kept, and which, where that is asked for.

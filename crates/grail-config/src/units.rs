@@ -22,9 +22,8 @@ pub fn unit(role: Role) -> Option<String> {
          Documentation=file:/usr/share/doc/grail/book/setup-{name}.md\n\
          Wants=network-online.target\n\
          After=network-online.target time-sync.target\n\
-         # A service that fails at once again and again has a mistake that waiting does not mend.\n\
-         StartLimitIntervalSec=600\n\
-         StartLimitBurst=10\n\
+         # What may pass is waited out, and started again without end.\n\
+         StartLimitIntervalSec=0\n\
          \n\
          [Service]\n\
          Type=simple\n\
@@ -42,6 +41,8 @@ pub fn unit(role: Role) -> Option<String> {
          ExecStart=/usr/bin/grail-{name} run\n\
          Restart=always\n\
          RestartSec=10\n\
+         # 2: a mistake that waiting does not mend; 127: a library is missing. 75 says that another start may do better.\n\
+         RestartPreventExitStatus=2 127\n\
          TimeoutStopSec=120\n\
          KillSignal=SIGINT\n\
          \n\
@@ -90,6 +91,11 @@ mod tests {
             let unit = unit(role).unwrap();
             let name = role.name();
             assert!(unit.contains(&format!("ExecStart=/usr/bin/grail-{name} run\n")), "{unit}");
+            // What may pass (75) is started again without end, and a mistake (2) is not.
+            for line in ["StartLimitIntervalSec=0", "Restart=always", "RestartPreventExitStatus=2 127"] {
+                assert!(unit.lines().any(|of| of == line), "{line}: {unit}");
+            }
+            assert!(!unit.contains("StartLimitBurst"), "{unit}");
             for line in unit.lines().filter_map(|line| line.strip_prefix("Environment=")) {
                 let (variable, value) = line.split_once('=').unwrap();
                 let setting = table::by_variable(variable).unwrap();

@@ -18,7 +18,7 @@ mod read;
 mod write;
 
 pub use digest::{digest, hash_into};
-pub use error::{DiskError, is_absence, is_full};
+pub use error::{DiskError, is_absence, is_full, may_pass};
 pub use folder::{
     beside, copy, link_or_copy, make_folder, make_private_folder, publish, remove_file, remove_folder,
     sync_folder,

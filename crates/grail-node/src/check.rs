@@ -92,6 +92,8 @@ pub async fn exhibit(
         .with_context(|| format!("there is no file {}", path.display()))?;
     let header = codec.decode(&body, &LIMITS).with_context(|| format!("read {}", path.display()))?.header;
     let view = network::look(networks, devnet, no_drand)?;
+    // What a validator of this network would hold it against, and nothing else.
+    network::by_block_hash(&view.sources.network.params, no_drand)?;
     let context = derive(networks, devnet, header.window, no_drand, Some(model)).await?;
     let environment = view.environments.get(&context.env)?;
     let last_block = view.sources.last_block(header.window).await?;

@@ -21,3 +21,4 @@ pub mod signer;
 pub mod store;
 #[cfg(feature = "subnets")]
 pub mod subnet;
+pub mod trouble;

@@ -13,13 +13,14 @@ use grail_env::{
     gsm8k::{Gsm8k, JsonlRows},
 };
 use grail_ports::{
+    Door, Fault, Retry,
     chain::{ChainView, ChainWrite, Inclusion, Uid},
     checkpoint::CheckpointShelf,
     clock::Clock,
     shelf::{ShelfDirectory, WindowShelf},
     sign::Sign,
 };
-use grail_protocol::{params::Params, words::Hotkey};
+use grail_protocol::{params::Params, policy::Seeding, words::Hotkey};
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
@@ -89,19 +90,15 @@ impl Joined {
     ///
     /// `Ok(true)`: it was published now. Errors: the chain is out of reach, or refuses.
     pub async fn publish(&self) -> anyhow::Result<bool> {
-        let Some(ours) = &self.commitment else { return Ok(false) };
-        let theirs = self.chain.commitment(&self.signer.hotkey()).await?;
-        if theirs.as_ref() == Some(ours) {
-            return Ok(false);
-        }
-        match self.writer.commit(ours).await? {
-            Inclusion::Included { block } => {
-                tracing::info!(target: "grail::chain", %block, "published the read credentials");
-                Ok(true)
-            }
-            Inclusion::TooSoon { not_before } => bail!(
-                "the chain takes no commitment of ours before block {not_before}; the read credentials wait until then"
-            ),
+        Ok(self.publisher().publish().await?)
+    }
+
+    /// What publishes where our shelf is, for work beside the role's own.
+    pub fn publisher(&self) -> CommitmentPublisher {
+        CommitmentPublisher {
+            chain: Arc::clone(&self.chain),
+            writer: Arc::clone(&self.writer),
+            commitment: self.commitment.clone(),
         }
     }
 
@@ -110,6 +107,43 @@ impl Joined {
     /// Errors: there is none.
     pub fn own_shelf(&self) -> anyhow::Result<Arc<dyn WindowShelf>> {
         self.shelf.clone().context("no bucket is set; `grail setup` asks for one, `grail doctor` tries it")
+    }
+}
+
+/// Publishes where a shelf is.
+#[derive(Clone)]
+pub struct CommitmentPublisher {
+    chain: Arc<dyn ChainView>,
+    writer: Arc<dyn ChainWrite>,
+    commitment: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for CommitmentPublisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CommitmentPublisher").field("hotkey", &self.writer.hotkey()).finish_non_exhaustive()
+    }
+}
+
+impl CommitmentPublisher {
+    /// As [`Joined::publish`]. Errors: the chain is out of reach, refuses, or asks to wait, which passes.
+    pub async fn publish(&self) -> Result<bool, Fault> {
+        let Some(ours) = &self.commitment else { return Ok(false) };
+        let theirs = self.chain.commitment(&self.writer.hotkey()).await?;
+        if theirs.as_ref() == Some(ours) {
+            return Ok(false);
+        }
+        match self.writer.commit(ours).await? {
+            Inclusion::Included { block } => {
+                tracing::info!(target: "grail::chain", %block, "published the read credentials");
+                Ok(true)
+            }
+            Inclusion::TooSoon { not_before } => {
+                let doing = format!(
+                    "the chain takes no commitment of ours before block {not_before}; the read credentials wait until then"
+                );
+                Err(Fault::plain(Door::Chain, Retry::Later, doing))
+            }
+        }
     }
 }
 
@@ -156,8 +190,9 @@ pub fn look(networks: &dyn Networks, devnet: &Path, no_drand: bool) -> anyhow::R
     let net = networks.local(devnet)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let chain = net.chain(clock.clone())?;
+    let seeding = net.facts().params.seeding;
     Ok(View {
-        sources: sources(net.as_ref(), chain, clock, no_drand)?,
+        sources: sources(net.as_ref(), chain, clock, no_drand || seeding == Seeding::BlockHash)?,
         manifest: read_manifest(net.dir(), &net.facts().params)?,
         trainer: net.facts().trainer,
         environments: environments(net.dir())?,
@@ -168,25 +203,85 @@ fn sources(
     net: &dyn LocalNetwork,
     chain: Arc<dyn ChainView>,
     clock: Arc<dyn Clock>,
-    no_drand: bool,
+    by_block_hash: bool,
 ) -> anyhow::Result<Sources> {
     let randomness =
-        if no_drand { Randomness::BlockHashOnly } else { Randomness::Beacon(net.beacon(clock)?) };
+        if by_block_hash { Randomness::BlockHashOnly } else { Randomness::Beacon(net.beacon(clock)?) };
     let network = Network { id: net.facts().id.clone(), params: net.facts().params };
     Ok(Sources::new(network, chain, randomness)?)
 }
 
-/// Opens everything that a role needs but the model: of a development network where one is named, else of a subnet.
+/// Whether block hashes alone seed the windows of a network, where an operator asks for that or does not.
+///
+/// Errors: the network states a beacon. Files of windows that are seeded otherwise are refused by everybody else.
+pub fn by_block_hash(params: &Params, asked: bool) -> anyhow::Result<bool> {
+    match (params.seeding, asked) {
+        (Seeding::BlockHash, _) => Ok(true),
+        (Seeding::Beacon | Seeding::Unsaid, false) => Ok(false),
+        (Seeding::Beacon, true) => bail!(
+            "the parameters of this network say that its beacon seeds windows, so everybody else would refuse what \
+             --no-drand makes; leave it out, or make a network with `grail devnet init --no-drand`"
+        ),
+        (Seeding::Unsaid, true) => {
+            tracing::warn!(
+                target: "grail::network",
+                "the parameters of this network do not say what seeds its windows: --no-drand works where everybody is \
+                 started with it"
+            );
+            Ok(true)
+        }
+    }
+}
+
+/// A network whose settings were read, before anything is asked of it.
+pub struct PreparedNetwork<'a> {
+    told: &'a Told,
+    way: Way,
+}
+
+enum Way {
+    Local(Box<dyn LocalNetwork>),
+    #[cfg(feature = "subnets")]
+    Subnet(Box<crate::subnet::Own>),
+}
+
+impl std::fmt::Debug for PreparedNetwork<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PreparedNetwork").finish_non_exhaustive()
+    }
+}
+
+/// Reads all that a role says of itself: settings, wallet, manifest, data. A password is asked for here, once.
 ///
 /// Errors: each names the file or value, and what to do about it.
-pub async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
-    match told.config.path(&table::DEVNET) {
-        Some(devnet) => join_local(networks.local(&devnet)?.as_ref(), told),
+pub fn prepare<'a>(networks: &dyn Networks, told: &'a Told) -> anyhow::Result<PreparedNetwork<'a>> {
+    let way = match told.config.path(&table::DEVNET) {
+        Some(devnet) => Way::Local(networks.local(&devnet)?),
         #[cfg(feature = "subnets")]
-        None => crate::subnet::join(told).await,
+        None => Way::Subnet(Box::new(crate::subnet::Own::read(told)?)),
         #[cfg(not(feature = "subnets"))]
         None => bail!("{NO_SUBNETS}"),
+    };
+    Ok(PreparedNetwork { told, way })
+}
+
+impl PreparedNetwork<'_> {
+    /// Opens everything that a role needs but the model: of a development network where one is named, else of a subnet.
+    ///
+    /// May be called again after a failure. Errors: the network is out of reach, which may pass, or is not as the
+    /// settings say.
+    pub async fn join(&self) -> anyhow::Result<Joined> {
+        match &self.way {
+            Way::Local(net) => join_local(net.as_ref(), self.told),
+            #[cfg(feature = "subnets")]
+            Way::Subnet(own) => crate::subnet::join(own, self.told).await,
+        }
     }
+}
+
+/// [`prepare`] and [`PreparedNetwork::join`] in one.
+pub async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
+    prepare(networks, told)?.join().await
 }
 
 fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {
@@ -200,7 +295,12 @@ fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {
     let chain = net.chain(door.clone())?;
     let shelf = Shelf::folder(net.shelf(), Transfer::default())?;
     Ok(Joined {
-        sources: sources(net, chain.clone(), door.clone(), told.no_drand)?,
+        sources: sources(
+            net,
+            chain.clone(),
+            door.clone(),
+            by_block_hash(&net.facts().params, told.no_drand)?,
+        )?,
         writer: net.writer(door, pair.hotkey())?,
         chain,
         directory: Arc::new(FolderDirectory::new(shelf.clone())),

@@ -1,7 +1,7 @@
 //! A subnet of the Bittensor chain, as live objects: node, wallet, own bucket, others' buckets, drand.
 
 use crate::{
-    network::{Joined, environments},
+    network::{Joined, by_block_hash, environments},
     signer::signer,
     store::{self, StoreChoice},
 };
@@ -23,6 +23,7 @@ use grail_ports::{
 use grail_protocol::{
     beacon::{BeaconChain, quicknet},
     params::Params,
+    policy::{Seeding, WeightPolicy},
     words::{Hotkey, NetworkId},
 };
 use grail_roles::{
@@ -38,11 +39,14 @@ use std::{
 
 /// A beacon chain's description has a few hundred bytes.
 const BEACON_BYTES: u64 = 16 << 10;
+/// So has what a network states.
+const POLICY_BYTES: u64 = 16 << 10;
 /// Where the trainer stands when nobody names it, as on the Python network.
 const TRAINER_UID: u16 = 0;
 
 /// What is read, and may be wrong, before anything is asked of the network.
-struct Own {
+pub(crate) struct Own {
+    clock: Arc<SystemClock>,
     choice: NetworkChoice,
     settings: grail_chain::Settings,
     trainer: Option<Hotkey>,
@@ -55,7 +59,9 @@ struct Own {
 }
 
 impl Own {
-    fn read(told: &Told, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+    /// Errors: each names the setting or the file.
+    pub(crate) fn read(told: &Told) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock);
         let config = &told.config;
         let (choice, settings) = chain_settings(config)?;
         let store = config.names_a_store().then(|| store::choose(config)).transpose()?;
@@ -65,11 +71,12 @@ impl Own {
         };
         Ok(Self {
             trainer: named_trainer(config)?,
-            randomness: randomness(told, &choice, clock)?,
+            randomness: randomness(told, &choice, clock.clone())?,
             first: FirstManifest::read(&told.model.model, &choice.params)?,
             environments: environments(&config.cache_dir())?,
             // Last, since a person may have to type a password.
             signer: Arc::new(signer(config)?),
+            clock,
             choice,
             settings,
             store,
@@ -81,47 +88,45 @@ impl Own {
 /// Opens everything that a role on a subnet needs but the model.
 ///
 /// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
-pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
+pub(crate) async fn join(own: &Own, told: &Told) -> anyhow::Result<Joined> {
     let config = &told.config;
-    let clock = Arc::new(SystemClock);
-    let Own { choice, settings, trainer: named, randomness, first, environments, store, commitment, signer } =
-        Own::read(told, clock.clone())?;
+    let Own { choice, store, first, signer, .. } = own;
     let hotkey = signer.hotkey();
-    let subnet = Subnet::connect(settings).await?;
+    let subnet = Subnet::connect(own.settings.clone()).await?;
     let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
-    let trainer = match named {
+    let trainer = match own.trainer {
         Some(named) => named,
         None => first_neuron(&subnet.metagraph().await?)?,
     };
     let directory = Arc::new(directory(config, chain.clone()));
-    let own = match &store {
+    let bucket = match store {
         Some(store) => {
             Some(Shelf::own_bucket(&store.location, &store.read, &store.write, Transfer::default())?)
         }
         None => None,
     };
-    let checkpoints: Arc<dyn CheckpointShelf> = match (&own, trainer == hotkey) {
+    let checkpoints: Arc<dyn CheckpointShelf> = match (&bucket, trainer == hotkey) {
         (Some(bucket), true) => Arc::new(bucket.clone()),
         (None, true) => {
             bail!("the trainer publishes checkpoints and needs a bucket; `grail setup` asks for one")
         }
         (_, false) => Arc::new(CommittedCheckpoints::new(CommittedDirectory::clone(&directory), trainer)),
     };
-    let network = Network { id: network_id(&choice, &subnet)?, params: choice.params };
+    let network = Network { id: network_id(choice, &subnet)?, params: choice.params };
     Ok(Joined {
-        sources: Sources::new(network, Arc::clone(&chain), randomness)?,
+        sources: Sources::new(network, Arc::clone(&chain), own.randomness.clone())?,
         chain,
-        writer: Arc::new(subnet.writer(Arc::clone(&signer))?),
-        shelf: own.map(|bucket| Arc::new(bucket) as Arc<dyn WindowShelf>),
+        writer: Arc::new(subnet.writer(Arc::clone(signer))?),
+        shelf: bucket.map(|bucket| Arc::new(bucket) as Arc<dyn WindowShelf>),
         directory,
         checkpoints,
         trainer: Some(trainer),
-        clock,
+        clock: Arc::clone(&own.clock),
         manifest: first.trusted(&choice.params, &trainer)?,
-        environments,
-        how_to_register: how_to_register(config, &choice),
-        commitment,
-        signer,
+        environments: own.environments.clone(),
+        how_to_register: how_to_register(config, choice),
+        commitment: own.commitment.clone(),
+        signer: Arc::clone(signer),
     })
 }
 
@@ -133,12 +138,40 @@ pub fn chain_settings(config: &Config) -> anyhow::Result<(NetworkChoice, grail_c
     let netuid = choice
         .netuid
         .with_context(|| format!("which subnet of {}? give --netuid N (or NETUID)", choice.name))?;
+    let choice = stated(config, choice)?;
     let settings = grail_chain::Settings {
         block_time_ms: choice.params.block_time_ms,
         journal: Some(journal(config)),
         ..grail_chain::Settings::new(choice.endpoints.clone(), netuid)
     };
     Ok((choice, settings))
+}
+
+/// What a chain that has no name here states for itself, in a file.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    #[serde(default)]
+    weights: WeightPolicy,
+    #[serde(default)]
+    seeding: Seeding,
+}
+
+/// The choice with what its network states. Errors: a network with a name, which fixes it; a file that is none.
+fn stated(config: &Config, choice: NetworkChoice) -> anyhow::Result<NetworkChoice> {
+    let Some(path) = config.path(&table::NETWORK_POLICY) else { return Ok(choice) };
+    ensure!(
+        !matches!(choice.name.as_str(), "finney" | "test"),
+        "{} fixes what it states for itself; unset {}",
+        choice.name,
+        table::NETWORK_POLICY.variable
+    );
+    let bytes = grail_fs::read(&path, POLICY_BYTES)?
+        .with_context(|| format!("there is no file {} ({})", path.display(), table::NETWORK_POLICY.variable))?;
+    let Stated { weights, seeding } =
+        serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
+    let params = Params { weights, seeding, ..choice.params };
+    Ok(NetworkChoice { params, ..choice })
 }
 
 /// Folder of the journals of weights, a file each hotkey and subnet.
@@ -163,7 +196,7 @@ fn network_id(choice: &NetworkChoice, subnet: &Subnet) -> anyhow::Result<Network
 
 /// What seeds windows: block hashes alone, or the relays of the settings. Nothing is sent to them yet.
 fn randomness(told: &Told, choice: &NetworkChoice, clock: Arc<dyn Clock>) -> anyhow::Result<Randomness> {
-    if told.no_drand {
+    if by_block_hash(&choice.params, told.no_drand)? {
         return Ok(Randomness::BlockHashOnly);
     }
     let relays = told.config.relays();

@@ -20,6 +20,30 @@ pub enum Door {
 }
 
 impl Door {
+    /// Every door.
+    pub const ALL: [Self; 7] = [
+        Self::Chain,
+        Self::Beacon,
+        Self::Shelf,
+        Self::Tokenizer,
+        Self::Model,
+        Self::Disk,
+        Self::Inside,
+    ];
+
+    /// What a role waits for that finds the door shut, for people.
+    pub const fn awaited(self) -> &'static str {
+        match self {
+            Self::Chain => "the chain",
+            Self::Beacon => "the randomness beacon",
+            Self::Shelf => "the object store",
+            Self::Tokenizer => "the tokenizer",
+            Self::Model => "the model",
+            Self::Disk => "the disk",
+            Self::Inside => "our own work",
+        }
+    }
+
     /// Word for logs, metrics and the doubts of a verdict; stable.
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,12 +58,15 @@ impl Door {
     }
 }
 
-/// Whether doing it again may help.
+/// Whether doing it again may help: the one class by which every edge tells a loop what to do.
+///
+/// A third case is no fault at all: something that is not there (`Ok(None)`). `grail-roles::patience` decides by the
+/// class what is waited out and what ends a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// Likely, after a while: time-outs, throttling, a lost connection.
+    /// It may pass: time-outs, throttling, a lost connection, a full disk, a clock that was off once.
     Later,
-    /// No: configuration, permission, a corrupt file, a bug.
+    /// It will not pass by waiting: configuration, permission, a corrupt file, a bug.
     Never,
 }
 
@@ -71,6 +98,13 @@ impl Fault {
     /// A fault whose sentence says everything.
     pub fn plain(door: Door, retry: Retry, doing: impl Into<String>) -> Self {
         Self { door, retry, doing: doing.into(), source: None }
+    }
+
+    /// The same fault, said to be of another class by somebody who knows more.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
     }
 
     /// The sentence and all causes, joined with colons; for one log line.

@@ -32,6 +32,8 @@ pub(crate) struct Matter {
     pub(crate) environment: Arc<Environment>,
     pub(crate) sampling: Sampling,
     pub(crate) challenge: [u8; 32],
+    /// No further group is proven once this says no.
+    pub(crate) goes_on: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// What the court asks of the model's card.
@@ -65,7 +67,7 @@ impl Court {
                     target: "grail::progress",
                     miner = %matter.hotkey.short(), done = progress.done, of = progress.total, "verifying"
                 );
-                wanted.still()
+                wanted.still() && (matter.goes_on)()
             }))
         })
         .await

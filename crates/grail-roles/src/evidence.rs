@@ -161,7 +161,8 @@ impl EvidenceJournal {
         for entry in &report.miners {
             let Outcome::Judged(judged) = &entry.outcome else { continue };
             drawn += usize::from(judged.tally.draws.is_some());
-            if let Some(exclusion) = self.take_file(report.window, entry.sampling, judged, decides, until) {
+            let closer = entry.sampling.filter(|own| report.sampling.is_none_or(|usual| own.max > usual.max));
+            if let Some(exclusion) = self.take_file(report.window, closer, judged, decides, until) {
                 excluded.push((entry.hotkey, exclusion));
             }
         }

@@ -10,15 +10,18 @@
 //! | [`context`] | chain moment and beacon to [`grail_protocol::seed::WindowContext`] |
 //! | [`mine`] | the miner's loop |
 //! | [`validate`] | the validator's loop |
+//! | [`adopt`] | weights without a model, of verdicts that others sign |
 //! | [`train`] | the trainer's loop |
 //! | [`reports`] | verdicts of a window, and the history they carry over a restart |
 //! | [`evidence`] | what was counted against miners over windows, and who is left out |
 //! | [`bundle`] | replay bundles: everything that a verdict rests on, in one signed file |
 //! | [`discover`] | who has put an object on their shelf |
+//! | [`patience`] | what is waited out, and what ends a role |
 //! | [`model`] | which checkpoint answers a window, and its model |
 //! | [`checkpoint`] | a model folder against its manifest |
 //! | [`environments`] | environment ids to environments |
 
+pub mod adopt;
 pub mod bundle;
 pub mod clock;
 pub mod context;
@@ -29,6 +32,7 @@ pub mod evidence;
 mod kept;
 pub mod mine;
 pub mod model;
+pub mod patience;
 pub mod reports;
 pub mod train;
 pub mod validate;

@@ -53,11 +53,13 @@ pub(crate) struct Desk {
     models: Models,
     codec: Arc<dyn WindowCodec>,
     held: Option<Held>,
+    /// Whether a checkpoint was in use before: then this machine can hold one.
+    begun: bool,
 }
 
 impl Desk {
     pub(crate) fn new(models: Models, codec: Arc<dyn WindowCodec>) -> Self {
-        Self { models, codec, held: None }
+        Self { models, codec, held: None, begun: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -74,7 +76,8 @@ impl Desk {
     /// Makes the checkpoint of a moment the one in use. Returns whether another one had to be loaded.
     ///
     /// The one before is let go first, since two may not fit the device. Errors: it cannot be fetched or loaded; then
-    /// none is in use, and the next call tries again.
+    /// none is in use, and the next call tries again. Where one was in use before, the machine is not to blame: another
+    /// checkpoint may be usable, so such a fault may pass.
     pub(crate) async fn settle(&mut self, moment: Moment) -> Result<bool, Fault> {
         let found = self.models.checkpoints.find(moment).await?;
         if self.held.as_ref().is_some_and(|held| held.manifest.id() == found.manifest.id()) {
@@ -83,7 +86,8 @@ impl Desk {
         self.held = None;
         let loader = Arc::clone(&self.models.loader);
         let (manifest, work) = (found.manifest.clone(), found);
-        let loaded = blocking("load a checkpoint", move |_| loader.load(&work)).await?;
+        let loaded = blocking("load a checkpoint", move |_| loader.load(&work)).await;
+        let loaded = loaded.map_err(|fault| if self.begun { fault.with_retry(Retry::Later) } else { fault })?;
         tracing::info!(
             target: "grail::model", event = "checkpoint", sequence = manifest.sequence, window = manifest.window.0,
             "checkpoint {} of window {} is in use", manifest.sequence, manifest.window
@@ -94,6 +98,7 @@ impl Desk {
             codec: Arc::clone(&self.codec),
         });
         let generator = loaded.generator.map(|generator| Arc::new(Mutex::new(generator)));
+        self.begun = true;
         self.held = Some(Held { manifest, tokenizer: loaded.tokenizer, generator, court });
         Ok(true)
     }

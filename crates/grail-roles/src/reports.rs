@@ -8,6 +8,7 @@ use crate::{evidence::Exclusion, kept};
 use grail_artifact::bundle::ModelFact;
 use grail_ports::{Fault, chain::Uid, journal::Journal};
 use grail_protocol::{
+    policy::WeightPolicy,
     profile::NumericProfile,
     words::{CheckpointId, EnvId, Hotkey, NetworkId, WindowStart},
 };
@@ -47,6 +48,9 @@ pub struct WindowReport {
     /// How many groups of a file were proven where its entry says nothing else; absent in reports of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
+    /// How the network makes weights, where it states that itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightPolicy>,
     /// Every registered miner, by uid.
     pub miners: Vec<MinerEntry>,
 }
@@ -61,7 +65,8 @@ pub struct MinerEntry {
     pub hotkey: Hotkey,
     /// What became of its file.
     pub outcome: Outcome,
-    /// How many of its groups were proven, where evidence against it asked for more than is usual.
+    /// How many of its groups were proven, where evidence against it asked for more than is usual, or time allowed less;
+    /// none at all where all numbers are 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sampling: Option<Sampling>,
 }
@@ -96,6 +101,7 @@ impl WindowReport {
             numeric: Some(context.numeric),
             model: None,
             sampling: None,
+            weights: Some(context.params.weights).filter(|weights| *weights != WeightPolicy::DEFAULT),
             miners: Vec::new(),
         }
     }

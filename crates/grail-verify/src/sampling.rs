@@ -40,6 +40,17 @@ impl Sampling {
         }
     }
 
+    /// The same rule for whoever can prove no more than so many groups of a file.
+    #[must_use]
+    pub fn at_most(&self, groups: u32) -> Self {
+        Self {
+            all_up_to: self.all_up_to.min(groups),
+            share_percent: self.share_percent,
+            min: self.min.min(groups),
+            max: self.max.min(groups),
+        }
+    }
+
     /// How many of `groups` are proven.
     pub fn size(&self, groups: u32) -> u32 {
         if groups <= self.all_up_to {
@@ -91,6 +102,11 @@ mod tests {
             [16, 64, 65, 100, 4_096].map(|groups| Sampling::DEFAULT.raised().size(groups)).to_vec();
         assert_eq!(raised, [16, 64, 65, 100, 256]);
         assert_eq!(Sampling::ALL.raised(), Sampling::ALL);
+        let few: Vec<u32> =
+            [1, 3, 4, 100, 4_096].map(|groups| Sampling::DEFAULT.at_most(3).size(groups)).to_vec();
+        assert_eq!(few, [1, 3, 3, 3, 3]);
+        assert_eq!(Sampling::DEFAULT.at_most(u32::MAX), Sampling::DEFAULT);
+        assert_eq!(Sampling::ALL.at_most(0).size(9), 0);
     }
 
     #[test]

@@ -29,6 +29,8 @@ settings! {
     BEACON_CHAIN: Network."beacon_chain", "GRAIL_BEACON_CHAIN", "beacon-chain", Kind::Path,
         Follows("drand quicknet"), EVERYONE,
         "File that describes the beacon of a chain that has no name here: hash, genesis, period_ms, public_key.";
+    NETWORK_POLICY: Network."policy", "GRAIL_NETWORK_POLICY", "network-policy", Kind::Path, Unset, EVERYONE,
+        "File with what a chain that has no name here states for itself: weights (exponent_percent, unique_cap, burn, interval) and seeding (beacon, block-hash).";
     DEVNET: Network."devnet", "GRAIL_DEVNET", "devnet", Kind::Path, Unset, EVERYONE,
         "Folder of a development network, in place of a chain, a beacon and a bucket.";
     KEY: Network."key", "GRAIL_KEY", "key", Kind::FileName, Unset, SERVICES,
@@ -113,10 +115,18 @@ settings! {
 
     REPORTS: Role."reports", "GRAIL_REPORTS", "reports", Kind::Path, Unset, &[Role::Validator],
         "Folder for verdicts, the validator's memory: keep it over a restart.";
-    HISTORY: Role."history", "GRAIL_HISTORY", "history", COUNT, Value("12"), &[Role::Validator, Role::Tool],
-        "Windows that count for weights.";
+    HISTORY: Role."history", "GRAIL_HISTORY", "history", COUNT,
+        Follows("the interval that the network states, else 12"), &[Role::Validator, Role::Tool],
+        "Windows that count for weights. Validators agree where all leave it to the network.";
     WEIGHTS_EVERY: Role."weights_every", "GRAIL_WEIGHTS_EVERY", "weights-every", COUNT, Value("1"), &[Role::Validator],
         "Weights are set after every so many windows.";
+    WINDOW_BUDGET: Role."window_budget", "GRAIL_WINDOW_BUDGET", "window-budget",
+        Kind::Integer { least: 1, most: 86_400 }, Follows("nine tenths of the time that a window lasts"),
+        &[Role::Validator],
+        "Seconds in which the files of a window are judged. What does not fit is proven in fewer groups, or read on paper.";
+    FOLLOW_VERDICTS: Role."follow_verdicts", "GRAIL_FOLLOW_VERDICTS", "follow-verdicts", Kind::Hotkeys, Unset,
+        &[Role::Validator],
+        "Validators whose signed verdicts weights are made of, each audited on paper, the most trusted first. Then no model is loaded.";
     BUNDLES: Role."bundles", "GRAIL_BUNDLES", "bundles", Kind::Path, Unset, &[Role::Validator],
         "Folder for replay bundles: verdicts with everything that they rest on, for `grail audit`.";
     BUNDLES_OF: Role."bundles_of", "GRAIL_BUNDLES_OF", "bundles-of", Kind::Choice(&["refused", "everyone"]),

@@ -5,12 +5,13 @@ mod answer;
 pub mod plan;
 mod window;
 
-pub use window::{MinedWindow, Upload};
+pub use window::{MinedWindow, TooSlow, Upload};
 
 use crate::{
     context::Sources,
     environments::Environments,
     model::{Desk, Models},
+    patience::{Patience, Teller},
 };
 use grail_artifact::{
     checkpoint::Moment,
@@ -18,7 +19,7 @@ use grail_artifact::{
     window::WindowCodec,
 };
 use grail_ports::{
-    Fault, Retry,
+    Fault,
     clock::Clock,
     shelf::{Fetch, WindowShelf},
     sign::Sign,
@@ -94,6 +95,7 @@ pub struct Miner {
     uploads: Durations,
     pace: Pace,
     mined: Option<WindowStart>,
+    teller: Teller,
 }
 
 impl std::fmt::Debug for Miner {
@@ -106,8 +108,6 @@ impl std::fmt::Debug for Miner {
 const LOOK_AGAIN_MS: u64 = 250;
 /// Blocks between two looks for a checkpoint to fetch ahead, while there is nothing to mine.
 const PREFETCH_BLOCKS: u64 = 4;
-/// Milliseconds to wait after a fault that may pass.
-const AFTER_FAULT_MS: u64 = 2_000;
 
 impl Miner {
     /// Puts the parts together.
@@ -126,6 +126,7 @@ impl Miner {
             uploads: Durations::default(),
             pace: Pace::default(),
             mined: None,
+            teller: Teller::default(),
         }
     }
 
@@ -134,21 +135,18 @@ impl Miner {
         self.signer.hotkey()
     }
 
-    /// Mines window after window. Faults that may pass are logged and waited out; others end the loop.
+    /// Mines window after window. What may pass is waited out; [`Patience`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
+        let mut patience = Patience::new(Arc::clone(&self.clock));
         let mut done = 0;
         while self.settings.windows.is_none_or(|windows| done < windows) {
             match self.step().await {
-                Ok(Some(mined)) => {
-                    mined.log();
-                    done += 1;
+                Ok(mined) => {
+                    patience.went_well();
+                    done += u32::from(mined.is_some());
+                    mined.iter().for_each(MinedWindow::log);
                 }
-                Ok(None) => {}
-                Err(fault) if fault.retry == Retry::Later => {
-                    tracing::warn!(target: "grail::mine", door = fault.door.name(), fault = %fault.chain(), "could not go on; trying again");
-                    self.clock.sleep_until(self.clock.now().plus(AFTER_FAULT_MS)).await;
-                }
-                Err(fault) => return Err(fault),
+                Err(fault) => patience.wait_out(fault).await?,
             }
         }
         Ok(())

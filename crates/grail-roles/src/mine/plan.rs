@@ -42,7 +42,10 @@ pub fn next(
     // its name is followed ahead of time.
     let careful = pace.block_ms(params).min(params.block_time_ms);
     let deadline = params.upload_deadline(head.time.plus(until_last.saturating_mul(careful)));
-    let too_late = now.plus(needed_ms) > deadline;
+    // An estimate that no window is long enough for must not keep a miner from ever trying again: a window that has just
+    // begun is begun, and its first group says whether the estimate still holds.
+    let whole = params.window_length.saturating_mul(careful).saturating_add(params.upload_grace_ms);
+    let too_late = now.plus(needed_ms.min(whole / 4 * 3)) > deadline;
     if mined.is_some_and(|mined| mined >= window) || too_late {
         let boundary = head.time.plus(until_last.saturating_add(1).saturating_mul(pace.block_ms(params)));
         // A little after the boundary, so that the block is there when we look.
@@ -177,6 +180,13 @@ mod tests {
     fn a_window_with_too_little_left_is_left_alone() {
         assert!(matches!(decide(38, None, 115_000, 7_000), Next::Mine { .. }));
         assert!(matches!(decide(38, None, 115_000, 9_000), Next::Wait { .. }));
+    }
+
+    #[test]
+    fn an_estimate_longer_than_a_window_does_not_keep_a_miner_out_for_ever() {
+        // 66 s from the first block to the deadline; the estimate wants 200.
+        assert!(matches!(decide(20, None, 60_100, 200_000), Next::Mine { .. }));
+        assert!(matches!(decide(30, None, 90_000, 200_000), Next::Wait { .. }));
     }
 
     #[test]

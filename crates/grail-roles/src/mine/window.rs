@@ -1,7 +1,7 @@
 //! One window, from its first group to the uploaded file.
 
-use super::{AFTER_FAULT_MS, Miner, answer::AnsweredGroup};
-use crate::{court::Matter, environments::short, work::blocking};
+use super::{Miner, answer::AnsweredGroup};
+use crate::{court::Matter, environments::short, patience::FIRST_PAUSE_MS, work::blocking};
 use bytes::Bytes;
 use grail_artifact::{
     keys::ShelfKey,
@@ -18,7 +18,7 @@ use grail_protocol::{
     words::{EnvId, GroupIndex, UnixMillis, WindowStart},
 };
 use grail_verify::{MinerReport, Sampling};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 /// What came of a window.
 #[derive(Debug)]
@@ -59,6 +59,52 @@ pub enum Upload {
     KeptBack,
     /// No group was finished in time.
     Empty,
+    /// The window asks first for something that nobody can answer, or that this machine lacks the data for.
+    LeftOut {
+        /// Why.
+        why: String,
+    },
+    /// The first group was not finished in the time that it had.
+    TooSlow(TooSlow),
+}
+
+/// A first group that did not end in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooSlow {
+    /// Milliseconds that it had.
+    pub had_ms: u64,
+    /// Completion tokens drawn in them, all rollouts together.
+    pub drawn: u64,
+    /// Most completion tokens of a group: its rollouts, each as long as the cap.
+    pub most: u64,
+}
+
+impl TooSlow {
+    /// Milliseconds for a group of the greatest length at the speed that was seen; `None` where no token was drawn.
+    pub fn whole_ms(&self) -> Option<u64> {
+        let whole = u128::from(self.had_ms) * u128::from(self.most);
+        whole.checked_div(u128::from(self.drawn)).map(|whole| u64::try_from(whole).unwrap_or(u64::MAX))
+    }
+}
+
+impl std::fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = |millis: u64| millis as f64 / 1e3;
+        let Self { had_ms, drawn, most } = self;
+        write!(
+            f,
+            "the first group was not finished in the {:.0} s that it had: {drawn} of at most {most} tokens drawn",
+            seconds(*had_ms)
+        )?;
+        if let Some(whole) = self.whole_ms() {
+            write!(f, ", and all of them would take about {:.0} s", seconds(whole))?;
+        }
+        f.write_str(
+            "; this machine is too slow for the network as it is set up: a larger generation batch \
+             (GRAIL_GENERATION_BATCH_SIZE, up to 16), more threads (GRAIL_THREADS) or another device (GRAIL_DEVICE) is \
+             faster",
+        )
+    }
 }
 
 impl Miner {
@@ -71,7 +117,10 @@ impl Miner {
         context: &WindowContext,
         deadline: UnixMillis,
     ) -> Result<MinedWindow, Fault> {
-        let environment = self.environments.get(&context.env)?;
+        let environment = match self.environments.get(&context.env) {
+            Ok(environment) => environment,
+            Err(fault) => return Ok(MinedWindow::without_file(context, Upload::LeftOut { why: fault.chain() })),
+        };
         let began = self.clock.now();
         let mut answered: Vec<AnsweredGroup> = Vec::new();
         let most = self.settings.max_groups.unwrap_or(LIMITS.groups).min(LIMITS.groups);
@@ -79,10 +128,27 @@ impl Miner {
             if !answered.is_empty() && !self.fits(self.clock.now(), deadline) {
                 break;
             }
+            let posed = match self.pose(context, &environment, group) {
+                Ok(Ok(posed)) => posed,
+                // A file has its groups without gaps, so the window ends before the first that cannot be answered.
+                Ok(Err(why)) if answered.is_empty() => {
+                    return Ok(MinedWindow::without_file(context, Upload::LeftOut { why }));
+                }
+                Ok(Err(why)) => {
+                    tracing::warn!(target: "grail::mine", group = group.0, "group {group} cannot be answered by anybody ({why}); uploading those before it");
+                    break;
+                }
+                Err(fault) if answered.is_empty() => return Err(fault),
+                Err(fault) => {
+                    give_up(group, &fault);
+                    break;
+                }
+            };
             let group_began = self.clock.now();
             // A group that takes longer than any before it must not take the upload of the others with it.
             let until = UnixMillis(deadline.0.saturating_sub(self.delivery_ms()));
-            match self.answer_group(context, &environment, group, until).await {
+            let drawn = Arc::default();
+            match self.answer_group(context, posed, until, &drawn).await {
                 Ok(done) => {
                     self.group_time.learn(self.clock.now().since(group_began));
                     tracing::debug!(
@@ -91,9 +157,21 @@ impl Miner {
                     );
                     answered.push(done);
                 }
-                Err(fault) if answered.is_empty() => return Err(fault),
+                Err(fault) if answered.is_empty() => {
+                    let now = self.clock.now();
+                    if fault.retry != Retry::Later || now <= until {
+                        return Err(fault);
+                    }
+                    let slow = TooSlow {
+                        had_ms: now.since(group_began),
+                        drawn: drawn.load(Ordering::Relaxed),
+                        most: u64::from(context.params.rollouts_per_problem)
+                            * u64::from(context.max_new_tokens),
+                    };
+                    return Ok(MinedWindow::without_file(context, Upload::TooSlow(slow)));
+                }
                 Err(fault) => {
-                    tracing::warn!(target: "grail::mine", group = group.0, fault = %fault.chain(), "group given up; uploading those before it");
+                    give_up(group, &fault);
                     break;
                 }
             }
@@ -115,22 +193,18 @@ impl Miner {
         let records: Vec<RolloutRecord> = answered.into_iter().flat_map(|group| group.records).collect();
         let rewards: f64 = records.iter().map(|record| f64::from(record.reward)).sum();
         let mut mined = MinedWindow {
-            window: context.window,
-            env: context.env.clone(),
-            groups: 0,
             rollouts: records.len(),
             successes,
             mean_reward: rewards / records.len().max(1) as f64,
             tokens,
             answering_ms,
-            self_check: None,
-            upload: Upload::Empty,
+            ..MinedWindow::without_file(context, Upload::Empty)
         };
         if records.is_empty() {
             return Ok(mined);
         }
         let began = self.clock.now();
-        let (groups, body) = self.seal(context, records).await?;
+        let (groups, body) = self.seal(context, records, deadline).await?;
         mined.groups = groups;
         let sealing_ms = self.clock.now().since(began);
         mined.self_check = self.look_at(context, environment, body.clone(), deadline).await;
@@ -139,7 +213,8 @@ impl Miner {
             return Ok(mined);
         }
         let began = self.clock.now();
-        let meta = self.put(&self.key(context.window), body, deadline).await?;
+        let key = self.key(context.window);
+        let meta = self.put(&key, body, deadline).await?;
         self.uploads.learn(sealing_ms.saturating_add(self.clock.now().since(began)));
         let margin_ms = deadline.0 as i64 - meta.stored_at.0 as i64;
         mined.upload = Upload::Stored { meta, margin_ms };
@@ -149,6 +224,32 @@ impl Miner {
     /// The signed file, encoded, with the number of its groups. A signer may be slow, and files are large: it is done beside
     /// the loop.
     async fn seal(
+        &mut self,
+        context: &WindowContext,
+        records: Vec<RolloutRecord>,
+        deadline: UnixMillis,
+    ) -> Result<(u32, Bytes), Fault> {
+        loop {
+            let again_at = self.clock.now().plus(FIRST_PAUSE_MS);
+            match self.seal_once(context, records.clone()).await {
+                // A signer that is away must not cost the groups that are finished.
+                Err(fault) if fault.retry == Retry::Later && again_at < deadline => {
+                    self.grumble("could not seal the window file; trying again", &fault);
+                    self.clock.sleep_until(again_at).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Says what goes wrong, once a minute.
+    fn grumble(&mut self, what: &'static str, fault: &Fault) {
+        if self.teller.is_due(what, self.clock.now()) {
+            tracing::warn!(target: "grail::mine", fault = %fault.chain(), "{what}");
+        }
+    }
+
+    async fn seal_once(
         &self,
         context: &WindowContext,
         records: Vec<RolloutRecord>,
@@ -176,12 +277,13 @@ impl Miner {
     }
 
     /// Stores the file, again and again while there is time: a shelf that stumbles must not cost a window of work.
-    async fn put(&self, key: &ShelfKey, body: Bytes, deadline: UnixMillis) -> Result<ObjectMeta, Fault> {
+    async fn put(&mut self, key: &ShelfKey, body: Bytes, deadline: UnixMillis) -> Result<ObjectMeta, Fault> {
         loop {
-            let again_at = self.clock.now().plus(AFTER_FAULT_MS);
+            let again_at = self.clock.now().plus(FIRST_PAUSE_MS);
             match self.shelf.put(key, body.clone()).await {
-                Err(fault) if fault.retry == Retry::Later && again_at < deadline => {
-                    tracing::warn!(target: "grail::mine", fault = %fault.chain(), "could not upload; trying again");
+                // Whatever the store says: the file is worth nothing after the deadline, and all it can be before.
+                Err(fault) if again_at < deadline => {
+                    self.grumble("could not upload; trying again", &fault);
                     self.clock.sleep_until(again_at).await;
                 }
                 done => return done,
@@ -233,6 +335,7 @@ impl Miner {
             deadline,
             environment: environment.clone(),
             sampling: Sampling { all_up_to: groups, share_percent: 0, min: groups, max: groups },
+            goes_on: Arc::new(|| true),
             challenge,
         };
         let report = court.judge(matter).await?;
@@ -242,6 +345,22 @@ impl Miner {
 }
 
 impl MinedWindow {
+    /// A window of which there is no file.
+    fn without_file(context: &WindowContext, upload: Upload) -> Self {
+        Self {
+            window: context.window,
+            env: context.env.clone(),
+            groups: 0,
+            rollouts: 0,
+            successes: 0,
+            mean_reward: 0.0,
+            tokens: 0,
+            answering_ms: 0,
+            self_check: None,
+            upload,
+        }
+    }
+
     /// The one line about a window that an operator reads, and the reasons when something is wrong.
     pub fn log(&self) {
         let rate =
@@ -272,6 +391,15 @@ impl MinedWindow {
                 target: "grail::mine", event = "empty", window = self.window.0,
                 "{summary}; nothing to upload"
             ),
+            Upload::LeftOut { why } => tracing::warn!(
+                target: "grail::mine", event = "left-out", window = self.window.0,
+                "window {} {} is left out, since its first group cannot be answered: {why}", self.window,
+                short(&self.env)
+            ),
+            Upload::TooSlow(slow) => tracing::warn!(
+                target: "grail::mine", event = "too-slow", window = self.window.0, drawn = slow.drawn,
+                had_ms = slow.had_ms, "window {} {}: {slow}", self.window, short(&self.env)
+            ),
         }
         for (place, rejection) in self.self_check.iter().flat_map(MinerReport::rejections).take(8) {
             let place = place.map(|(group, rollout)| format!("group {group} rollout {rollout}"));
@@ -281,4 +409,8 @@ impl MinedWindow {
             );
         }
     }
+}
+
+fn give_up(group: GroupIndex, fault: &Fault) {
+    tracing::warn!(target: "grail::mine", group = group.0, fault = %fault.chain(), "group given up; uploading those before it");
 }

@@ -11,7 +11,7 @@ use grail_env::reward::{Component, pass_at_k};
 use grail_ports::{
     Door, Fault, Retry,
     follow::{Found, Load},
-    model::{Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize, outcome_of, prompt_of},
+    model::{Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize, outcome_of, prompt_of, room},
 };
 use grail_protocol::{
     hash::digest,
@@ -164,6 +164,9 @@ impl Trainer {
 
     /// What came of an examination that is over. One that failed is told and forgotten: it decides nothing.
     pub(super) async fn collect_exam(&mut self) -> Result<Option<Vec<Evaluation>>, Fault> {
+        if let Some(evaluations) = self.examined.take() {
+            return self.keep_exam(evaluations).map(Some);
+        }
         let Some(mut exam) = self.exam.take() else { return Ok(None) };
         if !exam.0.is_finished() {
             self.exam = Some(exam);
@@ -171,15 +174,21 @@ impl Trainer {
         }
         let broken = |error| Fault::new(Door::Inside, Retry::Later, "examine a checkpoint", error);
         match (&mut exam.0).await.map_err(broken).and_then(|result| result) {
-            Ok(evaluations) => {
-                for evaluation in &evaluations {
-                    self.records.evaluation(evaluation)?;
-                }
-                Ok(Some(evaluations))
-            }
+            Ok(evaluations) => self.keep_exam(evaluations).map(Some),
             Err(fault) => {
                 tracing::warn!(target: "grail::train", fault = %fault.chain(), "a checkpoint could not be examined");
                 Ok(None)
+            }
+        }
+    }
+
+    /// Writes an examination down. Errors: the disk has no room; it is kept in memory until it has.
+    fn keep_exam(&mut self, evaluations: Vec<Evaluation>) -> Result<Vec<Evaluation>, Fault> {
+        match evaluations.iter().try_for_each(|evaluation| self.records.evaluation(evaluation)) {
+            Ok(()) => Ok(evaluations),
+            Err(fault) => {
+                self.examined = Some(evaluations);
+                Err(fault)
             }
         }
     }
@@ -218,12 +227,17 @@ impl Examiner {
             let problem = environment.generate(&seed).map_err(|error| {
                 Fault::new(Door::Inside, Retry::Never, "set a problem for an examination", error)
             })?;
+            let prompt = prompt_of(&problem, tokenizer)?;
+            if room(prompt.len(), rule.max_new_tokens, generator.card().context_length).is_err() {
+                // Nobody can answer it, so nobody does: it counts as not solved.
+                continue;
+            }
             let rollouts = (0..settings.answers).map(RolloutIndex);
             let keys = rollouts.map(|rollout| RolloutKeys {
                 draw: seed.draw_key(rollout),
                 sketch: seed.sketch_key(rollout),
             });
-            let request = GroupRequest { prompt: prompt_of(&problem, tokenizer)?, rollouts: keys.collect() };
+            let request = GroupRequest { prompt, rollouts: keys.collect() };
             let groups = generator.generate(&[request], &rule, &mut |_| wanted())?;
             let answers: Vec<Answer> = groups.into_iter().flatten().collect();
             let mut right = 0;

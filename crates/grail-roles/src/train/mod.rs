@@ -18,6 +18,7 @@ pub use record::{IssueRecord, Records, WindowRecord};
 use crate::{
     context::Sources,
     environments::Environments,
+    patience::Patience,
     work::{blocking, held},
 };
 use collect::Lessons;
@@ -107,6 +108,8 @@ pub struct Trainer {
     press: Arc<dyn Press>,
     examiner: Option<Examiner>,
     exam: Option<Exam>,
+    /// An examination that is over and not on the disk yet.
+    examined: Option<Vec<Evaluation>>,
     /// The checkpoint that an examination was last begun for.
     asked: Option<u64>,
     /// The newest checkpoint that was published, on this machine.
@@ -143,8 +146,8 @@ pub enum Step {
 
 /// Milliseconds between two looks at something that is not there yet.
 const LOOK_AGAIN_MS: u64 = 500;
-/// Milliseconds to wait after a fault that may pass.
-const AFTER_FAULT_MS: u64 = 2_000;
+/// A node whose newest block is older than so many blocks take lags behind.
+const LAGS_BLOCKS: u64 = 10;
 
 impl Trainer {
     /// Puts the parts together.
@@ -180,6 +183,7 @@ impl Trainer {
             press: parts.press,
             examiner: parts.examiner,
             exam: None,
+            examined: None,
             asked: None,
             newest: None,
             records: parts.records,
@@ -191,25 +195,27 @@ impl Trainer {
         })
     }
 
-    /// Trains window after window. Faults that may pass are logged and waited out; others end the loop.
+    /// Trains window after window. What may pass is waited out; [`Patience`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
+        let mut patience = Patience::new(Arc::clone(&self.clock));
         let mut done = 0;
         loop {
             match self.step().await {
-                Ok(Step::Trained(record)) => {
-                    record.log();
-                    done += 1;
+                Ok(step) => {
+                    patience.went_well();
+                    match step {
+                        Step::Trained(record) => {
+                            record.log();
+                            done += 1;
+                        }
+                        Step::Published(record) => record.log(),
+                        Step::Examined(evaluations) => evaluations.iter().for_each(Evaluation::log),
+                        Step::Waited => {}
+                    }
                 }
-                Ok(Step::Published(record)) => record.log(),
-                Ok(Step::Examined(evaluations)) => evaluations.iter().for_each(Evaluation::log),
-                Ok(Step::Waited) => {}
-                Err(fault) if fault.retry == Retry::Later => {
-                    tracing::warn!(target: "grail::train", door = fault.door.name(), fault = %fault.chain(), "could not go on; trying again");
-                    self.nap(AFTER_FAULT_MS).await;
-                }
-                Err(fault) => return Err(fault),
+                Err(fault) => patience.wait_out(fault).await?,
             }
-            let open = self.unsaved.is_some() || self.unpublished || self.exam.is_some();
+            let open = self.unsaved.is_some() || self.unpublished || self.exam.is_some() || self.examined.is_some();
             if self.settings.windows.is_some_and(|windows| done >= windows) && !open {
                 return Ok(());
             }
@@ -255,10 +261,15 @@ impl Trainer {
             return Ok(Step::Waited);
         }
         let given_up = now.0.saturating_sub(window.0) > self.settings.patience * params.window_length;
-        match self.lessons(window).await? {
-            Some(lessons) => self.learn(window, now, lessons, journal).await,
-            None if given_up => self.learn(window, now, Lessons::none(), journal).await,
-            None => {
+        match self.lessons(window).await {
+            Ok(Some(lessons)) => self.learn(window, now, lessons, journal).await,
+            Ok(None) if given_up => self.learn(window, now, Lessons::none(), journal).await,
+            Err(fault) if given_up => {
+                tracing::warn!(target: "grail::train", window = window.0, fault = %fault.chain(), "window {window} is given up");
+                self.learn(window, now, Lessons::none(), journal).await
+            }
+            Err(fault) => Err(fault),
+            Ok(None) => {
                 self.nap(LOOK_AGAIN_MS).await;
                 Ok(Step::Waited)
             }
@@ -280,6 +291,13 @@ impl Trainer {
         let head = self.sources.chain.head().await?;
         let newest = self.sources.network.params.window_of(head.number);
         if let Some(trained) = journal.trained.filter(|trained| *trained > newest) {
+            if self.clock.now().since(head.time) > LAGS_BLOCKS * self.sources.network.params.block_time_ms {
+                let doing = format!(
+                    "the saved state knows window {trained}, the node stands at block {} of {}; it has yet to catch up",
+                    head.number, head.time
+                );
+                return Err(Fault::plain(Door::Chain, Retry::Later, doing));
+            }
             let doing = format!(
                 "the saved state knows window {trained}, the chain stands at block {}; it is of another history, choose \
                  another folder for this one",

@@ -1,9 +1,10 @@
 //! The validator's loop: when a window is over and its challenge is known, fetch every file, judge it, write down
 //! why, and turn the history into weights.
 
+mod budget;
 mod judge;
 mod publish;
-mod schedule;
+pub(crate) mod schedule;
 mod weigh;
 
 use crate::{
@@ -12,12 +13,14 @@ use crate::{
     environments::Environments,
     evidence::{EXCLUSION_WINDOWS, EvidenceJournal},
     kept,
+    mine::plan::Estimate,
     model::{Desk, Models},
+    patience::{Patience, Teller},
     reports::{Reports, WindowReport},
 };
 use grail_artifact::{bundle::Challenge, checkpoint::Moment, window::WindowCodec};
 use grail_ports::{
-    Fault, Retry,
+    Door, Fault, Retry,
     chain::{Block, ChainWrite},
     clock::Clock,
     shelf::{ShelfDirectory, WindowShelf},
@@ -25,13 +28,14 @@ use grail_ports::{
 };
 use grail_protocol::{
     seed::WindowContext,
-    words::{BlockNumber, UnixMillis, WindowStart},
+    words::{BlockNumber, Hotkey, UnixMillis, WindowStart},
 };
 use grail_verify::Sampling;
 use grail_verify::score::History;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use judge::JudgedWindow;
+pub(crate) use weigh::put_weights;
 pub use weigh::{WeightsSet, remember};
 
 /// What a validator is made of.
@@ -87,6 +91,8 @@ pub struct Settings {
     pub weights_every: u32,
     /// Windows for which a miner is left out once evidence says so.
     pub exclusion: u32,
+    /// Milliseconds in which the files of a window are judged; `None`: nine tenths of the time that a window lasts.
+    pub budget_ms: Option<u64>,
     /// Replay bundles that are kept; `None` keeps none.
     pub bundles: Option<Bundles>,
     /// Stop after that many windows; `None` goes on.
@@ -100,6 +106,7 @@ impl Default for Settings {
             history: 12,
             weights_every: 1,
             exclusion: EXCLUSION_WINDOWS,
+            budget_ms: None,
             bundles: None,
             windows: None,
         }
@@ -117,14 +124,25 @@ pub struct Validator {
     environments: Environments,
     reports: Reports,
     verdicts: Option<Verdicts>,
+    /// A window that was judged and is not on the disk yet.
+    unsaved: Option<JudgedWindow>,
+    /// Whether the disk lacks evidence that was taken in.
+    evidence_unsaved: bool,
     /// The newest report whose verdicts are not published yet.
     unpublished: Option<WindowReport>,
     settings: Settings,
     history: History,
     evidence: EvidenceJournal,
+    /// The newest window in which a group of a miner was proven.
+    proven: BTreeMap<Hotkey, WindowStart>,
+    /// What proving a group takes.
+    proof_time: Estimate,
     judged: Option<WindowStart>,
     since_weights: u32,
     weights_due: bool,
+    /// The chain refuses our weights for now; they are tried again at this moment.
+    weights_refused_until: Option<UnixMillis>,
+    teller: Teller,
 }
 
 impl std::fmt::Debug for Validator {
@@ -149,8 +167,8 @@ pub enum Step {
 
 /// Milliseconds between two looks at something that is not there yet.
 const LOOK_AGAIN_MS: u64 = 500;
-/// Milliseconds to wait after a fault that may pass.
-const AFTER_FAULT_MS: u64 = 2_000;
+/// A node whose newest block is older than so many blocks take lags behind.
+const LAGS_BLOCKS: u64 = 10;
 
 impl Validator {
     /// Puts the parts together and reads the memory of earlier runs.
@@ -162,12 +180,13 @@ impl Validator {
         let params = parts.sources.network.params;
         let mut evidence = EvidenceJournal::load(&parts.reports, &parts.sources.network.id)?;
         let known = evidence.window;
-        let (mut judged, mut newest) = (None, None);
+        let (mut judged, mut newest, mut proven) = (None, None, BTreeMap::new());
         for window in windows.iter().rev().take(settings.history).rev() {
             if let Some(report) = parts.reports.load(*window)? {
                 let place = parts.reports.place(*window);
                 kept::of_network(&place, &report.network, &parts.sources.network.id, " for reports")?;
                 weigh::remember(&mut history, &report);
+                proven.extend(proven_in(&report));
                 // A crash may have come between a report and the journal.
                 evidence.take(&report, settings.exclusion, params.window_length);
                 judged = Some(*window);
@@ -189,36 +208,46 @@ impl Validator {
             codec: parts.codec,
             environments: parts.environments,
             // A crash may have come between the report and its publication; to publish it twice does no harm.
+            unsaved: None,
+            evidence_unsaved: false,
             unpublished: newest.filter(|_| parts.verdicts.is_some()),
             reports: parts.reports,
             verdicts: parts.verdicts,
             settings,
             history,
             evidence,
+            proven,
+            proof_time: Estimate::default(),
             judged,
             since_weights: 0,
             weights_due: false,
+            weights_refused_until: None,
+            teller: Teller::default(),
         })
     }
 
-    /// Judges window after window. Faults that may pass are logged and waited out; others end the loop.
+    /// Judges window after window. What may pass is waited out; [`Patience`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
+        let mut patience = Patience::new(Arc::clone(&self.clock));
         let mut done = 0;
         loop {
             match self.step().await {
-                Ok(Step::Judged(window)) => {
-                    window.log();
-                    done += 1;
+                Ok(step) => {
+                    patience.went_well();
+                    match step {
+                        Step::Judged(window) => {
+                            window.log();
+                            done += 1;
+                        }
+                        Step::Weighed(weights) => weights.log(),
+                        Step::Waited => {}
+                    }
                 }
-                Ok(Step::Weighed(weights)) => weights.log(),
-                Ok(Step::Waited) => {}
-                Err(fault) if fault.retry == Retry::Later => {
-                    tracing::warn!(target: "grail::validate", door = fault.door.name(), fault = %fault.chain(), "could not go on; trying again");
-                    self.nap(AFTER_FAULT_MS).await;
-                }
-                Err(fault) => return Err(fault),
+                Err(fault) => patience.wait_out(fault).await?,
             }
-            if self.settings.windows.is_some_and(|windows| done >= windows) && !self.weights_due {
+            // Weights that the chain refuses may be refused for days.
+            let open = self.weights_due && self.weights_refused_until.is_none();
+            if self.settings.windows.is_some_and(|windows| done >= windows) && !open {
                 return Ok(());
             }
         }
@@ -226,17 +255,12 @@ impl Validator {
 
     /// Does the next thing that is due.
     pub async fn step(&mut self) -> Result<Step, Fault> {
+        if let Some(judged) = self.keep()? {
+            return Ok(Step::Judged(judged));
+        }
         self.publish_verdicts().await?;
-        if self.weights_due {
-            match self.set_weights().await {
-                Ok(Some(weights)) => return Ok(Step::Weighed(weights)),
-                Ok(None) => {}
-                // A chain that takes no weights must not keep files from being judged while they lie there.
-                Err(fault) if fault.retry == Retry::Later && self.is_behind().await => {
-                    tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not set weights; judging first");
-                }
-                Err(fault) => return Err(fault),
-            }
+        if let Some(weights) = self.try_weights().await? {
+            return Ok(Step::Weighed(weights));
         }
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
@@ -244,23 +268,33 @@ impl Validator {
             // Whatever is wrong with the model shows now, and not when a window is over.
             self.settle(params.window_of(head.number)).await?;
         }
-        if let Some(judged) = self.judged.filter(|judged| *judged > params.window_of(head.number)) {
-            let doing = format!(
-                "the newest report is of window {judged}, the chain stands at block {}; these reports are of another \
-                 history, choose another folder for this one",
-                head.number
-            );
-            return Err(Fault::plain(grail_ports::Door::Chain, Retry::Never, doing));
-        }
+        self.is_of_this_history(head)?;
         let Some((context, last, challenge)) = self.due(head.number).await? else {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(Step::Waited);
         };
-        let window = context.window;
-        let judged = self.judge(&context, last, challenge).await?;
-        self.reports.save(&judged.report)?;
-        let left_out = self.evidence.take(&judged.report, self.settings.exclusion, params.window_length);
-        self.evidence.save(&self.reports)?;
+        let waiting = schedule::waiting(&params, head.number, context.window);
+        let judged = self.judge(&context, last, challenge, waiting).await?;
+        // What was judged is kept in memory until the disk has it.
+        self.unsaved = Some(judged);
+        Ok(self.keep()?.map_or(Step::Waited, Step::Judged))
+    }
+
+    /// Brings a judged window to the disk, and what follows from it into memory. `None` where there was none.
+    ///
+    /// Errors: the disk has no room, or is away; the window stays and the next call tries again.
+    fn keep(&mut self) -> Result<Option<JudgedWindow>, Fault> {
+        if self.evidence_unsaved {
+            self.evidence.save(&self.reports)?;
+            self.evidence_unsaved = false;
+        }
+        let Some(judged) = self.unsaved.take() else { return Ok(None) };
+        if let Err(fault) = self.reports.save(&judged.report) {
+            self.unsaved = Some(judged);
+            return Err(fault);
+        }
+        let length = self.sources.network.params.window_length;
+        let left_out = self.evidence.take(&judged.report, self.settings.exclusion, length);
         for (hotkey, exclusion) in left_out {
             tracing::warn!(
                 target: "grail::validate", event = "left-out", miner = %hotkey, lost = exclusion.lost,
@@ -269,15 +303,78 @@ impl Validator {
             );
         }
         weigh::remember(&mut self.history, &judged.report);
+        self.proven.extend(proven_in(&judged.report));
         if self.verdicts.is_some() {
             self.unpublished = Some(judged.report.clone());
         }
-        self.judged = Some(window);
+        self.judged = Some(judged.report.window);
         self.since_weights += 1;
         if self.since_weights >= self.settings.weights_every {
             self.weights_due = true;
         }
-        Ok(Step::Judged(judged))
+        // The report is there, and evidence is made of reports: without room for it the next step tries again.
+        self.evidence_unsaved = self.evidence.save(&self.reports).is_err();
+        Ok(Some(judged))
+    }
+
+    /// Sets weights where they are due; `None` where they are not, or could not be set.
+    ///
+    /// A chain that takes no weights must not keep files from being judged while they lie there. A permit or a stake that
+    /// was lost comes back by itself, and so may a registration: what the chain refuses is tried again a window later.
+    async fn try_weights(&mut self) -> Result<Option<WeightsSet>, Fault> {
+        let now = self.clock.now();
+        if !self.weights_due || self.weights_refused_until.is_some_and(|until| now < until) {
+            return Ok(None);
+        }
+        let fault = match self.set_weights().await {
+            Ok(weights) => {
+                self.weights_refused_until = None;
+                return Ok(weights);
+            }
+            Err(fault) => fault,
+        };
+        match fault.retry {
+            Retry::Later if self.is_behind().await => {
+                if self.teller.is_due("weights", now) {
+                    tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not set weights; judging first");
+                }
+                Ok(None)
+            }
+            Retry::Never if fault.door == Door::Chain => {
+                let params = self.sources.network.params;
+                let again = now.plus(params.window_length.saturating_mul(params.block_time_ms));
+                self.weights_refused_until = Some(again);
+                tracing::warn!(
+                    target: "grail::validate", event = "weights-refused", fault = %fault.chain(),
+                    "no weights are set: {}; files are judged and verdicts written, and weights are tried again with the \
+                     next window", fault.chain()
+                );
+                Ok(None)
+            }
+            Retry::Later | Retry::Never => Err(fault),
+        }
+    }
+
+    /// Errors: our reports are of windows that this chain has not reached. Where its newest block is old, the node lags
+    /// behind and will catch up; else the reports are of another history.
+    fn is_of_this_history(&self, head: Block) -> Result<(), Fault> {
+        let params = self.sources.network.params;
+        let Some(judged) = self.judged.filter(|judged| *judged > params.window_of(head.number)) else {
+            return Ok(());
+        };
+        if self.clock.now().since(head.time) > LAGS_BLOCKS * params.block_time_ms {
+            let doing = format!(
+                "the newest report is of window {judged}, the node stands at block {} of {}; it has yet to catch up",
+                head.number, head.time
+            );
+            return Err(Fault::plain(Door::Chain, Retry::Later, doing));
+        }
+        let doing = format!(
+            "the newest report is of window {judged}, the chain stands at block {}; these reports are of another \
+             history, choose another folder for this one",
+            head.number
+        );
+        Err(Fault::plain(Door::Chain, Retry::Never, doing))
     }
 
     /// The next window to judge, with its last block and its challenge; `None` while something of it is not there yet.
@@ -292,8 +389,15 @@ impl Validator {
         if !self.settle(window).await? {
             return Ok(None);
         }
-        let context = self.sources.window(&self.desk.held()?.manifest, window).await?;
-        Ok(context.map(|context| (context, last, challenge)))
+        let Some(context) = self.sources.window(&self.desk.held()?.manifest, window).await? else {
+            return Ok(None);
+        };
+        if let Err(fault) = self.environments.get(&context.env) {
+            tracing::warn!(target: "grail::validate", window = window.0, "window {window} is left out: {}", fault.chain());
+            self.judged = Some(window);
+            return Ok(None);
+        }
+        Ok(Some((context, last, challenge)))
     }
 
     /// Takes the checkpoint of a window into use; false while the window's first block is not there.
@@ -317,4 +421,10 @@ impl Validator {
         let until: UnixMillis = self.clock.now().plus(millis);
         self.clock.sleep_until(until).await;
     }
+}
+
+/// Whose groups a report proves.
+fn proven_in(report: &WindowReport) -> impl Iterator<Item = (Hotkey, WindowStart)> + '_ {
+    let proven = report.miners.iter().filter(|entry| weigh::was_proven(entry));
+    proven.map(|entry| (entry.hotkey, report.window))
 }

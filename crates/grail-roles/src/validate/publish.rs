@@ -30,22 +30,28 @@ impl Validator {
         let window = report.window;
         let mut file = verdict_file(report)?;
         let signer = Arc::clone(&verdicts.signer);
-        let bytes = blocking("sign the verdicts", move |_| {
+        let signed = blocking("sign the verdicts", move |_| {
             file.sign_with(signer.hotkey(), |statement| signer.sign(statement))?;
             file.to_json()
                 .map_err(|error| Fault::new(Door::Inside, Retry::Never, "encode the verdicts", error))
-        })
-        .await?;
+        });
         let key = VerdictKey { validator: verdicts.signer.hotkey(), window }.into();
-        match verdicts.shelf.put(&key, Bytes::from(bytes)).await {
+        let published = match signed.await {
+            Ok(bytes) => verdicts.shelf.put(&key, Bytes::from(bytes)).await,
+            Err(fault) => Err(fault),
+        };
+        match published {
+            Err(fault) if fault.door == Door::Inside && fault.retry == Retry::Never => return Err(fault),
             Ok(_) => {
                 tracing::debug!(target: "grail::validate", window = window.0, "verdicts published");
                 self.unpublished = None;
             }
-            Err(fault) if fault.retry == Retry::Later => {
-                tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not publish verdicts; trying again");
+            // Whatever the store says: it must not keep files from being judged.
+            Err(fault) => {
+                if self.teller.is_due("verdicts", self.clock.now()) {
+                    tracing::warn!(target: "grail::validate", fault = %fault.chain(), "could not publish verdicts; trying again");
+                }
             }
-            Err(fault) => return Err(fault),
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ const MOST_LAG: u64 = 3;
 ///
 /// A fresh validator begins with the window that ended last. One that fell far behind, or slept, goes on with the
 /// window [`MOST_LAG`] before the current one: older files are history, and the newest decide the weights.
-pub(super) fn next(params: &Params, head: BlockNumber, judged: Option<WindowStart>) -> Option<WindowStart> {
+pub(crate) fn next(params: &Params, head: BlockNumber, judged: Option<WindowStart>) -> Option<WindowStart> {
     let current = params.window_of(head);
     let newest = params.previous_window(current)?;
     let window = match judged {
@@ -23,6 +23,12 @@ pub(super) fn next(params: &Params, head: BlockNumber, judged: Option<WindowStar
         }
     };
     (window <= newest).then_some(window)
+}
+
+/// Windows that are over and wait behind this one.
+pub(crate) fn waiting(params: &Params, head: BlockNumber, window: WindowStart) -> u64 {
+    let newest = params.previous_window(params.window_of(head)).unwrap_or(window);
+    newest.0.saturating_sub(window.0) / params.window_length.max(1)
 }
 
 #[cfg(test)]
@@ -41,6 +47,12 @@ mod tests {
         assert_eq!(decide(39, Some(0)), None);
         assert_eq!(decide(40, Some(0)), Some(20));
         assert_eq!(decide(65, Some(20)), Some(40));
+    }
+
+    #[test]
+    fn a_backlog_is_counted_in_windows_that_are_over() {
+        let waiting = |head, window| super::waiting(&DEV, BlockNumber(head), WindowStart(window));
+        assert_eq!([waiting(45, 20), waiting(65, 20), waiting(105, 20), waiting(5, 0)], [0, 1, 3, 0]);
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! From reports to weights on the chain.
 
 use super::Validator;
-use crate::reports::{Outcome, WindowReport};
+use crate::context::Sources;
+use crate::reports::{MinerEntry, Outcome, WindowReport};
 use grail_ports::{
     Fault,
-    chain::{Inclusion, WeightRow},
+    chain::{ChainWrite, Inclusion, WeightRow},
 };
 use grail_protocol::words::{BlockNumber, Hotkey};
-use grail_verify::score::{History, Tally, WeightRule};
+use grail_verify::{
+    MinerReport, Sampling, Verdict,
+    score::{History, Tally, WeightRule, row},
+};
 use std::collections::BTreeSet;
 
 /// What became of an attempt to set weights.
@@ -24,11 +28,32 @@ pub enum WeightsSet {
     Nobody,
 }
 
-/// Takes a report into the history. Files without a verdict leave no trace, for or against.
+/// The rule for a file that is read on paper alone, for lack of time: no group is proven.
+pub(super) const ON_PAPER: Sampling = Sampling { all_up_to: 0, share_percent: 0, min: 0, max: 0 };
+
+/// Whether no group of a file was proven, for lack of time, and nothing on paper speaks against it.
+fn is_carried(entry: &MinerEntry, judged: &MinerReport) -> bool {
+    entry.sampling == Some(ON_PAPER) && judged.file == Verdict::Accepted && judged.tally.rejected.is_empty()
+}
+
+/// Whether any group of an entry was proven.
+pub(super) fn was_proven(entry: &MinerEntry) -> bool {
+    matches!(&entry.outcome, Outcome::Judged(judged) if judged.tally.draws.is_some_and(|draws| draws.draws > 0))
+}
+
+/// Takes a report into the history. Files without a verdict leave no trace, for or against; for those that were read on
+/// paper alone the proven windows of their miners speak.
 pub fn remember(history: &mut History, report: &WindowReport) {
     history.open(report.window);
     for entry in &report.miners {
         let Outcome::Judged(judged) = &entry.outcome else { continue };
+        if !judged.tally.rejected.is_empty() || judged.file.rejection().is_some() {
+            history.blemish(report.window, entry.hotkey);
+        }
+        if is_carried(entry, judged) {
+            history.carry(report.window, entry.hotkey);
+            continue;
+        }
         let key = |digest: &str| {
             let mut bytes = [0; 32];
             hex::decode_to_slice(digest, &mut bytes).ok().map(|()| bytes)
@@ -47,38 +72,40 @@ impl Validator {
         let counts = |hotkey: &Hotkey| {
             self.judged.is_none_or(|window| self.evidence.exclusion(hotkey, window).is_none())
         };
-        let Some(weights) = self.history.weights_among(WeightRule::IN_USE, counts) else {
-            self.weights_done();
-            return Ok(Some(WeightsSet::Nobody));
-        };
-        let metagraph = self.sources.chain.metagraph().await?;
-        let mut row: WeightRow = Vec::new();
-        for (hotkey, weight) in weights.to_u16() {
-            // Whoever left the subnet since its window cannot be given weight.
-            if let Some(neuron) = metagraph.find(&hotkey) {
-                row.push((neuron.uid, weight));
-            }
+        let put = put_weights(&self.sources, self.writer.as_ref(), &self.history, counts).await?;
+        if put.is_some() {
+            self.weights_due = false;
+            self.since_weights = 0;
         }
-        row.sort_unstable();
-        if row.is_empty() {
-            self.weights_done();
-            return Ok(Some(WeightsSet::Nobody));
-        }
-        match self.writer.set_weights(&row).await? {
-            Inclusion::Included { block } => {
-                self.weights_done();
-                Ok(Some(WeightsSet::Set { block, row }))
-            }
-            Inclusion::TooSoon { not_before } => {
-                tracing::debug!(target: "grail::validate", not_before = not_before.0, "the chain asks to wait before setting weights");
-                Ok(None)
-            }
-        }
+        Ok(put)
     }
+}
 
-    const fn weights_done(&mut self) {
-        self.weights_due = false;
-        self.since_weights = 0;
+/// Sets the weights that a history comes to by the network's policy, among those who count; `None` when the chain asks to
+/// wait.
+pub(crate) async fn put_weights(
+    sources: &Sources,
+    writer: &dyn ChainWrite,
+    history: &History,
+    counts: impl Fn(&Hotkey) -> bool,
+) -> Result<Option<WeightsSet>, Fault> {
+    let policy = sources.network.params.weights;
+    let weights = history.weights_among(WeightRule::of(&policy), counts);
+    if weights.is_none() && policy.burn.is_none() {
+        return Ok(Some(WeightsSet::Nobody));
+    }
+    let metagraph = sources.chain.metagraph().await?;
+    let uid_of = |hotkey: &Hotkey| metagraph.find(hotkey).map(|neuron| neuron.uid);
+    let row: WeightRow = row(weights.as_ref(), policy.burn, uid_of);
+    if row.is_empty() {
+        return Ok(Some(WeightsSet::Nobody));
+    }
+    match writer.set_weights(&row).await? {
+        Inclusion::Included { block } => Ok(Some(WeightsSet::Set { block, row })),
+        Inclusion::TooSoon { not_before } => {
+            tracing::debug!(target: "grail::validate", not_before = not_before.0, "the chain asks to wait before setting weights");
+            Ok(None)
+        }
     }
 }
 

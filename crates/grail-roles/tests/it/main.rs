@@ -3,6 +3,8 @@
 mod evidence;
 mod follow;
 mod golden;
+mod keeping_up;
+mod patience;
 mod stage;
 mod train;
 mod walk;

@@ -20,6 +20,7 @@ use grail_protocol::{
     words::{GroupIndex, Hotkey, UnixMillis, WindowStart},
 };
 use grail_roles::{
+    adopt::{Adopter, AdopterParts, AdopterSettings},
     context::{Network, Randomness, Sources},
     environments::Environments,
     mine::{self, MinedWindow, Miner},
@@ -187,6 +188,38 @@ impl Stage {
         settings: validate::Settings,
     ) -> Validator {
         self.validator_of(id, self.models(Once::new(None, Some(Box::new(model)))), reports, settings)
+    }
+
+    /// A validator that reads by any oracle.
+    pub(crate) fn validator_reading(
+        &self,
+        id: u8,
+        oracle: impl Oracle + 'static,
+        reports: &MemJournal,
+        settings: validate::Settings,
+    ) -> Validator {
+        self.validator_of(id, self.models(Once::new(None, Some(Box::new(oracle)))), reports, settings)
+    }
+
+    /// A validator without a model, which adopts others' verdicts.
+    pub(crate) fn adopter(&self, id: u8, validators: Vec<Hotkey>, kept: &MemJournal) -> Adopter {
+        let found = Found { folder: "nowhere".into(), manifest: self.manifest.clone() };
+        let card = FakeModel::new(self.manifest.id(), 3);
+        let parts = AdopterParts {
+            sources: self.sources.clone(),
+            writer: Arc::new(self.chain.as_hotkey(Self::pair(id).hotkey())),
+            directory: Arc::new(self.directory.clone()),
+            clock: Arc::new(self.clock.clone()),
+            manifests: Arc::new(Fixed(found)),
+            tokenizer: Arc::new(FakeTokenizer),
+            vocabulary: Oracle::card(&card).vocabulary,
+            context_length: Oracle::card(&card).context_length,
+            environments: Environments::new([Environment::Sat]).unwrap(),
+            codec: Arc::new(JsonCodec),
+            journal: Arc::new(kept.clone()),
+        };
+        let settings = AdopterSettings { validators, history: 12, weights_every: 1, windows: None };
+        Adopter::new(parts, settings).unwrap()
     }
 
     pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &MemJournal) -> Validator {

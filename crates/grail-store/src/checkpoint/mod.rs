@@ -23,6 +23,7 @@ mod error;
 mod files;
 mod follow;
 mod manifest;
+mod paper;
 mod press;
 mod publish;
 
@@ -36,5 +37,6 @@ pub use error::{PublishError, Refusal};
 pub use files::{make_deltas, tensor_root};
 pub use follow::{Follower, Watch};
 pub use grail_ports::follow::Found;
+pub use paper::ManifestFollower;
 pub use press::{PressSettings, StorePress};
 pub use publish::{Outgoing, Published, Publisher};

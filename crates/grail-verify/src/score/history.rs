@@ -21,6 +21,10 @@ pub struct Tally {
 pub struct History {
     windows: usize,
     tallies: BTreeMap<WindowStart, BTreeMap<Hotkey, Tally>>,
+    /// Files that were read on paper alone, for lack of time.
+    carried: BTreeSet<(WindowStart, Hotkey)>,
+    /// Files that something spoke against.
+    blemished: BTreeSet<(WindowStart, Hotkey)>,
 }
 
 /// What a miner's weight is made of.
@@ -39,7 +43,12 @@ pub struct Standing {
 impl History {
     /// A history over that many windows, at least one.
     pub fn new(windows: usize) -> Self {
-        Self { windows: windows.max(1), tallies: BTreeMap::new() }
+        Self {
+            windows: windows.max(1),
+            tallies: BTreeMap::new(),
+            carried: BTreeSet::new(),
+            blemished: BTreeSet::new(),
+        }
     }
 
     /// Takes in what a miner has shown in a window; replaces an earlier word on the same window and miner.
@@ -56,6 +65,29 @@ impl History {
         while self.tallies.len() > self.windows {
             self.tallies.pop_first();
         }
+        if let Some((oldest, _)) = self.tallies.first_key_value() {
+            let oldest = *oldest;
+            self.carried.retain(|(window, _)| *window >= oldest);
+            self.blemished.retain(|(window, _)| *window >= oldest);
+        }
+    }
+
+    /// Takes in a file of which no group was proven and that nothing on paper speaks against: the miner's proven windows
+    /// of the interval speak for it.
+    pub fn carry(&mut self, window: WindowStart, hotkey: Hotkey) {
+        self.open(window);
+        self.carried.insert((window, hotkey));
+    }
+
+    /// Takes in that something spoke against a miner's file.
+    pub fn blemish(&mut self, window: WindowStart, hotkey: Hotkey) {
+        self.open(window);
+        self.blemished.insert((window, hotkey));
+    }
+
+    /// Whether something spoke against a miner in the interval.
+    pub fn is_blemished(&self, hotkey: &Hotkey) -> bool {
+        self.blemished.iter().any(|(_, of)| of == hotkey)
     }
 
     /// Windows held, rising.
@@ -67,6 +99,11 @@ impl History {
     ///
     /// A solution counts once over the whole interval, in the first window that has it, multiplied by that window's
     /// extrapolation.
+    ///
+    /// A window that was carried counts as the mean of those in which the miner was proven, times the square of the share
+    /// of these that nothing spoke against. As within a file, the square is what keeps bluffing from paying: whoever
+    /// uploads nothing worth in some windows is caught in those that are proven, and loses more than it gains in the
+    /// others.
     pub fn standings(&self, rule: WeightRule) -> BTreeMap<Hotkey, Standing> {
         let mut standings = BTreeMap::<Hotkey, (Standing, BTreeSet<[u8; 32]>)>::new();
         for (hotkey, tally) in self.tallies.values().flatten() {
@@ -81,8 +118,24 @@ impl History {
         }
         standings
             .into_iter()
-            .map(|(hotkey, (standing, _))| (hotkey, Standing { raw: rule.raw(&standing), ..standing }))
+            .map(|(hotkey, (standing, _))| {
+                let factor = self.carried_factor(&hotkey, standing.windows);
+                let standing =
+                    Standing { valid: standing.valid * factor, unique: standing.unique * factor, ..standing };
+                (hotkey, Standing { raw: rule.raw(&standing), ..standing })
+            })
             .collect()
+    }
+
+    /// What the numbers of `proven` windows are multiplied by for the windows that were carried; 1 without any.
+    fn carried_factor(&self, hotkey: &Hotkey, proven: usize) -> f64 {
+        let count = |set: &BTreeSet<(WindowStart, Hotkey)>| set.iter().filter(|(_, of)| of == hotkey).count();
+        let (carried, blemished) = (count(&self.carried), count(&self.blemished));
+        if carried == 0 || proven == 0 {
+            return 1.0;
+        }
+        let clean = proven.saturating_sub(blemished) as f64 / proven as f64;
+        1.0 + carried as f64 / proven as f64 * clean * clean
     }
 
     /// Normalised weights; `None` when nobody has earned any, and then none are to be set.

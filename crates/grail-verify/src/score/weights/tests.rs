@@ -24,6 +24,44 @@ fn weight_is_unique_to_the_three_halves_times_valid() {
 }
 
 #[test]
+fn a_stated_rule_caps_and_raises_and_the_usual_one_is_the_same_to_the_bit() {
+    let standing = |unique| Standing { windows: 1, valid: 7.0, unique, raw: 0.0 };
+    for unique in [0.0, 1.0, 3.0, 12.5, 4_096.0] {
+        let usual = WeightRule::Grail1.raw(&standing(unique));
+        assert_eq!(WeightRule::Stated { quarters: 6, cap: None }.raw(&standing(unique)), usual);
+    }
+    assert_eq!(WeightRule::of(&WeightPolicy::DEFAULT), WeightRule::Grail1);
+    let stated = |exponent_percent, unique_cap| {
+        WeightRule::of(&WeightPolicy { exponent_percent, unique_cap, ..WeightPolicy::DEFAULT })
+    };
+    assert_eq!(stated(100, None).raw(&standing(16.0)), 16.0 * 7.0);
+    assert_eq!(stated(400, None).raw(&standing(16.0)), 65_536.0 * 7.0);
+    assert_eq!(stated(25, None).raw(&standing(16.0)), 2.0 * 7.0);
+    assert_eq!(stated(150, Some(4)).raw(&standing(16.0)), 8.0 * 7.0);
+    assert_eq!(stated(175, Some(4)).describe(), "min(unique, 4)^1.75 · valid");
+}
+
+#[test]
+fn a_row_burns_its_share_and_all_of_it_where_nobody_earns() {
+    let mut history = History::new(12);
+    history.record(WindowStart(0), miner(1), tally(16, &[1, 2, 3, 4]));
+    history.record(WindowStart(0), miner(2), tally(16, &[1]));
+    let weights = history.weights(WeightRule::Grail1);
+    let uid_of = |hotkey: &Hotkey| [(miner(1), 5), (miner(2), 3)].iter().find(|(of, _)| of == hotkey).map(|(_, uid)| *uid);
+    let burn = |permille| Some(Burn { uid: 0, permille });
+    assert_eq!(row(weights.as_ref(), None, uid_of), [(3, 8_192), (5, 65_535)]);
+    // 3/4 burnt, of the rest 8/9 and 1/9: shares 0.75, 0.2222 and 0.02778.
+    assert_eq!(row(weights.as_ref(), burn(750), uid_of), [(0, 65_535), (3, 2_427), (5, 19_418)]);
+    assert_eq!(row(weights.as_ref(), burn(1_000), uid_of), [(0, 65_535)]);
+    assert_eq!(row(None, burn(100), uid_of), [(0, 65_535)]);
+    assert_eq!(row(None, None, uid_of), []);
+    assert_eq!(row(weights.as_ref(), burn(500), |_| None), [(0, 65_535)]);
+    // Who is burnt to may mine as well.
+    let same = Some(Burn { uid: 5, permille: 500 });
+    assert_eq!(row(weights.as_ref(), same, uid_of), [(3, 3_855), (5, 65_535)]);
+}
+
+#[test]
 fn volume_without_a_solution_earns_nothing() {
     let mut history = History::new(12);
     history.record(WindowStart(0), miner(1), tally(1_000_000, &[]));
@@ -46,6 +84,31 @@ fn a_sample_speaks_for_the_file() {
     history.record(WindowStart(0), miner(1), Tally { extrapolation: 4.0, ..tally(256, &[1, 2]) });
     let standing = history.standings(WeightRule::Grail1)[&miner(1)];
     assert_eq!((standing.valid, standing.unique), (1_024.0, 8.0));
+}
+
+#[test]
+fn proven_windows_speak_for_carried_ones_and_less_where_something_spoke_against_them() {
+    let mut history = History::new(12);
+    for window in [0, 50] {
+        history.record(WindowStart(window), miner(1), tally(16, &[1, window as u8 + 2]));
+    }
+    let before = history.standings(WeightRule::Grail1)[&miner(1)];
+    assert_eq!((before.valid, before.unique), (32.0, 3.0));
+    history.carry(WindowStart(100), miner(1));
+    history.carry(WindowStart(150), miner(1));
+    // Nobody proved anything of this one in the interval: nothing speaks for it.
+    history.carry(WindowStart(150), miner(2));
+    let after = history.standings(WeightRule::Grail1);
+    assert_eq!((after[&miner(1)].valid, after[&miner(1)].unique, after[&miner(1)].windows), (64.0, 6.0, 2));
+    assert!(!after.contains_key(&miner(2)));
+    history.blemish(WindowStart(50), miner(1));
+    assert!(history.is_blemished(&miner(1)) && !history.is_blemished(&miner(2)));
+    let blemished = history.standings(WeightRule::Grail1)[&miner(1)];
+    assert_eq!(blemished.valid, 32.0 * 1.25);
+    // What is forgotten is forgotten whole.
+    (4..20).for_each(|turn| history.open(WindowStart(turn * 50)));
+    assert!(!history.is_blemished(&miner(1)));
+    assert_eq!(history.standings(WeightRule::Grail1), std::collections::BTreeMap::new());
 }
 
 #[test]
