@@ -5,7 +5,7 @@ use grail_config::args::{LogArgs, Told};
 use grail_node::{
     local::Networks,
     logging,
-    network::{self, Joined, CommitmentPublisher},
+    network::{self, CommitmentPublisher, Joined},
     trouble,
 };
 use grail_ports::{Retry, clock::Clock};

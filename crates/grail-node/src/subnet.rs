@@ -166,8 +166,9 @@ fn stated(config: &Config, choice: NetworkChoice) -> anyhow::Result<NetworkChoic
         choice.name,
         table::NETWORK_POLICY.variable
     );
-    let bytes = grail_fs::read(&path, POLICY_BYTES)?
-        .with_context(|| format!("there is no file {} ({})", path.display(), table::NETWORK_POLICY.variable))?;
+    let bytes = grail_fs::read(&path, POLICY_BYTES)?.with_context(|| {
+        format!("there is no file {} ({})", path.display(), table::NETWORK_POLICY.variable)
+    })?;
     let Stated { weights, seeding } =
         serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
     let params = Params { weights, seeding, ..choice.params };

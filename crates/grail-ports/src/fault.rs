@@ -21,15 +21,8 @@ pub enum Door {
 
 impl Door {
     /// Every door.
-    pub const ALL: [Self; 7] = [
-        Self::Chain,
-        Self::Beacon,
-        Self::Shelf,
-        Self::Tokenizer,
-        Self::Model,
-        Self::Disk,
-        Self::Inside,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Chain, Self::Beacon, Self::Shelf, Self::Tokenizer, Self::Model, Self::Disk, Self::Inside];
 
     /// What a role waits for that finds the door shut, for people.
     pub const fn awaited(self) -> &'static str {

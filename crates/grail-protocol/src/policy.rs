@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn what_is_not_stated_is_as_everywhere_and_what_cannot_be_is_named() {
         assert_eq!(read("{}").unwrap(), WeightPolicy::DEFAULT);
-        let stated = read(r#"{"unique_cap": 5000, "burn": {"uid": 7, "permille": 800}, "interval": 72}"#).unwrap();
+        let stated =
+            read(r#"{"unique_cap": 5000, "burn": {"uid": 7, "permille": 800}, "interval": 72}"#).unwrap();
         assert_eq!(stated.burn, Some(Burn { uid: 7, permille: 800 }));
         assert_eq!((stated.unique_cap, stated.interval, stated.exponent_percent), (Some(5_000), 72, 150));
         assert_eq!(read(&serde_json::to_string(&stated).unwrap()).unwrap(), stated);

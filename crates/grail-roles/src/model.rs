@@ -87,7 +87,8 @@ impl Desk {
         let loader = Arc::clone(&self.models.loader);
         let (manifest, work) = (found.manifest.clone(), found);
         let loaded = blocking("load a checkpoint", move |_| loader.load(&work)).await;
-        let loaded = loaded.map_err(|fault| if self.begun { fault.with_retry(Retry::Later) } else { fault })?;
+        let loaded =
+            loaded.map_err(|fault| if self.begun { fault.with_retry(Retry::Later) } else { fault })?;
         tracing::info!(
             target: "grail::model", event = "checkpoint", sequence = manifest.sequence, window = manifest.window.0,
             "checkpoint {} of window {} is in use", manifest.sequence, manifest.window

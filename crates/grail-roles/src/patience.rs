@@ -54,7 +54,10 @@ struct Spell {
 
 impl std::fmt::Debug for Patience {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Patience").field("begun", &self.begun).field("spell", &self.spell).finish_non_exhaustive()
+        f.debug_struct("Patience")
+            .field("begun", &self.begun)
+            .field("spell", &self.spell)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,10 +140,8 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             let before = clock.now();
-            let (waited, _) = tokio::join!(
-                patience.wait_out(fault(Door::Chain, Retry::Later)),
-                clock.turn_to_next()
-            );
+            let (waited, _) =
+                tokio::join!(patience.wait_out(fault(Door::Chain, Retry::Later)), clock.turn_to_next());
             waited.unwrap();
             pauses.push(clock.now().since(before));
         }

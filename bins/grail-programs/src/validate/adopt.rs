@@ -25,7 +25,8 @@ pub(super) async fn run(
     let named = config.list(&table::FOLLOW_VERDICTS);
     let validators = named.iter().map(|hotkey| Ok(hotkey.parse()?)).collect::<anyhow::Result<Vec<_>>>()?;
     let folder = &told.model.model;
-    let card = ModelConfig::read(folder).with_context(|| format!("read the model in {}", folder.display()))?;
+    let card =
+        ModelConfig::read(folder).with_context(|| format!("read the model in {}", folder.display()))?;
     let tokenizer =
         Tokenizer::open(folder).with_context(|| format!("load the tokenizer in {}", folder.display()))?;
     let genesis = Found { folder: folder.clone(), manifest: joined.manifest.clone() };

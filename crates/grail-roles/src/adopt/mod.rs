@@ -185,7 +185,8 @@ impl Adopter {
             return Err(Fault::plain(Door::Inside, Retry::Never, doing));
         }
         let mut history = History::new(settings.history);
-        let mut windows: Vec<WindowStart> = parts.journal.list()?.iter().filter_map(|name| window_of(name)).collect();
+        let mut windows: Vec<WindowStart> =
+            parts.journal.list()?.iter().filter_map(|name| window_of(name)).collect();
         windows.sort_unstable();
         let mut adopted = None;
         for window in windows.iter().rev().take(settings.history).rev() {
@@ -329,11 +330,8 @@ impl Adopter {
         }
         if 2 * refused.len() > total {
             let first = refused.iter().next().map(|(hotkey, why)| format!("; of {hotkey}: {why}"));
-            let why = format!(
-                "{} of {total} do not hold on paper{}",
-                refused.len(),
-                first.unwrap_or_default()
-            );
+            let why =
+                format!("{} of {total} do not hold on paper{}", refused.len(), first.unwrap_or_default());
             self.refuse(window, validator, &why);
             return Ok(None);
         }

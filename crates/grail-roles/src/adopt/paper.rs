@@ -56,7 +56,8 @@ impl Desk {
         for accepted in &verdict.groups {
             let group = report.groups.iter().find(|group| group.group == accepted.group);
             let group = group.ok_or_else(|| format!("group {} is not in the file", accepted.group))?;
-            if group.rollouts.len() != accepted.rewards.len() || group.rollouts.len() != accepted.right.len() {
+            if group.rollouts.len() != accepted.rewards.len() || group.rollouts.len() != accepted.right.len()
+            {
                 return Err(format!("group {} has {} rollouts", accepted.group, group.rollouts.len()));
             }
             let said = accepted.rewards.iter().zip(&accepted.right);

@@ -119,7 +119,9 @@ impl Miner {
     ) -> Result<MinedWindow, Fault> {
         let environment = match self.environments.get(&context.env) {
             Ok(environment) => environment,
-            Err(fault) => return Ok(MinedWindow::without_file(context, Upload::LeftOut { why: fault.chain() })),
+            Err(fault) => {
+                return Ok(MinedWindow::without_file(context, Upload::LeftOut { why: fault.chain() }));
+            }
         };
         let began = self.clock.now();
         let mut answered: Vec<AnsweredGroup> = Vec::new();

@@ -11,7 +11,9 @@ use grail_env::reward::{Component, pass_at_k};
 use grail_ports::{
     Door, Fault, Retry,
     follow::{Found, Load},
-    model::{Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize, outcome_of, prompt_of, room},
+    model::{
+        Answer, GenerationRule, Generator, GroupRequest, RolloutKeys, Tokenize, outcome_of, prompt_of, room,
+    },
 };
 use grail_protocol::{
     hash::digest,

@@ -215,7 +215,8 @@ impl Trainer {
                 }
                 Err(fault) => patience.wait_out(fault).await?,
             }
-            let open = self.unsaved.is_some() || self.unpublished || self.exam.is_some() || self.examined.is_some();
+            let open =
+                self.unsaved.is_some() || self.unpublished || self.exam.is_some() || self.examined.is_some();
             if self.settings.windows.is_some_and(|windows| done >= windows) && !open {
                 return Ok(());
             }

@@ -189,7 +189,9 @@ async fn weights_without_a_model_are_those_of_the_validator_whose_verdicts_hold(
 async fn a_verdict_that_does_not_hold_on_paper_is_not_adopted() {
     // A reward that the text does not earn; another challenge; and, to see that the rest is right, nothing.
     let inflate = |verdict: &mut VerdictFile| {
-        for reward in verdict.files.iter_mut().flat_map(|file| &mut file.groups).flat_map(|group| &mut group.rewards) {
+        for reward in
+            verdict.files.iter_mut().flat_map(|file| &mut file.groups).flat_map(|group| &mut group.rewards)
+        {
             *reward = if *reward == 81_500 { 0 } else { 81_500 };
         }
     };

@@ -4,7 +4,9 @@ use crate::stage::Stage;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::{
     Door, Fault, Retry,
-    model::{Answer, GenerationProgress, GenerationRule, Generator, GroupRequest, ModelCard, prompt_of, room},
+    model::{
+        Answer, GenerationProgress, GenerationRule, Generator, GroupRequest, ModelCard, prompt_of, room,
+    },
 };
 use grail_protocol::words::{GroupIndex, Hotkey, WindowStart};
 use grail_roles::{mine::Upload, reports::Outcome, validate::Step};
@@ -167,7 +169,8 @@ async fn roles_run_through_a_chain_a_shelf_and_a_disk_that_are_away_for_a_while(
     stage.register(MINER, false);
     stage.register(VALIDATOR, true);
     let model = stage.model(&[MINER]).await;
-    let settings = grail_roles::mine::Settings { windows: Some(2), max_groups: Some(1), ..Default::default() };
+    let settings =
+        grail_roles::mine::Settings { windows: Some(2), max_groups: Some(1), ..Default::default() };
     stage.chain.trouble().fail(9);
     stage.shelf.trouble().fail(3);
     let mut miner = stage.miner_told(MINER, model.clone(), None, settings);

@@ -36,7 +36,12 @@ impl ManifestFollower {
     }
 
     /// A follower of what `trainer` signs on a shelf.
-    pub const fn of(shelf: Arc<dyn CheckpointShelf>, trainer: Hotkey, params: Params, genesis: Found) -> Self {
+    pub const fn of(
+        shelf: Arc<dyn CheckpointShelf>,
+        trainer: Hotkey,
+        params: Params,
+        genesis: Found,
+    ) -> Self {
         Self { genesis, followed: Some((shelf, trainer, params)) }
     }
 
@@ -61,11 +66,15 @@ impl Checkpoints for ManifestFollower {
                 Ok::<_, Stop>((manifest, trouble))
             };
             match looked.await {
-                Ok((manifest, None)) if !matches!(inventory.readiness(place, &manifest), Readiness::Broken { .. }) => {
+                Ok((manifest, None))
+                    if !matches!(inventory.readiness(place, &manifest), Readiness::Broken { .. }) =>
+                {
                     return Ok(self.found(manifest));
                 }
                 Ok(_) => tracing::debug!(target: "grail::model", %place, "not taken"),
-                Err(Stop::Refused(refusal)) => tracing::debug!(target: "grail::model", %place, %refusal, "not taken"),
+                Err(Stop::Refused(refusal)) => {
+                    tracing::debug!(target: "grail::model", %place, %refusal, "not taken")
+                }
                 Err(Stop::Fault(fault)) => return Err(fault),
             }
         }

@@ -47,7 +47,9 @@ fn a_row_burns_its_share_and_all_of_it_where_nobody_earns() {
     history.record(WindowStart(0), miner(1), tally(16, &[1, 2, 3, 4]));
     history.record(WindowStart(0), miner(2), tally(16, &[1]));
     let weights = history.weights(WeightRule::Grail1);
-    let uid_of = |hotkey: &Hotkey| [(miner(1), 5), (miner(2), 3)].iter().find(|(of, _)| of == hotkey).map(|(_, uid)| *uid);
+    let uid_of = |hotkey: &Hotkey| {
+        [(miner(1), 5), (miner(2), 3)].iter().find(|(of, _)| of == hotkey).map(|(_, uid)| *uid)
+    };
     let burn = |permille| Some(Burn { uid: 0, permille });
     assert_eq!(row(weights.as_ref(), None, uid_of), [(3, 8_192), (5, 65_535)]);
     // 3/4 burnt, of the rest 8/9 and 1/9: shares 0.75, 0.2222 and 0.02778.
