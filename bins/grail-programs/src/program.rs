@@ -120,7 +120,7 @@ mod tests {
     use grail_testkit::doors::ManualClock;
 
     /// Tries until `fault` has come so many times; how many tries it took, and what came of it.
-    async fn tries(times: u32, fault: fn() -> anyhow::Error) -> (u32, anyhow::Result<()>) {
+    async fn tries(times: u32, fault: impl Fn() -> anyhow::Error) -> (u32, anyhow::Result<()>) {
         let clock = ManualClock::at(UnixMillis(0));
         let tries = std::cell::Cell::new(0);
         let work = patiently(Arc::new(clock.clone()), async || {
