@@ -7,6 +7,8 @@
 
 mod devnet;
 mod network;
+#[cfg(feature = "tools")]
+mod papers;
 mod rehearsal;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,6 +17,8 @@ use grail_ports::model::Generator;
 use grail_programs::{mine, program, train, validate};
 use grail_verify::lies::{Lying, MiningLie};
 pub use network::Devnets;
+#[cfg(feature = "tools")]
+pub use papers::programs;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, sync::Arc};
 
 /// Networks on this machine: make one, look at it, take part in it, rehearse on it.
@@ -66,6 +70,13 @@ enum Own {
     /// Be a trainer (`grail-trainer`).
     #[command(subcommand)]
     Train(train::Command),
+    /// Write man pages and completions of every program into a folder.
+    #[cfg(feature = "tools")]
+    #[command(hide = true)]
+    Papers {
+        /// The folder; it gets `man/`, `bash/`, `zsh/` and `fish/`.
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +126,8 @@ async fn answer(command: Own) -> anyhow::Result<bool> {
         Own::Mine(MineArgs { command, .. }) => mine::run(&Devnets, command).await,
         Own::Validate(command) => validate::run(&Devnets, command).await,
         Own::Train(command) => train::run(&Devnets, command).await,
+        #[cfg(feature = "tools")]
+        Own::Papers { dir } => papers::write(&dir).map(|()| true),
     }
 }
 

@@ -90,6 +90,30 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    // The pages are read in one way by all who hold them against a command line.
+    #[path = "../../../demo/tests/book/blocks.rs"]
+    mod blocks;
+
+    #[test]
+    fn commands_on_pages_are_understood() {
+        let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let mut found = 0;
+        for page in blocks::pages(root) {
+            let text = std::fs::read_to_string(root.join(&page)).unwrap();
+            for block in blocks::blocks(&page.display().to_string(), &text) {
+                for words in blocks::commands(&block.text).iter().filter(|words| words[0] == "grail-devchain") {
+                    found += 1;
+                    // The variable names the spec on the page, and may be unset here.
+                    let spec = ["--spec".to_owned(), "spec.json".to_owned()];
+                    if let Err(error) = Cli::try_parse_from(words.iter().chain(&spec)) {
+                        panic!("{}: {}\n{error}", block.at, words.join(" "));
+                    }
+                }
+            }
+        }
+        assert!(found > 5, "only {found} commands were found, so that this test looks at the wrong place");
+    }
+
     #[test]
     fn what_is_typed_wrongly_is_refused() {
         let parse = |line: &str| Cli::try_parse_from(line.split(' '));

@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::config::Config;
+use crate::hear::{self, Ear};
 use crate::report::{self, Stopwatch};
 use crate::workspace::{Workspace, root};
 use crate::{cargo, deny, libtorch, model, tidy, vectors};
@@ -65,15 +66,18 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     for (what, why) in &skipped {
         report::skipped(what, why);
     }
+    let mut ear = Ear::default();
     timed("tests", || {
         let mut test = cargo::command(config, library.as_deref())?;
-        cargo::run(filtered(test.arg("test").args(&scope), &args.filter))
+        hear::run(filtered(test.arg("test").args(&scope), &args.filter), &mut ear)
     })?;
     // It needs no libtorch, so that --light runs it too.
     timed("tests of the development chain", || {
-        cargo::run(filtered(cargo::devchain(config)?.arg("test"), &args.filter))
+        hear::run(filtered(cargo::devchain(config)?.arg("test"), &args.filter), &mut ear)
     })?;
+    skipped.extend(ear.skipped());
     report::done(&format!("all that was run passed, in {}", report::duration(watch.elapsed())));
+    // Again at the end, where somebody looks.
     for (what, why) in &skipped {
         report::skipped(what, why);
     }
@@ -82,8 +86,8 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
 
 /// `cargo test`, of the tests with such names alone.
 fn filtered<'a>(test: &'a mut Command, filter: &[String]) -> &'a mut Command {
-    test.arg("--locked");
-    if filter.is_empty() { test } else { test.arg("--").args(filter) }
+    // What passing tests say is heard, and shown only where they were skipped.
+    test.args(["--locked", "--", "--show-output"]).args(filter)
 }
 
 /// Cargo's words for "all members but these".

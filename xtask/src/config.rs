@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) target_dir: PathBuf,
     /// The cargo that runs us.
     pub(crate) cargo: OsString,
+    /// Where cargo keeps what it fetched.
+    pub(crate) cargo_home: Option<PathBuf>,
     /// The user's C++ compiler, where one is named.
     pub(crate) cxx: Option<OsString>,
     /// Library search path at start, to be extended and not replaced.
@@ -42,6 +44,7 @@ impl Config {
             own_libtorch,
             target_dir: var_path("CARGO_TARGET_DIR").unwrap_or_else(|| cache.build()),
             cargo: var("CARGO").unwrap_or_else(|| "cargo".into()),
+            cargo_home: var_path("CARGO_HOME").or_else(|| var_path("HOME").map(|home| home.join(".cargo"))),
             cxx: var("CXX"),
             library_path: var("LD_LIBRARY_PATH"),
             subtensor_spec: var_path("GRAIL_SUBTENSOR_SPEC"),

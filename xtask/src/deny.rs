@@ -1,14 +1,13 @@
 //! cargo-deny: licences, banned packages, sources and advisories of every workspace with a lock file of its own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::config::Config;
 use crate::workspace::root;
-use crate::{cargo, report};
+use crate::{cargo, report, tool};
 
 /// The version that is installed where it is missing; another one may judge otherwise.
 const VERSION: &str = "0.20.2";
@@ -24,7 +23,7 @@ const WORKSPACES: [&str; 2] = [".", "devchain"];
 /// # Errors
 /// When cargo-deny cannot be installed, or finds something.
 pub(crate) fn check(config: &Config) -> Result<Option<String>> {
-    let program = ensure(config)?;
+    let program = tool::ensure(config, "cargo-deny", VERSION)?;
     let mut advisories = None;
     for workspace in WORKSPACES.iter().filter_map(|folder| workspace(root().ok()?, folder)) {
         let deny = |words: &[&str]| -> Result<Command> {
@@ -67,25 +66,4 @@ fn command(config: &Config, program: &Path, manifest: &Path) -> Result<Command> 
         .arg(manifest)
         .args(["--config", "deny.toml", "--locked"]);
     Ok(deny)
-}
-
-/// The program, built into the cache where it is not there yet.
-fn ensure(config: &Config) -> Result<PathBuf> {
-    let place = config.cache.root().join(format!("cargo-deny-{VERSION}"));
-    let program = place.join("bin").join(format!("cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    if program.is_file() {
-        return Ok(program);
-    }
-    let _lock = config.cache.lock()?;
-    report::note(&format!(
-        "cargo-deny {VERSION} is built once, into {}; that takes some minutes",
-        place.display()
-    ));
-    let build = place.join("build");
-    let mut install = Command::new(&config.cargo);
-    install.args(["install", "--locked", "cargo-deny", "--version", VERSION, "--root"]).arg(&place);
-    install.env("CARGO_TARGET_DIR", &build).env_remove("RUSTFLAGS");
-    cargo::run(&mut install)?;
-    fs::remove_dir_all(&build).with_context(|| format!("cannot remove {}", build.display()))?;
-    Ok(program)
 }

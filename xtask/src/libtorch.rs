@@ -168,7 +168,13 @@ fn wanted_wheels() -> BTreeMap<String, String> {
     SOURCES.iter().map(|source| (source.wheel.file.to_owned(), source.wheel.sha256.to_owned())).collect()
 }
 
-fn wanted_libraries() -> impl Iterator<Item = &'static str> {
+/// The wheels that everything is taken from, as they lie in the cache after [`ensure`].
+pub(crate) fn wheels(cache: &Cache) -> Vec<(&'static Wheel, PathBuf)> {
+    SOURCES.iter().map(|source| (&source.wheel, cache.downloads().join(source.wheel.file))).collect()
+}
+
+/// Names of the libraries below the folder: `lib/…`.
+pub(crate) fn wanted_libraries() -> impl Iterator<Item = &'static str> {
     SOURCES.iter().flat_map(|source| source.files.iter().map(|(_, name)| *name)).chain([STUB])
 }
 

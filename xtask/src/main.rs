@@ -9,7 +9,9 @@ mod checks;
 mod config;
 mod demo;
 mod deny;
+mod dist;
 mod fetch;
+mod hear;
 mod lab;
 mod layers;
 mod libtorch;
@@ -17,7 +19,9 @@ mod model;
 mod report;
 mod tidy;
 mod tiny;
+mod tool;
 mod vectors;
+mod walk;
 mod workspace;
 
 use std::process::ExitCode;
@@ -112,6 +116,26 @@ enum Commands {
     #[command(verbatim_doc_comment)]
     Calibrate(lab::Calibrate),
 
+    /// Make what an operator installs: archive, Debian package, installer, container files, checksums
+    ///
+    ///   cargo xtask dist                     into target/dist, about an hour of compiling on two cores
+    ///   cargo xtask dist --profile dev       quickly, for work on the packaging
+    ///   cargo xtask dist --slim              without libtorch, which install.sh then fetches
+    ///
+    /// The archive holds the programs, libtorch for processors beside them, units, man pages, completions, licences,
+    /// a list of what went in (CycloneDX) and the digests of it all.
+    #[command(verbatim_doc_comment)]
+    Dist(dist::Args),
+
+    /// Walk an operator's way in a clean Debian tree: from the archive, by the pages' own commands, to a paid window
+    ///
+    ///   cargo xtask walk                     with what `cargo xtask dist` makes
+    ///   cargo xtask walk --profile dev       quickly
+    ///
+    /// Needs root, debootstrap and, the first time, Debian's mirror. Not part of `cargo xtask test`.
+    #[command(verbatim_doc_comment)]
+    Walk(walk::Args),
+
     /// Check the rules of the house: layers, manifests, file sizes, words out of place
     Tidy,
 
@@ -178,6 +202,8 @@ fn run(command: &Commands) -> Result<ExitCode> {
             println!("{}", model::ensure_smollm2(&config.cache)?.display());
         }
         Commands::TinyModel(args) => tiny::run(&config, args)?,
+        Commands::Dist(args) => drop(dist::run(&config, args)?),
+        Commands::Walk(args) => walk::run(&config, args)?,
         Commands::Tidy => tidy::run(&config)?,
         Commands::Vectors(Vectors::Check) => vectors::check(workspace::root()?)?,
         Commands::Vectors(Vectors::Record(record)) => vectors::record(workspace::root()?, record)?,
@@ -191,6 +217,30 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    // Pages are read in one way, here and by the test that runs their commands.
+    #[path = "../../../demo/tests/book/blocks.rs"]
+    mod blocks;
+
+    #[test]
+    fn commands_of_xtask_on_pages_are_understood() {
+        let root = workspace::root().expect("a root");
+        let mut found = 0;
+        for page in blocks::pages(root) {
+            let text = std::fs::read_to_string(root.join(&page)).expect("a page");
+            for block in blocks::blocks(&page.display().to_string(), &text) {
+                for words in blocks::commands(&block.text) {
+                    let Some(rest) = words.strip_prefix(&["cargo".to_owned(), "xtask".to_owned()]) else { continue };
+                    found += 1;
+                    let typed = std::iter::once("cargo xtask").chain(rest.iter().map(String::as_str));
+                    if let Err(error) = Cli::try_parse_from(typed) {
+                        panic!("{}: {}\n{error}", block.at, words.join(" "));
+                    }
+                }
+            }
+        }
+        assert!(found > 10, "only {found} commands were found, so that this test looks at the wrong place");
+    }
 
     #[test]
     fn the_command_line_is_sound() {

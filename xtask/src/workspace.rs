@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, MetadataCommand, Node, NodeDep, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, NodeDep, Package};
 
 use crate::config::Config;
 
@@ -53,13 +53,7 @@ impl Workspace {
     /// When cargo fails, for instance because `Cargo.lock` is behind a manifest.
     pub(crate) fn load(config: &Config) -> Result<Self> {
         let root = root()?;
-        let metadata = MetadataCommand::new()
-            .cargo_path(&config.cargo)
-            .current_dir(root)
-            // Without the filter, cargo would download what only other platforms need.
-            .other_options(["--locked".to_owned(), format!("--filter-platform={}", host()?)])
-            .exec()
-            .context("cannot ask cargo about the workspace")?;
+        let metadata = metadata(config)?;
         let resolve = metadata.resolve.as_ref().context("cargo resolved nothing")?;
         let by_id: BTreeMap<_, _> = metadata.packages.iter().map(|package| (&package.id, package)).collect();
         let name_of = |id| by_id.get(id).map(|package| package.name.to_string());
@@ -138,6 +132,44 @@ impl Workspace {
         }
         None
     }
+}
+
+fn metadata(config: &Config) -> Result<Metadata> {
+    MetadataCommand::new()
+        .cargo_path(&config.cargo)
+        .current_dir(root()?)
+        // Without the filter, cargo would download what only other platforms need.
+        .other_options(["--locked".to_owned(), format!("--filter-platform={}", host()?)])
+        .exec()
+        .context("cannot ask cargo about the workspace")
+}
+
+/// Every foreign package that is linked into programs of these members, in the order of names and versions.
+///
+/// # Errors
+/// When cargo fails.
+pub(crate) fn linked(config: &Config, members: &[&str]) -> Result<Vec<Package>> {
+    let metadata = metadata(config)?;
+    let resolve = metadata.resolve.as_ref().context("cargo resolved nothing")?;
+    let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (&package.id, package)).collect();
+    let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
+    let is_ours = |id| metadata.workspace_members.contains(id);
+    let named = |package: &&Package| is_ours(&package.id) && members.contains(&package.name.as_str());
+    let mut queue: Vec<_> = metadata.packages.iter().filter(named).map(|package| &package.id).collect();
+    let mut seen: BTreeSet<_> = queue.iter().copied().collect();
+    while let Some(id) = queue.pop() {
+        let (node, package) = (nodes.get(id).context("a package is a node")?, packages[id]);
+        for dependency in node.deps.iter().filter(|dependency| is_on(package, node, dependency)) {
+            let mut kinds = dependency.dep_kinds.iter();
+            if kinds.any(|kind| kind.kind == DependencyKind::Normal) && seen.insert(&dependency.pkg) {
+                queue.push(&dependency.pkg);
+            }
+        }
+    }
+    let foreign = seen.into_iter().filter(|id| !is_ours(id)).map(|id| packages[id].clone());
+    let mut foreign: Vec<_> = foreign.collect();
+    foreign.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
+    Ok(foreign)
 }
 
 /// Whether a dependency is built: where it is optional, cargo also lists one that a feature names without asking for it

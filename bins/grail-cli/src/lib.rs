@@ -23,7 +23,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 /// GRAIL: rollouts that prove which model made them.
 ///
-/// Begin with `grail devnet demo --model DIR`: a whole network on this machine.
+/// To take part in a network, begin with `grail setup` and `grail doctor`. With `grail-devnet` beside this program,
+/// `grail devnet demo --model DIR` shows a whole network on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "grail", version)]
 struct Cli {
@@ -95,6 +96,11 @@ struct Passed {
     /// Arguments of the program; see its own --help.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
+}
+
+/// The command line of `grail`, for its man pages and completions, and for whoever checks a documented command.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// The program, over the arguments of this process.

@@ -8,7 +8,9 @@ pub const ETC: &str = "/etc/grail";
 /// Folder of what services keep.
 pub const STATE: &str = "/var/lib/grail";
 
-/// The unit of a service; `None` for [`Role::Tool`], which is none.
+/// The unit of a service. One text for every way of installing: systemd looks for a program without a path in
+/// `/usr/local/bin`, where `install.sh` puts it, and then in `/usr/bin`, where the Debian package does.
+/// `None` for [`Role::Tool`], which is none.
 pub fn unit(role: Role) -> Option<String> {
     if role == Role::Tool {
         return None;
@@ -16,10 +18,11 @@ pub fn unit(role: Role) -> Option<String> {
     let name = role.name();
     let mut text = format!(
         "# grail-{name}.service, as `grail config unit {name}` prints it.\n\
-         # Settings stand in {ETC}/grail.toml and {ETC}/{name}.env (mode 600, owner root); `grail config show` explains them.\n\
+         # Settings stand in {ETC}/grail.toml and {ETC}/{name}.env; `grail config show` explains them.\n\
+         # {name}.env holds secrets: owner root, mode 600; systemd reads it. {ETC} and grail.toml: group grail, modes 750 and 640.\n\
          [Unit]\n\
          Description=GRAIL {name}\n\
-         Documentation=file:/usr/share/doc/grail/book/setup-{name}.md\n\
+         Documentation=man:grail-{name}(1)\n\
          Wants=network-online.target\n\
          After=network-online.target time-sync.target\n\
          # What may pass is waited out, and started again without end.\n\
@@ -38,7 +41,7 @@ pub fn unit(role: Role) -> Option<String> {
     let _ = write!(
         text,
         "WorkingDirectory={ETC}\n\
-         ExecStart=/usr/bin/grail-{name} run\n\
+         ExecStart=grail-{name} run\n\
          Restart=always\n\
          RestartSec=10\n\
          # 2: a mistake that waiting does not mend; 127: a library is missing. 75 says that another start may do better.\n\
@@ -48,7 +51,9 @@ pub fn unit(role: Role) -> Option<String> {
          \n\
          # The program parses files of strangers: it sees and changes as little of the machine as it can.\n\
          StateDirectory=grail\n\
+         StateDirectoryMode=0750\n\
          CacheDirectory=grail\n\
+         CacheDirectoryMode=0750\n\
          UMask=0077\n\
          NoNewPrivileges=yes\n\
          CapabilityBoundingSet=\n\
@@ -69,10 +74,14 @@ pub fn unit(role: Role) -> Option<String> {
     Some(text)
 }
 
-/// Folders that a service may write to, by setting. They are set before the file of variables would be, were it to
+/// Folders of a service, by setting. They are set before the file of variables would be, were it to
 /// set them too: systemd gives `EnvironmentFile` the last word.
 fn folders(role: Role) -> Vec<(&'static table::Setting, String)> {
-    let mut folders = vec![(&table::CACHE_DIR, "/var/cache/grail".to_owned())];
+    let mut folders = vec![
+        (&table::CACHE_DIR, "/var/cache/grail".to_owned()),
+        // A service has no home of a person in which wallets could be looked for.
+        (&table::WALLET_PATH, format!("{STATE}/wallets")),
+    ];
     match role {
         Role::Validator => folders.push((&table::REPORTS, format!("{STATE}/reports"))),
         Role::Trainer => folders.push((&table::TRAINER_STATE, format!("{STATE}/trainer"))),
@@ -90,7 +99,7 @@ mod tests {
         for role in Role::SERVICES {
             let unit = unit(role).unwrap();
             let name = role.name();
-            assert!(unit.contains(&format!("ExecStart=/usr/bin/grail-{name} run\n")), "{unit}");
+            assert!(unit.contains(&format!("ExecStart=grail-{name} run\n")), "{unit}");
             // What may pass (75) is started again without end, and a mistake (2) is not.
             for line in ["StartLimitIntervalSec=0", "Restart=always", "RestartPreventExitStatus=2 127"] {
                 assert!(unit.lines().any(|of| of == line), "{line}: {unit}");

@@ -144,3 +144,24 @@ fn the_library_path_is_extended_and_not_replaced() {
     check_search(Some("/other"), "/t/lib:/other");
     check_search(Some("/other:/t/lib"), "/other:/t/lib");
 }
+
+/// What `fetch-libtorch` asks pip for is what the archive is made from, and CUDA's list has the same wheels.
+#[test]
+fn the_lists_of_the_package_pin_the_wheels_of_this_file() {
+    let root = crate::workspace::root().expect("a root");
+    let list = |name: &str| {
+        let text = std::fs::read_to_string(root.join("packaging/libtorch").join(name)).expect("a list");
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let ours: Vec<String> = SOURCES
+        .iter()
+        .map(|source| format!("{} --hash=sha256:{}", source.wheel.requirement, source.wheel.sha256))
+        .collect();
+    assert_eq!(list("cpu.txt"), ours);
+    let cuda = list("cuda.txt");
+    assert!(ours.iter().all(|line| cuda.contains(line)), "{cuda:?}");
+    for line in &cuda {
+        let (_, digest) = line.split_once(" --hash=sha256:").expect("a digest");
+        assert!(digest.len() == 64 && digest.chars().all(|digit| digit.is_ascii_hexdigit()), "{line}");
+    }
+}
