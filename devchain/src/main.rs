@@ -80,6 +80,11 @@ fn tell(error: &anyhow::Error, json: bool) {
     }
 }
 
+// The pages are read in one way by all who hold them against a command line.
+#[cfg(test)]
+#[path = "../../demo/tests/book/blocks.rs"]
+mod blocks;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,10 +95,6 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    // The pages are read in one way by all who hold them against a command line.
-    #[path = "../../../demo/tests/book/blocks.rs"]
-    mod blocks;
-
     #[test]
     fn commands_on_pages_are_understood() {
         let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -101,7 +102,8 @@ mod tests {
         for page in blocks::pages(root) {
             let text = std::fs::read_to_string(root.join(&page)).unwrap();
             for block in blocks::blocks(&page.display().to_string(), &text) {
-                for words in blocks::commands(&block.text).iter().filter(|words| words[0] == "grail-devchain") {
+                for words in blocks::commands(&block.text).iter().filter(|words| words[0] == "grail-devchain")
+                {
                     found += 1;
                     // The variable names the spec on the page, and may be unset here.
                     let spec = ["--spec".to_owned(), "spec.json".to_owned()];

@@ -10,8 +10,6 @@ mode /var/lib/grail '750 grail grail'
 mode /var/cache/grail '750 grail grail'
 mode /var/lib/grail/wallets '700 grail grail'
 mode /etc/grail/miner.env '600 root root'
-# as-service, which reads the secrets, is root's; what it becomes is not.
-sleep 5
 for unit in grail-miner grail-validator; do
     user=$(stat -c %U "/proc/$(cat "/walk/log/$unit.service.pid")")
     [ "$user" = grail ] || { echo "walk: $unit runs as $user" >&2; tail -n 20 "/walk/log/$unit.service" >&2; exit 1; }

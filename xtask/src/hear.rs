@@ -4,7 +4,7 @@
 //! tests to itself; with `--show-output` it tells it at the end of each program, where this module reads it.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::thread;
 

@@ -3,6 +3,10 @@
 //! xtask is compiled first on a fresh machine, so it depends on little.
 
 mod bench;
+// Pages are read in one way, here and by the test that runs their commands.
+#[cfg(test)]
+#[path = "../../demo/tests/book/blocks.rs"]
+mod blocks;
 mod cache;
 mod cargo;
 mod checks;
@@ -218,10 +222,6 @@ mod tests {
 
     use super::*;
 
-    // Pages are read in one way, here and by the test that runs their commands.
-    #[path = "../../../demo/tests/book/blocks.rs"]
-    mod blocks;
-
     #[test]
     fn commands_of_xtask_on_pages_are_understood() {
         let root = workspace::root().expect("a root");
@@ -230,7 +230,9 @@ mod tests {
             let text = std::fs::read_to_string(root.join(&page)).expect("a page");
             for block in blocks::blocks(&page.display().to_string(), &text) {
                 for words in blocks::commands(&block.text) {
-                    let Some(rest) = words.strip_prefix(&["cargo".to_owned(), "xtask".to_owned()]) else { continue };
+                    let Some(rest) = words.strip_prefix(&["cargo".to_owned(), "xtask".to_owned()]) else {
+                        continue;
+                    };
                     found += 1;
                     let typed = std::iter::once("cargo xtask").chain(rest.iter().map(String::as_str));
                     if let Err(error) = Cli::try_parse_from(typed) {

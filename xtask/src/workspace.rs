@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, NodeDep, Package};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, NodeDep, Package, PackageId};
 
 use crate::config::Config;
 
@@ -153,7 +153,7 @@ pub(crate) fn linked(config: &Config, members: &[&str]) -> Result<Vec<Package>> 
     let resolve = metadata.resolve.as_ref().context("cargo resolved nothing")?;
     let packages: BTreeMap<_, _> = metadata.packages.iter().map(|package| (&package.id, package)).collect();
     let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let is_ours = |id| metadata.workspace_members.contains(id);
+    let is_ours = |id: &PackageId| metadata.workspace_members.contains(id);
     let named = |package: &&Package| is_ours(&package.id) && members.contains(&package.name.as_str());
     let mut queue: Vec<_> = metadata.packages.iter().filter(named).map(|package| &package.id).collect();
     let mut seen: BTreeSet<_> = queue.iter().copied().collect();

@@ -160,17 +160,25 @@ impl Reader<'_> {
         text
     }
 
-    /// What stands behind a `$`: a variable's value is not known, and a file's name will do; a command in it is one of ours.
+    /// What stands behind a `$`: a variable's value is not known, and its name stands for it; a command is read for itself.
     fn expanded(&mut self) -> String {
-        match self.rest.peek() {
+        let braced = match self.rest.peek() {
             Some('(') => {
                 self.rest.next();
                 self.read(Some(')'));
+                return "value".to_owned();
             }
-            Some('{') => while self.rest.next().is_some_and(|letter| letter != '}') {},
-            _ => while self.rest.next_if(|letter| letter.is_alphanumeric() || *letter == '_').is_some() {},
+            other => other == Some(&'{'),
+        };
+        let mut name = String::new();
+        self.rest.next_if_eq(&'{');
+        while let Some(letter) = self.rest.next_if(|letter| letter.is_alphanumeric() || *letter == '_') {
+            name.push(letter);
         }
-        "value".to_owned()
+        if braced {
+            while self.rest.next().is_some_and(|letter| letter != '}') {}
+        }
+        name
     }
 }
 

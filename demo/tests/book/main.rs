@@ -6,6 +6,7 @@
 mod blocks;
 mod stage;
 #[path = "../../../bins/grail-cli/tests/it/trained.rs"]
+#[expect(dead_code, reason = "other tests use the rest of it")]
 mod trained;
 
 use blocks::{Mark, blocks, commands, pages};
@@ -67,6 +68,7 @@ const OTHERS: &[&str] = &[
 const PLACEHOLDERS: &[(&str, &str)] = &[
     ("HOTKEY", "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"),
     ("N", "1"),
+    ("WINDOW", "1"),
     ("UID", "7"),
     ("0x…", "0x0101010101010101010101010101010101010101010101010101010101010101"),
 ];
@@ -85,14 +87,18 @@ impl Programs {
 
     /// Whether the words are a command of ours that is understood. Errors: what the program would say.
     fn check(&self, words: &[String]) -> Result<(), String> {
-        let mut words: Vec<String> = words.to_vec();
-        // `runuser -u grail -- PROGRAM …`, `sudo PROGRAM …`, `timeout 60 PROGRAM …`
-        if ["runuser", "sudo"].contains(&words[0].as_str()) {
-            let at = words.iter().position(|word| self.0.contains_key(word.as_str()));
-            let Some(at) = at else { return Ok(()) };
-            words.drain(..at);
-        }
         let name = words[0].rsplit('/').next().unwrap().to_owned();
+        // Programs that run another one.
+        let inner = match name.as_str() {
+            "runuser" => words.iter().position(|word| word == "--").map(|at| at + 1),
+            "sudo" => Some(if words.get(1).is_some_and(|word| word == "-u") { 3 } else { 1 }),
+            "as-service" => Some(2),
+            _ => None,
+        };
+        if let Some(at) = inner {
+            return words.get(at).map_or(Ok(()), |_| self.check(&words[at..]));
+        }
+        let mut words: Vec<String> = words.to_vec();
         let Some(command) = self.0.get(name.as_str()) else {
             let known = OTHERS.contains(&name.as_str()) || words[0].contains('/') || name.ends_with(".sh");
             return if known { Ok(()) } else { Err(format!("`{name}` is no program that pages may name")) };
@@ -178,6 +184,8 @@ fn wrong_commands_are_found() {
         "grail devnet innit net",
         "grail-devnet inspect sead",
         "sudo grail doctor --rule miner",
+        "/usr/local/share/grail/as-service miner grail docter",
+        "runuser -u grail -- grail-devnet statos net",
         "grial doctor",
     ] {
         check(wrong).expect_err(wrong);
@@ -187,7 +195,7 @@ fn wrong_commands_are_found() {
 #[test]
 fn words_are_read_as_a_shell_reads_them() {
     let read = |text: &str| commands(text).into_iter().map(|words| words.join("|")).collect::<Vec<_>>();
-    assert_eq!(read("A=1 grail x  # more\n\ngrail 'a b' \\\n  \"c $D\""), ["grail|x", "grail|a b|c value"]);
+    assert_eq!(read("A=1 grail x  # more\n\ngrail 'a b' \\\n  \"c $D\""), ["grail|x", "grail|a b|c D"]);
     assert_eq!(read("M=$(cargo xtask model smollm2)\ngrail y &"), ["cargo|xtask|model|smollm2", "grail|y"]);
     assert_eq!(
         read("grail config unit miner > /etc/x 2>/dev/null | cat"),

@@ -56,12 +56,8 @@ impl Args {
 pub(crate) struct Made {
     /// The folder of it all.
     pub(crate) out: PathBuf,
-    /// The archive.
-    pub(crate) archive: PathBuf,
     /// The Debian package, where dpkg-deb is there.
     pub(crate) deb: Option<PathBuf>,
-    /// The archive with `grail-devnet`.
-    pub(crate) devnet: PathBuf,
 }
 
 /// Makes it.
@@ -94,10 +90,10 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<Made> {
     stage.fill(args.slim)?;
     sums(&tree, &tree.join("SHA256SUMS"))?;
     let time = commit_time();
-    let archive = pack(&out, &name, time)?;
+    pack(&out, &name, time)?;
     let devnet_name = format!("grail-devnet-{version}-x86_64-linux");
     stage::devnet(&built, &out.join(&devnet_name))?;
-    let devnet = pack(&out, &devnet_name, time)?;
+    pack(&out, &devnet_name, time)?;
     let deb = if args.slim {
         report::skipped("the Debian package", "it holds libtorch, and --slim leaves that out");
         None
@@ -129,7 +125,7 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<Made> {
         report::note(&format!("{:>8}  {entry}", fetch::megabytes(bytes)));
     }
     report::done(&format!("{} in {}", out.display(), report::duration(watch.elapsed())));
-    Ok(Made { out, archive, deb, devnet })
+    Ok(Made { out, deb })
 }
 
 /// Builds the programs and returns the folder that holds them.
