@@ -274,14 +274,20 @@ impl PreparedNetwork<'_> {
         match &self.way {
             Way::Local(net) => join_local(net.as_ref(), self.told),
             #[cfg(feature = "subnets")]
-            Way::Subnet(own) => crate::subnet::join(own, self.told).await,
+            Way::Subnet(own) => crate::subnet::open(own, self.told).await,
         }
     }
 }
 
 /// [`prepare`] and [`PreparedNetwork::join`] in one.
 pub async fn join(networks: &dyn Networks, told: &Told) -> anyhow::Result<Joined> {
-    prepare(networks, told)?.join().await
+    match told.config.path(&table::DEVNET) {
+        Some(devnet) => join_local(networks.local(&devnet)?.as_ref(), told),
+        #[cfg(feature = "subnets")]
+        None => crate::subnet::join(told).await,
+        #[cfg(not(feature = "subnets"))]
+        None => bail!("{NO_SUBNETS}"),
+    }
 }
 
 fn join_local(net: &dyn LocalNetwork, told: &Told) -> anyhow::Result<Joined> {

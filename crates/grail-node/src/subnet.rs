@@ -85,10 +85,15 @@ impl Own {
     }
 }
 
+/// Reads what is needed and opens a subnet, once; see [`open`].
+pub(crate) async fn join(told: &Told) -> anyhow::Result<Joined> {
+    open(&Own::read(told)?, told).await
+}
+
 /// Opens everything that a role on a subnet needs but the model.
 ///
 /// Reads the chain and writes nothing to it; [`Joined::publish`] does, where the read credentials differ from the chain's.
-pub(crate) async fn join(own: &Own, told: &Told) -> anyhow::Result<Joined> {
+pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
     let config = &told.config;
     let Own { choice, store, first, signer, .. } = own;
     let hotkey = signer.hotkey();

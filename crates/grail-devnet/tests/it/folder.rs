@@ -34,6 +34,40 @@ async fn a_network_is_made_opened_and_known_by_its_name() {
     assert_ne!(other.network().id, made.network().id, "every genesis has a name of its own");
 }
 
+#[test]
+fn what_a_network_states_is_read_again_and_older_files_state_nothing() {
+    use grail_protocol::{
+        params::Params,
+        policy::{Burn, Seeding, WeightPolicy},
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let burn = Some(Burn { uid: 0, permille: 250 });
+    let params = Params {
+        weights: WeightPolicy { burn, unique_cap: Some(9), ..WeightPolicy::DEFAULT },
+        seeding: Seeding::BlockHash,
+        ..params::DEV
+    };
+    let made = grail_devnet::init(&dir.path().join("net"), &Options { params, ..options() }).unwrap();
+    assert_eq!(grail_devnet::open(made.dir()).unwrap().network().params, params);
+    // As older programs wrote it: with neither of the two.
+    let path = made.dir().join("network.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for stated in ["weights", "seeding"] {
+        assert!(file.as_object_mut().unwrap().remove(stated).is_some(), "{stated}");
+    }
+    fs::write(&path, file.to_string()).unwrap();
+    assert_eq!(grail_devnet::open(made.dir()).unwrap().network().params, params::DEV);
+    // A network that states nothing writes what older programs read.
+    let plain = make(&dir.path().join("plain"));
+    let text = fs::read_to_string(plain.dir().join("network.json")).unwrap();
+    assert!(!text.contains("weights\"") && !text.contains("seeding"), "{text}");
+    file["weights"] = serde_json::json!({"interval": 0});
+    fs::write(&path, file.to_string()).unwrap();
+    let error = grail_devnet::open(made.dir()).unwrap_err();
+    let told = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    assert!(told.contains("interval is 0"), "{error}: {told}");
+}
+
 #[cfg(unix)]
 #[test]
 fn secrets_are_their_owners_alone() {

@@ -110,6 +110,12 @@ async fn what_is_wrong_at_home_is_named_before_the_node_is_asked() {
     }
     let fixed = House::new().with("BT_NETWORK", Some("finney")).with("GRAIL_BEACON_CHAIN", Some(&still));
     assert!(fixed.refused().await.contains("finney fixes its beacon"));
+    // What a network states about weights follows the same rule.
+    let policy = file(&tried, "policy.json", r#"{"weights": {"interval": 0}}"#);
+    let told = House::new().with("GRAIL_NETWORK_POLICY", Some(&policy)).refused().await;
+    assert!(told.contains("policy.json") && told.contains("interval is 0"), "{told}");
+    let fixed = House::new().with("BT_NETWORK", Some("finney")).with("GRAIL_NETWORK_POLICY", Some(&policy));
+    assert!(fixed.refused().await.contains("finney fixes what it states"));
 }
 
 #[tokio::test]
@@ -134,4 +140,37 @@ async fn a_manifest_that_is_none_is_named_before_the_node_is_asked() {
 async fn a_node_that_is_not_there_is_named_when_all_else_is_in_order() {
     let told = House::new().refused().await;
     assert!(told.contains(NO_ANSWER) && told.contains("127.0.0.1:1"), "{told}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_there_may_come_and_a_mistake_stays_one() {
+    use crate::trouble::exit_code;
+    let told = |house: &House| {
+        let environment: Vec<(OsString, OsString)> =
+            house.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Told {
+            config: Config::read(&Layers { environment, ..Layers::default() }).unwrap(),
+            no_drand: false,
+            model: ModelArgs { model: house.model(), device: "cpu".to_owned(), threads: 1 },
+        }
+    };
+    let house = House::new();
+    let told_well = told(&house);
+    let own = Own::read(&told_well).unwrap();
+    assert_eq!(exit_code(&open(&own, &told_well).await.map(drop).unwrap_err()), 75);
+    // The same again, without reading anything at home a second time.
+    assert_eq!(exit_code(&open(&own, &told_well).await.map(drop).unwrap_err()), 75);
+    let house = House::new().with("NETUID", None);
+    assert_eq!(exit_code(&Own::read(&told(&house)).map(drop).unwrap_err()), 2);
+}
+
+#[test]
+fn a_network_that_states_its_beacon_refuses_to_do_without() {
+    let stated = |seeding| Params { seeding, ..grail_protocol::params::DEV };
+    assert!(by_block_hash(&stated(Seeding::BlockHash), false).unwrap());
+    assert!(!by_block_hash(&stated(Seeding::Beacon), false).unwrap());
+    assert!(!by_block_hash(&stated(Seeding::Unsaid), false).unwrap());
+    assert!(by_block_hash(&stated(Seeding::Unsaid), true).unwrap());
+    let told = by_block_hash(&stated(Seeding::Beacon), true).unwrap_err().to_string();
+    assert!(told.contains("--no-drand"), "{told}");
 }
