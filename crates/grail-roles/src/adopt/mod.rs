@@ -6,6 +6,7 @@
 //! file of which less than half holds is not adopted. What is taken on trust is the model's word alone: that accepted
 //! rollouts are this checkpoint's.
 
+mod memory;
 mod paper;
 
 use crate::{
@@ -37,11 +38,12 @@ use grail_ports::{
 };
 use grail_protocol::{
     seed::WindowContext,
-    words::{Hotkey, NetworkId, UnixMillis, WindowStart},
+    words::{Hotkey, UnixMillis, WindowStart},
 };
 use grail_verify::score::{History, Tally};
+pub use memory::{AdoptedTally, AdoptedWindow};
+use memory::{MOST_BYTES, VERSION, name, remember, window_of};
 use paper::Desk;
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What a validator without a model is made of.
@@ -89,58 +91,8 @@ pub struct AdopterSettings {
     pub windows: Option<u32>,
 }
 
-/// Version of the format of adopted windows.
-const VERSION: u16 = 1;
-/// Most bytes of one.
-const MOST_BYTES: u64 = 256 << 20;
 /// Milliseconds between two looks at something that is not there yet.
 const LOOK_AGAIN_MS: u64 = 2_000;
-
-/// A window whose verdicts were adopted, as it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdoptedWindow {
-    /// Version of this format.
-    pub version: u16,
-    /// Network.
-    pub network: NetworkId,
-    /// Window.
-    pub window: WindowStart,
-    /// Whose verdicts.
-    pub validator: Hotkey,
-    /// What they make of each miner's file, where they hold.
-    pub tallies: BTreeMap<Hotkey, AdoptedTally>,
-    /// Files of which the verdict does not hold on paper, with why; they count nothing.
-    pub refused: BTreeMap<Hotkey, String>,
-}
-
-/// A tally as it is kept: keys of solutions as 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdoptedTally {
-    /// Rollouts that count.
-    pub valid: u64,
-    /// Keys of the distinct right solutions among them.
-    pub solutions: Vec<String>,
-    /// Groups in the file ÷ groups that were proven.
-    pub extrapolation: f64,
-}
-
-impl AdoptedTally {
-    fn of(tally: &Tally) -> Self {
-        let solutions = tally.solutions.iter().map(hex::encode).collect();
-        Self { valid: tally.valid, solutions, extrapolation: tally.extrapolation }
-    }
-
-    fn tally(&self) -> Tally {
-        let key = |digits: &String| {
-            let mut key = [0; 32];
-            hex::decode_to_slice(digits, &mut key).ok().map(|()| key)
-        };
-        let solutions = self.solutions.iter().filter_map(key).collect();
-        Tally { valid: self.valid, solutions, extrapolation: self.extrapolation }
-    }
-}
 
 /// What a step did.
 #[derive(Debug)]
@@ -433,34 +385,4 @@ async fn tally(parts: &AdopterParts, desk: Arc<Desk>, file: FileVerdict) -> Resu
         Fetch::TooLarge { meta } => return Err(format!("it has grown to {} bytes", meta.size)),
     };
     blocking("audit a verdict on paper", move |_| Ok(desk.tally(fetched, &file))).await.map_err(told)?
-}
-
-fn remember(history: &mut History, adopted: &AdoptedWindow) {
-    history.open(adopted.window);
-    for (hotkey, tally) in &adopted.tallies {
-        history.record(adopted.window, *hotkey, tally.tally());
-    }
-}
-
-fn name(window: WindowStart) -> String {
-    format!("adopted-{window}.json")
-}
-
-fn window_of(name: &str) -> Option<WindowStart> {
-    name.strip_prefix("adopted-")?.strip_suffix(".json")?.parse().ok().map(WindowStart)
-}
-
-impl AdoptedWindow {
-    /// The one line about a window that an operator reads.
-    pub fn log(&self) {
-        let (held, refused) = (self.tallies.len(), self.refused.len());
-        tracing::info!(
-            target: "grail::validate", event = "adopted", window = self.window.0, files = held, refused,
-            "window {}: verdicts of {} on {held} files hold on paper, {refused} do not", self.window,
-            self.validator.short()
-        );
-        for (hotkey, why) in self.refused.iter().take(8) {
-            tracing::warn!(target: "grail::validate", miner = %hotkey.short(), window = self.window.0, "a verdict counts nothing: {why}");
-        }
-    }
 }

@@ -2,10 +2,11 @@
 //! eyes, upload.
 
 mod answer;
+mod outcome;
 pub mod plan;
 mod window;
 
-pub use window::{MinedWindow, TooSlow, Upload};
+pub use outcome::{MinedWindow, TooSlow, Upload};
 
 use crate::{
     context::Sources,

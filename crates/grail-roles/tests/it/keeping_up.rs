@@ -98,7 +98,9 @@ async fn what_time_does_not_allow_is_carried_and_everyone_gets_a_turn() {
 async fn with_time_enough_everything_is_proven_as_before() {
     let stage = Stage::new();
     let reports = MemJournal::default();
-    MINERS.map(|id| stage.register(id, false));
+    for id in MINERS {
+        stage.register(id, false);
+    }
     stage.register(VALIDATOR, true);
     let model = stage.model(&MINERS).await;
     for id in MINERS {
@@ -141,7 +143,9 @@ fn verdict_key(validator: Hotkey) -> ShelfKey {
 async fn judged() -> (Stage, Hotkey, Vec<(u16, u16)>) {
     let stage = Stage::new();
     let reports = MemJournal::default();
-    MINERS.map(|id| stage.register(id, false));
+    for id in MINERS {
+        stage.register(id, false);
+    }
     let validator = stage.register(VALIDATOR, true);
     stage.register(OTHER, true);
     let model = stage.model(&MINERS[..2]).await;
