@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 use grail_artifact::manifest::MANIFEST_FILE;
-use grail_devnet::{Devnet, Founder, Options};
+use grail_devnet::{Devnet, DevnetOptions, Founder};
 use grail_node::describe::{Described, MakeArgs, describe_model};
 use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
@@ -65,7 +65,7 @@ pub(crate) fn make(
     if params.seeding == Seeding::Unsaid {
         params.seeding = Seeding::Beacon;
     }
-    let net = grail_devnet::init(dir, &Options { params, genesis, founders, trainer })?;
+    let net = grail_devnet::init(dir, &DevnetOptions { params, genesis, founders, trainer })?;
     if let Some(rows) = &described.gsm8k {
         grail_fs::write(&dir.join(GSM8K_FILE), rows)?;
     }

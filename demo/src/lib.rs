@@ -66,10 +66,10 @@ enum Own {
     Mine(MineArgs),
     /// Be a validator (`grail-validator`).
     #[command(subcommand)]
-    Validate(validate::Command),
+    Validate(validate::ValidateCommand),
     /// Be a trainer (`grail-trainer`).
     #[command(subcommand)]
-    Train(train::Command),
+    Train(train::TrainCommand),
     /// Write man pages and completions of every program into a folder.
     #[cfg(feature = "tools")]
     #[command(hide = true)]
@@ -87,7 +87,7 @@ struct MineArgs {
     lie: Option<MiningLie>,
 
     #[command(subcommand)]
-    command: mine::Command,
+    command: mine::MineCommand,
 }
 
 fn lie(name: &str) -> Result<MiningLie, String> {
@@ -119,7 +119,7 @@ async fn answer(command: Own) -> anyhow::Result<bool> {
         Own::Init(args) => devnet::init(&args).map(|()| true),
         Own::Status { dir } => devnet::status(&dir).await.map(|()| true),
         Own::Demo(args) => rehearsal::run(args).await,
-        Own::Mine(MineArgs { lie: Some(lie), command: mine::Command::Run(args) }) => {
+        Own::Mine(MineArgs { lie: Some(lie), command: mine::MineCommand::Run(args) }) => {
             let alter = move |generator| -> Box<dyn Generator> { Box::new(Lying::new(generator, lie)) };
             mine::work(&Devnets, &args, Some(Arc::new(alter))).await
         }

@@ -1,6 +1,6 @@
 //! The miner's mistakes, as its operator makes them.
 
-use grail_devnet::{Founder, Options};
+use grail_devnet::{DevnetOptions, Founder};
 use grail_ports::clock::Clock as _;
 use grail_roles::clock::SystemClock;
 use grail_store::checkpoint::{Terms, describe};
@@ -37,7 +37,7 @@ fn network(dir: &Path) -> (PathBuf, PathBuf) {
         fs::copy(file.path(), model.join(file.file_name())).unwrap();
     }
     let founder = Founder { name: "alice".into(), stake: 1.0, validator_permit: false };
-    let options = Options {
+    let options = DevnetOptions {
         params: grail_protocol::params::DEV_FAST,
         genesis: SystemClock.now(),
         founders: vec![founder],

@@ -14,9 +14,6 @@ use crate::config::Config;
 use crate::workspace::Workspace;
 use crate::{layers, report};
 
-/// Whether a public type name that stands twice is a problem, or only told until the last one is renamed.
-const NAMES_ARE_HELD: bool = false;
-
 /// Checks the whole checkout.
 ///
 /// # Errors
@@ -28,13 +25,9 @@ pub(crate) fn run(config: &Config) -> Result<()> {
     problems.extend(manifests::check(&workspace));
     problems.extend(sources::check(&workspace, &files)?);
     problems.extend(doors::check(&workspace.root, &files)?);
-    let names =
-        names::check(&workspace, &files, |file| std::fs::read_to_string(workspace.root.join(file)).ok());
-    if NAMES_ARE_HELD {
-        problems.extend(names);
-    } else if !names.is_empty() {
-        report::note(&format!("not held yet:\n  {}", names.join("\n  ")));
-    }
+    problems.extend(names::check(&workspace, &files, |file| {
+        std::fs::read_to_string(workspace.root.join(file)).ok()
+    }));
     if !problems.is_empty() {
         bail!("the house is not tidy:\n  {}", problems.join("\n  "));
     }

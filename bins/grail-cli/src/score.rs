@@ -7,7 +7,7 @@ use grail_fs::FolderJournal;
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
 use grail_roles::{
     evidence::{EvidenceJournal, Exclusion, Point},
-    reports::{Outcome, Reports, WindowReport},
+    reports::{FileOutcome, Reports, WindowReport},
     validate::remember,
 };
 use grail_verify::score::{Alarm, History, Standing, WeightRule};
@@ -165,11 +165,11 @@ fn window_of(report: &WindowReport, hotkey: &Hotkey) -> Option<Window> {
         reasons: Vec::new(),
     };
     let judged = match &entry.outcome {
-        Outcome::Absent => return Some(empty("absent")),
-        Outcome::Excluded(exclusion) => {
+        FileOutcome::Absent => return Some(empty("absent")),
+        FileOutcome::Excluded(exclusion) => {
             return Some(Window { reasons: vec![exclusion.to_string()], ..empty("excluded") });
         }
-        Outcome::Judged(judged) => judged,
+        FileOutcome::Judged(judged) => judged,
     };
     let (file, tally) = (
         match &judged.file {

@@ -12,9 +12,9 @@ use grail_ports::{
 };
 use grail_protocol::profile::NumericProfile;
 use grail_roles::model::Models;
-use grail_store::checkpoint::{Follower, Progress, Tell, require};
+use grail_store::checkpoint::{DownloadProgress, Follower, Tell, require};
 use grail_tokenize::Tokenizer;
-use grail_torch::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
+use grail_torch::{ComputePlace, Dtype, LoadOptions, Model, TorchGenerator, TorchOracle};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     path::Path,
@@ -50,7 +50,7 @@ pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Res
         NumericProfile::StrictBf16 => Dtype::Bf16,
     };
     let threads = (args.threads > 0).then_some(args.threads);
-    let options = Options { place, dtype, threads };
+    let options = LoadOptions { place, dtype, threads };
     let model = Model::load(folder, &options, manifest.id())
         .with_context(|| format!("load the model in {}", folder.display()))?;
     let tokenizer =
@@ -66,11 +66,11 @@ pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Res
 }
 
 /// `cpu`, `cuda` or `cuda:N`.
-pub fn place(text: &str) -> anyhow::Result<Place> {
+pub fn place(text: &str) -> anyhow::Result<ComputePlace> {
     match (text, text.strip_prefix("cuda:")) {
-        ("cpu", _) => Ok(Place::Cpu),
-        ("cuda", _) => Ok(Place::Cuda(0)),
-        (_, Some(index)) => Ok(Place::Cuda(
+        ("cpu", _) => Ok(ComputePlace::Cpu),
+        ("cuda", _) => Ok(ComputePlace::Cuda(0)),
+        (_, Some(index)) => Ok(ComputePlace::Cuda(
             index.parse().with_context(|| format!("{text:?} does not end in a device number"))?,
         )),
         _ => anyhow::bail!("{text:?} is no device; use cpu, cuda or cuda:N"),
@@ -96,7 +96,7 @@ pub fn follower(joined: &Joined, told: &Told) -> Result<Follower, Fault> {
 /// A bar for whoever watches, made when the first bytes come.
 fn tell() -> Tell {
     let bar: Mutex<Option<ProgressBar>> = Mutex::new(None);
-    Arc::new(move |Progress { done, total }| {
+    Arc::new(move |DownloadProgress { done, total }| {
         let mut bar = bar.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = bar.get_or_insert_with(|| {
             let bar = ProgressBar::new(total);
@@ -210,9 +210,9 @@ mod tests {
 
     #[test]
     fn devices_read_as_people_write_them() {
-        assert_eq!(place("cpu").unwrap(), Place::Cpu);
-        assert_eq!(place("cuda").unwrap(), Place::Cuda(0));
-        assert_eq!(place("cuda:3").unwrap(), Place::Cuda(3));
+        assert_eq!(place("cpu").unwrap(), ComputePlace::Cpu);
+        assert_eq!(place("cuda").unwrap(), ComputePlace::Cuda(0));
+        assert_eq!(place("cuda:3").unwrap(), ComputePlace::Cuda(3));
         for bad in ["gpu", "cuda:x", "cuda:", ""] {
             assert!(place(bad).is_err(), "{bad}");
         }

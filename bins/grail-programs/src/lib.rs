@@ -17,8 +17,8 @@ mod tests {
 
     #[test]
     fn no_command_takes_a_flag_twice() {
-        crate::mine::Cli::command().debug_assert();
-        crate::validate::Cli::command().debug_assert();
-        crate::train::Cli::command().debug_assert();
+        crate::mine::MineCli::command().debug_assert();
+        crate::validate::ValidateCli::command().debug_assert();
+        crate::train::TrainCli::command().debug_assert();
     }
 }

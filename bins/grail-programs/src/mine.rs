@@ -13,34 +13,34 @@ use grail_config::{
 };
 use grail_node::{local::Networks, network::Joined};
 use grail_parquet::ParquetCodec;
-use grail_roles::mine::{Miner, Parts, Settings};
+use grail_roles::mine::{Miner, MinerParts, MinerSettings};
 use std::sync::Arc;
 
 /// Mines windows: answers problems with a model, proves each token, uploads.
 #[derive(Debug, Parser)]
 #[command(name = "grail-miner", version)]
-pub struct Cli {
+pub struct MineCli {
     /// What to log.
     #[command(flatten)]
     pub log: LogArgs,
 
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: MineCommand,
 }
 
 /// What a miner can be asked for.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum MineCommand {
     /// Mine window after window.
-    Run(RunArgs),
+    Run(MineArgs),
     /// Look at everything that mining needs, one line a check, each failure with its remedy.
-    Check(RunArgs),
+    Check(MineArgs),
 }
 
 /// What a miner is told.
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
+pub struct MineArgs {
     /// Where, as whom, and with which model.
     #[command(flatten)]
     pub role: RoleArgs,
@@ -54,23 +54,23 @@ pub struct RunArgs {
 const PROGRAM: &str = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
 
 /// Runs the command; whether the answer is yes.
-pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bool> {
+pub async fn run(networks: &dyn Networks, command: MineCommand) -> anyhow::Result<bool> {
     match command {
-        Command::Run(args) => work(networks, &args, None).await,
-        Command::Check(args) => Ok(check::run(networks, &args).await),
+        MineCommand::Run(args) => work(networks, &args, None).await,
+        MineCommand::Check(args) => Ok(check::run(networks, &args).await),
     }
 }
 
 /// Mines until stopped. With `alter`, which exchanges the generator, the miner does not look at its own file before
 /// upload, and still says the name of the honest program: a liar would.
-pub async fn work(networks: &dyn Networks, args: &RunArgs, alter: Option<Alter>) -> anyhow::Result<bool> {
+pub async fn work(networks: &dyn Networks, args: &MineArgs, alter: Option<Alter>) -> anyhow::Result<bool> {
     let told = args.role.read()?;
     let joined = enter(networks, &told).await?;
     let mut miner = wire(args, &told, joined, alter)?;
     until_stopped(miner.run()).await
 }
 
-fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> anyhow::Result<Miner> {
+fn wire(args: &MineArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> anyhow::Result<Miner> {
     let follower = follower(&joined, told)?;
     let loader = Loader::new(&told.model);
     let loader = match alter {
@@ -78,7 +78,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> an
         Some(alter) => loader.answering(told.batch_size()).altered(alter),
     };
     let shelf = joined.own_shelf()?;
-    let parts = Parts {
+    let parts = MinerParts {
         sources: joined.sources,
         shelf,
         clock: joined.clock,
@@ -87,8 +87,8 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined, alter: Option<Alter>) -> an
         codec: Arc::new(ParquetCodec),
         signer: joined.signer,
     };
-    let usual = Settings::default();
-    let settings = Settings {
+    let usual = MinerSettings::default();
+    let settings = MinerSettings {
         max_groups: told.config.count(&table::MAX_GROUPS),
         self_check_groups: told.config.count(&table::SELF_CHECK).unwrap_or(usual.self_check_groups),
         windows: args.windows,

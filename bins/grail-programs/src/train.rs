@@ -25,11 +25,11 @@ use grail_node::{
 use grail_parquet::ParquetCodec;
 use grail_ports::follow::Found;
 use grail_protocol::words::{Hotkey, WindowStart};
-use grail_roles::train::{Examiner, Parts, Records, Settings, Trainer};
+use grail_roles::train::{Examiner, Records, Trainer, TrainerParts, TrainerSettings};
 use grail_store::checkpoint::{StorePress, require};
 use grail_tokenize::Tokenizer;
 use grail_torch::{Compute, Student};
-use settings::{Precision, TrainerSettings};
+use settings::{Precision, TrainingSettings};
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
@@ -41,23 +41,23 @@ use std::{
 /// Begin with `grail-trainer check`: it looks at everything that training needs.
 #[derive(Debug, Parser)]
 #[command(name = "grail-trainer", version)]
-pub struct Cli {
+pub struct TrainCli {
     /// What to log.
     #[command(flatten)]
     pub log: LogArgs,
 
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: TrainCommand,
 }
 
 /// What a trainer can be asked for.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum TrainCommand {
     /// Learn from window after window, and publish. May be killed and started again at any moment.
-    Run(RunArgs),
+    Run(TrainArgs),
     /// Look at everything that training needs, one line a check, each failure with its remedy.
-    Check(RunArgs),
+    Check(TrainArgs),
     /// Settings: what can be chosen, what it means, and what holds.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -67,7 +67,7 @@ pub enum Command {
 
 /// What a trainer is told.
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {
+pub struct TrainArgs {
     /// Where, as whom, and with which model.
     #[command(flatten)]
     role: RoleArgs,
@@ -82,17 +82,17 @@ pub struct RunArgs {
 }
 
 /// Runs the command; whether the answer is yes.
-pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bool> {
+pub async fn run(networks: &dyn Networks, command: TrainCommand) -> anyhow::Result<bool> {
     match command {
-        Command::Run(args) => work(networks, &args).await,
-        Command::Check(args) => Ok(check::run(networks, &args).await),
-        Command::Config(command) => config::run(&command).map(|()| true),
-        Command::Teach(args) => teach::run(&args).map(|()| true),
+        TrainCommand::Run(args) => work(networks, &args).await,
+        TrainCommand::Check(args) => Ok(check::run(networks, &args).await),
+        TrainCommand::Config(command) => config::run(&command).map(|()| true),
+        TrainCommand::Teach(args) => teach::run(&args).map(|()| true),
     }
 }
 
 /// Trains until stopped.
-async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
+async fn work(networks: &dyn Networks, args: &TrainArgs) -> anyhow::Result<bool> {
     let told = told(&args.role)?;
     let lock = lock(&state(&told)?)?;
     let joined = join(networks, &told).await?;
@@ -162,7 +162,7 @@ async fn publish(joined: &Joined) -> anyhow::Result<()> {
 }
 
 /// The learner with its model, as the settings say.
-fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
+fn student(told: &Told, settings: &TrainingSettings) -> anyhow::Result<Student> {
     let model = &told.model;
     let compute = Compute {
         place: engine::place(&model.device)?,
@@ -174,8 +174,8 @@ fn student(told: &Told, settings: &TrainerSettings) -> anyhow::Result<Student> {
         .with_context(|| format!("make a learner of the model in {}", folder.display()))
 }
 
-fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
-    let (settings, state) = (TrainerSettings::of(&told.config)?, state(told)?);
+fn wire(args: &TrainArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> {
+    let (settings, state) = (TrainingSettings::of(&told.config)?, state(told)?);
     let genesis = Found { folder: told.model.model.clone(), manifest: joined.manifest.clone() };
     require(&genesis, &mut |_| {})?;
     let tokenizer = Tokenizer::open(&told.model.model)
@@ -201,7 +201,7 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
         target: "grail::train", network = %joined.sources.network.id, hotkey = %hotkey,
         parameters = student.learner().model().size(), "ready to train"
     );
-    let parts = Parts {
+    let parts = TrainerParts {
         sources: joined.sources,
         directory: joined.directory,
         clock: joined.clock,
@@ -214,11 +214,11 @@ fn wire(args: &RunArgs, told: &Told, joined: Joined) -> anyhow::Result<Trainer> 
         examiner: Some(examiner),
         records: Records::new(Arc::new(FolderJournal::new(state.join("records")))),
     };
-    let role = Settings {
+    let role = TrainerSettings {
         validators: validators(&told.config)?,
         from: args.from.map(WindowStart),
         windows: args.windows,
-        ..Settings::default()
+        ..TrainerSettings::default()
     };
     Ok(Trainer::new(parts, role)?)
 }

@@ -22,7 +22,7 @@ use grail_roles::{
     bundle::{Bundles, KEPT_BUNDLES},
     context::Sources,
     reports::Reports,
-    validate::{Parts, Settings, Validator, Verdicts},
+    validate::{Validator, ValidatorParts, ValidatorSettings, Verdicts},
 };
 use grail_torch::TorchOracle;
 use grail_verify::verify_file;
@@ -31,21 +31,21 @@ use std::{path::PathBuf, sync::Arc};
 /// Verifies windows and sets weights.
 #[derive(Debug, Parser)]
 #[command(name = "grail-validator", version)]
-pub struct Cli {
+pub struct ValidateCli {
     /// What to log.
     #[command(flatten)]
     pub log: LogArgs,
 
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: ValidateCommand,
 }
 
 /// What a validator can be asked for.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum ValidateCommand {
     /// Judge window after window, and set weights.
-    Run(RunArgs),
+    Run(ValidateArgs),
     /// The verdict on one file on this disk, with reasons. Exit code 1 when something is refused.
     CheckFile(CheckFileArgs),
     /// Write the replay bundle of a window that was judged: a verdict with everything that it rests on.
@@ -56,7 +56,7 @@ pub enum Command {
 
 /// What a validator is told.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub struct ValidateArgs {
     #[command(flatten)]
     role: RoleArgs,
 
@@ -86,16 +86,16 @@ pub struct CheckFileArgs {
 }
 
 /// Runs the command; whether the answer is yes.
-pub async fn run(networks: &dyn Networks, command: Command) -> anyhow::Result<bool> {
+pub async fn run(networks: &dyn Networks, command: ValidateCommand) -> anyhow::Result<bool> {
     match command {
-        Command::Run(args) => work(networks, &args).await,
-        Command::CheckFile(args) => check_file(networks, &args).await,
-        Command::Bundle(args) => audit::bundle(networks, &args).await.map(|()| true),
-        Command::Audit(args) => audit::audit(&args),
+        ValidateCommand::Run(args) => work(networks, &args).await,
+        ValidateCommand::CheckFile(args) => check_file(networks, &args).await,
+        ValidateCommand::Bundle(args) => audit::bundle(networks, &args).await.map(|()| true),
+        ValidateCommand::Audit(args) => audit::audit(&args),
     }
 }
 
-async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
+async fn work(networks: &dyn Networks, args: &ValidateArgs) -> anyhow::Result<bool> {
     let told = args.role.read()?;
     let reports = told.path(&table::REPORTS)?;
     let joined = enter(networks, &told).await?;
@@ -108,7 +108,7 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
     }
     let bundles = bundles(&told.config, &joined.signer)?;
     let verdicts = joined.shelf.map(|shelf| Verdicts { shelf, signer: joined.signer });
-    let parts = Parts {
+    let parts = ValidatorParts {
         sources: joined.sources,
         writer: joined.writer,
         directory: joined.directory,
@@ -119,8 +119,8 @@ async fn work(networks: &dyn Networks, args: &RunArgs) -> anyhow::Result<bool> {
         reports: Reports::new(Arc::new(FolderJournal::new(reports))),
         verdicts,
     };
-    let usual = Settings::default();
-    let settings = Settings {
+    let usual = ValidatorSettings::default();
+    let settings = ValidatorSettings {
         history: history(&told.config, &parts.sources),
         weights_every: told.config.count(&table::WEIGHTS_EVERY).unwrap_or(usual.weights_every),
         budget_ms: told.config.number(&table::WINDOW_BUDGET).map(|seconds| seconds.saturating_mul(1_000)),

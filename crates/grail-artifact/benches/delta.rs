@@ -9,8 +9,8 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use grail_artifact::{
-    delta::{Base, Options, apply, encode},
-    tensors::{Census, Dtype, Header, SafetensorsFile},
+    delta::{Base, DeltaOptions, apply, encode},
+    tensors::{Census, Header, SafetensorsFile, StoredDtype},
 };
 use std::{collections::BTreeMap, hint::black_box, io::Cursor};
 
@@ -43,7 +43,7 @@ fn words() -> (Vec<u8>, Vec<u8>) {
 
 fn file(data: &[u8]) -> Vec<u8> {
     let shape = [(WORDS / 4096) as u64, 4096];
-    let header = Header::build(&[("w", Dtype::BF16, &shape)], &BTreeMap::new()).expect("a header");
+    let header = Header::build(&[("w", StoredDtype::BF16, &shape)], &BTreeMap::new()).expect("a header");
     let mut bytes = (header.json().len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.json());
     bytes.extend(data);
@@ -60,7 +60,7 @@ fn deltas(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("delta");
     group.throughput(Throughput::Bytes(after.len() as u64)).sample_size(10);
     for workers in [1, 2] {
-        let options = Options { workers, ..Options::default() };
+        let options = DeltaOptions { workers, ..DeltaOptions::default() };
         let mut base = Base::take(open(&before), options, &mut |_| {}).expect("a base");
         let mut delta = Vec::new();
         let encoded =

@@ -10,7 +10,7 @@
 mod sparse;
 
 use grail_artifact::{
-    delta::{Base, Options, encode},
+    delta::{Base, DeltaOptions, encode},
     tensors::SafetensorsFile,
 };
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn delta_bytes(case: &Recorded) -> Result<u64, Box<dyn Error>> {
-    let options = Options::default();
+    let options = DeltaOptions::default();
     let open = |bytes: &Vec<u8>| SafetensorsFile::open(Cursor::new(bytes.clone()));
     let mut base = Base::take(open(&case.base)?, options, &mut |_| {})?;
     let encoded = encode(&mut base, &mut open(&case.current)?, &mut Vec::new(), options, &mut |_| {})?;

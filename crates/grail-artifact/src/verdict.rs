@@ -128,7 +128,7 @@ struct VersionOnly {
 
 /// What a reader derived for itself and expects the file to be about.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected<'a> {
+pub struct ExpectedWindow<'a> {
     /// Network that the reader is in.
     pub network: &'a NetworkId,
     /// The window, by its first block.
@@ -174,7 +174,7 @@ impl VerdictFile {
     /// and that it does not contradict itself.
     ///
     /// Errors: each variant of [`VerdictError`], in the order of their declaration.
-    pub fn verify(bytes: &[u8], expected: &Expected<'_>) -> Result<Self, VerdictError> {
+    pub fn verify(bytes: &[u8], expected: &ExpectedWindow<'_>) -> Result<Self, VerdictError> {
         if bytes.len() as u64 > VERDICT_BYTES {
             let detail = format!("{} bytes, at most {VERDICT_BYTES} are allowed", bytes.len());
             return Err(VerdictError::Malformed { detail });
@@ -193,7 +193,7 @@ impl VerdictFile {
         Ok(file)
     }
 
-    fn is_about(&self, expected: &Expected<'_>) -> Result<(), VerdictError> {
+    fn is_about(&self, expected: &ExpectedWindow<'_>) -> Result<(), VerdictError> {
         let pairs = [
             ("network", self.network.to_string(), expected.network.to_string()),
             ("window", self.window.to_string(), expected.window.to_string()),
@@ -318,7 +318,7 @@ mod tests {
     fn verify(file: &VerdictFile) -> Result<VerdictFile, VerdictError> {
         let (network, env, validator) =
             ("dev-1".parse().unwrap(), "sat/1".parse().unwrap(), pair(9).hotkey());
-        let expected = Expected {
+        let expected = ExpectedWindow {
             network: &network,
             window: WindowStart(40),
             checkpoint: CheckpointId::from_bytes([5; 32]),

@@ -35,6 +35,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use settings::Settings;
+pub use settings::ChainSettings;
 pub use subnet::{MAX_COMMITMENTS, MAX_UIDS, Subnet, SubnetTerms};
 pub use writer::SubnetWriter;

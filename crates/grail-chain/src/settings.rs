@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// How the chain is reached and how patient we are with it.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ChainSettings {
     /// Nodes, as `ws://` or `wss://` addresses. The healthiest is used; the order decides between equals.
     pub endpoints: Vec<String>,
     /// The subnet and mechanism.
@@ -41,7 +41,7 @@ pub struct Settings {
     pub journal: Option<PathBuf>,
 }
 
-impl Settings {
+impl ChainSettings {
     /// Defaults for these nodes and this subnet.
     pub fn new(endpoints: Vec<String>, netuid: u16) -> Self {
         let seconds = Duration::from_secs;
@@ -140,9 +140,9 @@ mod tests {
 
     #[test]
     fn defaults_hold_and_each_mistake_has_its_name() {
-        let good = Settings::new(vec!["wss://node:443".into(), "ws://127.0.0.1:9944".into()], 81);
+        let good = ChainSettings::new(vec!["wss://node:443".into(), "ws://127.0.0.1:9944".into()], 81);
         assert_eq!(good.check(), Ok(()));
-        let check = |change: fn(&mut Settings)| {
+        let check = |change: fn(&mut ChainSettings)| {
             let mut settings = good.clone();
             change(&mut settings);
             settings.check().unwrap_err().to_string()

@@ -6,7 +6,7 @@ use crate::{
     link::{Link, LinkHealth, Seen, Trouble},
     reveal::{Epochs, RevealTerms},
     runtime::{MAX_METADATA, Runtime, STAKE_API},
-    settings::Settings,
+    settings::ChainSettings,
     writer::SubnetWriter,
 };
 use async_trait::async_trait;
@@ -53,7 +53,7 @@ pub struct Subnet {
 
 struct Inner {
     link: Link,
-    settings: Settings,
+    settings: ChainSettings,
     runtimes: Mutex<BTreeMap<u32, Arc<Runtime>>>,
     last: Mutex<Option<(Metagraph, Instant)>>,
 }
@@ -145,7 +145,7 @@ impl Subnet {
     ///
     /// Errors: settings that cannot work, no node within the call's deadline, a runtime that this build does not
     /// know, no subnet of this number.
-    pub async fn connect(settings: Settings) -> Result<Self, Fault> {
+    pub async fn connect(settings: ChainSettings) -> Result<Self, Fault> {
         settings
             .check()
             .map_err(|error| Fault::new(Door::Chain, Retry::Never, "connect to the chain", error))?;
@@ -189,7 +189,7 @@ impl Subnet {
     }
 
     /// How the chain is reached.
-    pub fn settings(&self) -> &Settings {
+    pub fn settings(&self) -> &ChainSettings {
         &self.inner.settings
     }
 

@@ -3,7 +3,7 @@
 //! What the three read differently is refused: substitution (`$`), escapes, and words after a closing quote. A crate
 //! that substitutes would change secrets without a word.
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, ValuePlace};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -22,7 +22,7 @@ pub(super) fn parse(path: &Path, text: &str) -> (Vec<Assignment>, Vec<ConfigErro
             Ok(None) => {}
             Ok(Some((name, value))) => found.push(Assignment { line, name, value }),
             Err(reason) => {
-                let place = Place::Line { path: path.to_owned(), line };
+                let place = ValuePlace::Line { path: path.to_owned(), line };
                 errors.push(ConfigError::Syntax { place, reason: reason.to_owned() });
             }
         }

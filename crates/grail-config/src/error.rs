@@ -2,7 +2,7 @@ use std::{fmt, io, path::PathBuf};
 
 /// Where a value or a name stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ValuePlace {
     /// A line of a file.
     Line {
         /// The file.
@@ -16,7 +16,7 @@ pub enum Place {
     Flag(&'static str),
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ValuePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line { path, line } => write!(f, "{} line {line}", path.display()),
@@ -33,7 +33,7 @@ pub enum ConfigError {
     #[error("{place}: nobody reads {name:?}{}", nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default())]
     Unknown {
         /// Where it stands.
-        place: Place,
+        place: ValuePlace,
         /// The name.
         name: String,
         /// The most similar name that somebody reads.
@@ -43,7 +43,7 @@ pub enum ConfigError {
     #[error("{place}: {name} cannot be {value}: {reason}")]
     Value {
         /// Where it stands.
-        place: Place,
+        place: ValuePlace,
         /// The setting's name there.
         name: &'static str,
         /// The value as it may be shown.
@@ -55,7 +55,7 @@ pub enum ConfigError {
     #[error("{place}: {reason}")]
     Syntax {
         /// Where.
-        place: Place,
+        place: ValuePlace,
         /// What is wrong there.
         reason: String,
     },
@@ -63,7 +63,7 @@ pub enum ConfigError {
     #[error("{place}: {name} stands in line {first} already; keep one of the two")]
     Twice {
         /// Where the second stands.
-        place: Place,
+        place: ValuePlace,
         /// The name.
         name: &'static str,
         /// Line of the first.

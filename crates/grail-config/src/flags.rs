@@ -1,8 +1,8 @@
 //! Flags of every setting, made from the table.
 
 use super::{
-    Config, ConfigErrors, Sources,
-    kind::Kind,
+    Config, ConfigErrors, ConfigSources,
+    kind::ValueKind,
     table::{self, Role, Setting},
 };
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -88,7 +88,7 @@ impl<O> Flags<O> {
     ///
     /// Errors: everything that is wrong, each with its place.
     pub fn config(&self) -> Result<Config, ConfigErrors> {
-        let config = Config::read(&Sources::of_process(self))?;
+        let config = Config::read(&ConfigSources::of_process(self))?;
         for warning in config.warnings() {
             tracing::warn!(target: "grail::settings", "{warning}");
         }
@@ -116,11 +116,11 @@ fn argument(setting: &'static Setting) -> Arg {
     let secret = setting.kind.is_secret();
     let value = match setting.kind {
         _ if secret => "FILE",
-        Kind::Path => "PATH",
-        Kind::HttpUrl | Kind::HttpUrls | Kind::NodeUrls => "URL",
-        Kind::Integer { .. } => "N",
-        Kind::Flag => "BOOL",
-        Kind::Hotkey => "SS58",
+        ValueKind::Path => "PATH",
+        ValueKind::HttpUrl | ValueKind::HttpUrls | ValueKind::NodeUrls => "URL",
+        ValueKind::Integer { .. } => "N",
+        ValueKind::Flag => "BOOL",
+        ValueKind::Hotkey => "SS58",
         _ => "VALUE",
     };
     let help = if secret {

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a setting's value looks like. Every layer goes through the same check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// Printable text without spaces around it.
     Text,
     /// A folder or file; `~/` is the home folder.
@@ -54,7 +54,7 @@ pub enum Kind {
     Secret,
 }
 
-impl Kind {
+impl ValueKind {
     /// Whether values of this kind are never shown.
     pub const fn is_secret(self) -> bool {
         matches!(self, Self::KeySecret | Self::Secret)
@@ -133,7 +133,7 @@ fn is_address(text: &str, schemes: &[&str]) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '"', '<', '>']))
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ValueKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("text"),
@@ -174,30 +174,30 @@ mod tests {
     fn each_kind_knows_good_from_bad() {
         let hotkey = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
         let hex = "0123456789abcdef0123456789abcdef";
-        let batch = Kind::Choice(&["1", "2"]);
-        let cases: &[(Kind, &[&str], &[&str])] = &[
-            (Kind::Text, &["a", "a b"], &["", " a", "a ", "a\u{7}"]),
+        let batch = ValueKind::Choice(&["1", "2"]);
+        let cases: &[(ValueKind, &[&str], &[&str])] = &[
+            (ValueKind::Text, &["a", "a b"], &["", " a", "a ", "a\u{7}"]),
             (
-                Kind::HttpUrl,
+                ValueKind::HttpUrl,
                 &["https://x", "http://127.0.0.1:9"],
                 &["x", "https://", "https://a:b@x", "ftp://x"],
             ),
-            (Kind::HttpUrls, &["https://x,http://y"], &["https://x,", "https://x, http://y"]),
-            (Kind::NodeUrls, &["wss://x:443", "ws://a,ws://b"], &["https://x", ""]),
-            (Kind::Network, &["finney", "test", "local", "wss://x"], &["Finney", "main", "https://x"]),
-            (Kind::Integer { least: 1, most: 9 }, &["1", "9"], &["0", "10", "-1", "+1", "1.0", ""]),
-            (Kind::Whole, &["0", "123"], &["", "-1", "1.5", "99999999999999999999"]),
-            (Kind::Number, &["1e-6", "0", "-2.5", "3"], &["", "inf", "nan", "x"]),
-            (Kind::Words(&["a", "b"]), &["a", "b,a"], &["", "a,", "c"]),
-            (Kind::Flag, &["true", "false"], &["1", "yes", "True"]),
+            (ValueKind::HttpUrls, &["https://x,http://y"], &["https://x,", "https://x, http://y"]),
+            (ValueKind::NodeUrls, &["wss://x:443", "ws://a,ws://b"], &["https://x", ""]),
+            (ValueKind::Network, &["finney", "test", "local", "wss://x"], &["Finney", "main", "https://x"]),
+            (ValueKind::Integer { least: 1, most: 9 }, &["1", "9"], &["0", "10", "-1", "+1", "1.0", ""]),
+            (ValueKind::Whole, &["0", "123"], &["", "-1", "1.5", "99999999999999999999"]),
+            (ValueKind::Number, &["1e-6", "0", "-2.5", "3"], &["", "inf", "nan", "x"]),
+            (ValueKind::Words(&["a", "b"]), &["a", "b,a"], &["", "a,", "c"]),
+            (ValueKind::Flag, &["true", "false"], &["1", "yes", "True"]),
             (batch, &["1", "2"], &["3", ""]),
-            (Kind::Device, &["cpu", "cuda", "cuda:1"], &["gpu", "cuda:", "cuda:x", "cuda:999"]),
-            (Kind::Hotkey, &[hotkey], &["5Grwva", ""]),
-            (Kind::AccountId, &[hex], &["abc", "0123456789ABCDEF0123456789abcdef"]),
-            (Kind::Bucket, &[hex, "a-b.c"], &["ab", "A_b", "a/b"]),
-            (Kind::FileName, &["default", "my key"], &["", "..", "a/b"]),
-            (Kind::KeyId, &["AKIA0"], &["", "a b", "ſ", "0123456789abcdef0123456789abcdef0"]),
-            (Kind::KeySecret, &["s"], &["", "a b"]),
+            (ValueKind::Device, &["cpu", "cuda", "cuda:1"], &["gpu", "cuda:", "cuda:x", "cuda:999"]),
+            (ValueKind::Hotkey, &[hotkey], &["5Grwva", ""]),
+            (ValueKind::AccountId, &[hex], &["abc", "0123456789ABCDEF0123456789abcdef"]),
+            (ValueKind::Bucket, &[hex, "a-b.c"], &["ab", "A_b", "a/b"]),
+            (ValueKind::FileName, &["default", "my key"], &["", "..", "a/b"]),
+            (ValueKind::KeyId, &["AKIA0"], &["", "a b", "ſ", "0123456789abcdef0123456789abcdef0"]),
+            (ValueKind::KeySecret, &["s"], &["", "a b"]),
         ];
         for (kind, good, bad) in cases {
             for text in *good {

@@ -1,6 +1,6 @@
 use super::{
-    Sources, dotenv,
-    error::{ConfigError, ConfigErrors, Place},
+    ConfigSources, dotenv,
+    error::{ConfigError, ConfigErrors, ValuePlace},
     secret::Secret,
     table::{self, Preset, Section, Setting},
     toml_file,
@@ -76,7 +76,7 @@ pub struct Config {
 
 impl Config {
     /// Reads every layer. Errors: everything that is wrong, each with file, line and value.
-    pub fn read(sources: &Sources) -> Result<Self, ConfigErrors> {
+    pub fn read(sources: &ConfigSources) -> Result<Self, ConfigErrors> {
         let mut reading = Reading::default();
         for setting in table::ALL {
             reading.preset(setting);
@@ -97,7 +97,7 @@ impl Config {
             }
         }
         for &(setting, ref text) in &sources.flags {
-            reading.take(setting, text, Place::Flag(setting.flag), Origin::Flag);
+            reading.take(setting, text, ValuePlace::Flag(setting.flag), Origin::Flag);
         }
         reading.done(home)
     }
@@ -197,7 +197,7 @@ impl Reading {
 
     /// Takes a checked value, or notes what is wrong with it. Nothing at all counts as not set; as a flag it takes
     /// back what files and variables say.
-    fn take(&mut self, setting: &'static Setting, text: &str, place: Place, origin: Origin) {
+    fn take(&mut self, setting: &'static Setting, text: &str, place: ValuePlace, origin: Origin) {
         if text.is_empty() {
             if origin == Origin::Flag {
                 self.preset(setting);
@@ -248,7 +248,7 @@ impl Reading {
                 continue;
             }
             let line = entry.line;
-            let place = Place::Line { path: path.to_owned(), line };
+            let place = ValuePlace::Line { path: path.to_owned(), line };
             self.take(entry.setting, &entry.value, place, Origin::File { path: path.to_owned(), line });
         }
     }
@@ -260,7 +260,7 @@ impl Reading {
         let mut seen = BTreeMap::new();
         for assignment in assignments {
             let (line, name) = (assignment.line, assignment.name);
-            let place = Place::Line { path: path.to_owned(), line };
+            let place = ValuePlace::Line { path: path.to_owned(), line };
             let Some(setting) = table::by_variable(&name) else {
                 if !table::OF_OTHERS.contains(&name.as_str()) {
                     self.unknown(place, &name);
@@ -276,7 +276,7 @@ impl Reading {
     }
 
     fn variable(&mut self, name: &str, value: Option<&str>) {
-        let place = || Place::Variable(name.to_owned());
+        let place = || ValuePlace::Variable(name.to_owned());
         match (table::by_variable(name), value) {
             (Some(setting), Some(value)) => self.take(setting, value, place(), Origin::Environment),
             (Some(setting), None) => self.errors.push(ConfigError::Value {
@@ -292,7 +292,7 @@ impl Reading {
         }
     }
 
-    fn unknown(&mut self, place: Place, name: &str) {
+    fn unknown(&mut self, place: ValuePlace, name: &str) {
         let nearest = table::nearest(name, table::ALL.iter().map(|setting| setting.variable));
         self.errors.push(ConfigError::Unknown { place, name: name.to_owned(), nearest });
     }
@@ -307,7 +307,7 @@ mod tests {
 
     struct Stage {
         dir: tempfile::TempDir,
-        sources: Sources,
+        sources: ConfigSources,
     }
 
     fn stage(toml: &str, dotenv: &str, environment: &[(&str, &str)]) -> Stage {
@@ -316,7 +316,7 @@ mod tests {
             fs::write(dir.path().join(name), text).unwrap();
             Some(dir.path().join(name))
         };
-        let sources = Sources {
+        let sources = ConfigSources {
             toml: file("grail.toml", toml),
             dotenv: file(".env", dotenv),
             environment: environment.iter().map(|(name, value)| (name.into(), value.into())).collect(),

@@ -23,8 +23,8 @@ pub mod units;
 pub mod write;
 
 pub use dotenv::quote;
-pub use error::{ConfigError, ConfigErrors, Place};
-pub use kind::Kind;
+pub use error::{ConfigError, ConfigErrors, ValuePlace};
+pub use kind::ValueKind;
 pub use layers::{Config, Origin, Value};
 pub use secret::Secret;
 pub use table::{Role, Section, Setting};
@@ -41,7 +41,7 @@ pub const DOTENV_FILE: &str = ".env";
 
 /// Where values are read from. Prints names alone: values may be secrets.
 #[derive(Clone, Default)]
-pub struct Sources {
+pub struct ConfigSources {
     /// The TOML file; must be there.
     pub toml: Option<PathBuf>,
     /// The file of variables; must be there.
@@ -52,9 +52,9 @@ pub struct Sources {
     pub flags: Vec<(&'static Setting, String)>,
 }
 
-impl fmt::Debug for Sources {
+impl fmt::Debug for ConfigSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sources")
+        f.debug_struct("ConfigSources")
             .field("toml", &self.toml)
             .field("dotenv", &self.dotenv)
             .field("environment", &self.environment.len())
@@ -63,7 +63,7 @@ impl fmt::Debug for Sources {
     }
 }
 
-impl Sources {
+impl ConfigSources {
     /// What a program reads: the files named by its flags, else those of the working folder where they are; this
     /// process's environment; its flags.
     pub fn of_process<O>(flags: &Flags<O>) -> Self {

@@ -1,6 +1,6 @@
 //! Every setting, declared once: those of participants in `participant`, those of training in `training`.
 
-use super::kind::Kind;
+use super::kind::ValueKind;
 use std::fmt;
 
 /// A role that reads a setting.
@@ -117,7 +117,7 @@ pub struct Setting {
     /// Its flag, without dashes. Of a secret: the flag that names a file with the secret.
     pub flag: &'static str,
     /// What values look like.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Value where nobody sets it.
     pub preset: Preset,
     /// Who reads it.

@@ -1,8 +1,8 @@
 //! `grail.toml`, and the older file of training settings, read with the line of every value.
 
 use crate::{
-    error::{ConfigError, Place},
-    kind::Kind,
+    error::{ConfigError, ValuePlace},
+    kind::ValueKind,
     table::{self, Section, Setting},
 };
 use std::path::Path;
@@ -70,8 +70,8 @@ impl Reader<'_> {
         self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
     }
 
-    fn place(&self, at: usize) -> Place {
-        Place::Line { path: self.path.to_owned(), line: self.line(at) }
+    fn place(&self, at: usize) -> ValuePlace {
+        ValuePlace::Line { path: self.path.to_owned(), line: self.line(at) }
     }
 
     fn wrong(&mut self, at: usize, reason: String) {
@@ -135,11 +135,11 @@ impl Reader<'_> {
 }
 
 /// The text that a variable would hold for the same value.
-fn plain(kind: Kind, value: &DeValue<'_>) -> Option<String> {
+fn plain(kind: ValueKind, value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Float(number) if kind == Kind::Number => Some(number.to_string()),
+        DeValue::Float(number) if kind == ValueKind::Number => Some(number.to_string()),
         DeValue::Boolean(flag) => Some(flag.to_string()),
         // Lists of addresses and words; a comma inside one would change the count, and none of them has one.
         DeValue::Array(list) => {
@@ -154,10 +154,12 @@ fn plain(kind: Kind, value: &DeValue<'_>) -> Option<String> {
 pub(crate) fn typed(setting: &Setting, value: &str) -> toml::Value {
     let text = || toml::Value::String(value.to_owned());
     match setting.kind {
-        Kind::Integer { .. } | Kind::Whole => value.parse().map_or_else(|_| text(), toml::Value::Integer),
-        Kind::Number => value.parse().map_or_else(|_| text(), toml::Value::Float),
-        Kind::Flag => toml::Value::Boolean(value == "true"),
-        Kind::Words(_) => {
+        ValueKind::Integer { .. } | ValueKind::Whole => {
+            value.parse().map_or_else(|_| text(), toml::Value::Integer)
+        }
+        ValueKind::Number => value.parse().map_or_else(|_| text(), toml::Value::Float),
+        ValueKind::Flag => toml::Value::Boolean(value == "true"),
+        ValueKind::Words(_) => {
             toml::Value::Array(value.split(',').map(|word| toml::Value::String(word.to_owned())).collect())
         }
         _ => text(),

@@ -105,7 +105,7 @@ fn insert(table: &mut Table, name: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sources;
+    use crate::ConfigSources;
 
     fn read(file: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let dir = tempfile::tempdir().unwrap();
@@ -113,7 +113,7 @@ mod tests {
         std::fs::write(&path, file).unwrap();
         let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), path.into())];
         environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-        let config = Config::read(&Sources { environment, ..Sources::default() }).unwrap();
+        let config = Config::read(&ConfigSources { environment, ..ConfigSources::default() }).unwrap();
         config.with_training().map_err(|errors| errors.to_string())
     }
 

@@ -81,11 +81,11 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sources;
+    use crate::ConfigSources;
 
     fn config(variables: &[(&str, &str)]) -> Config {
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Config::read(&Sources { environment, ..Sources::default() }).unwrap()
+        Config::read(&ConfigSources { environment, ..ConfigSources::default() }).unwrap()
     }
 
     #[test]

@@ -86,11 +86,11 @@ fn keep(path: &Path) -> Result<PathBuf, DiskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Sources;
+    use crate::ConfigSources;
 
     fn config(variables: &[(&str, &str)]) -> Config {
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Config::read(&Sources { environment, ..Sources::default() }).unwrap()
+        Config::read(&ConfigSources { environment, ..ConfigSources::default() }).unwrap()
     }
 
     #[test]
@@ -107,7 +107,8 @@ mod tests {
         assert_eq!(private(&env, &dotenv(&before, false).unwrap()).unwrap(), None);
         assert_eq!(private(&file, &toml(&before)).unwrap(), None);
         let after =
-            Config::read(&Sources { toml: Some(file), dotenv: Some(env), ..Sources::default() }).unwrap();
+            Config::read(&ConfigSources { toml: Some(file), dotenv: Some(env), ..ConfigSources::default() })
+                .unwrap();
         for setting in table::ALL {
             let value = |config: &Config| config.get(setting).map(|(value, _)| value.clone());
             assert_eq!(value(&before), value(&after), "{setting}");

@@ -102,7 +102,7 @@ pub enum DevnetError {
     Key(#[from] crate::keys::KeyError),
     /// A founder that the chain's rules do not admit.
     #[error("the chain refuses a founder")]
-    Refused(#[source] crate::rules::Refusal),
+    Refused(#[source] crate::rules::DevnetRefusal),
     /// The system gives no randomness.
     #[error("the system gives no random bytes")]
     Entropy(#[source] getrandom::Error),

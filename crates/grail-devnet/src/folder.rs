@@ -1,5 +1,5 @@
 use crate::{
-    DevBeacon, DevChain, DevnetError, Network,
+    DevBeacon, DevChain, DevNetwork, DevnetError,
     bls::BeaconKey,
     chain::Registration,
     files,
@@ -40,7 +40,7 @@ pub struct Founder {
 
 /// How to make a network.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct DevnetOptions {
     /// Constants: [`grail_protocol::params::DEV`] or [`grail_protocol::params::DEV_FAST`].
     pub params: Params,
     /// Time of block 0 and of beacon round 1.
@@ -66,14 +66,14 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub struct Devnet {
     dir: PathBuf,
-    network: Network,
+    network: DevNetwork,
 }
 
 /// Makes a network in `dir`, which must not exist or be empty.
 ///
 /// It is made beside the place and moved there whole, so a failure or a kill leaves no half-made network.
 /// Errors: the place is taken, a name is unusable, the disk refuses.
-pub fn init(dir: &Path, options: &Options) -> Result<Devnet, DevnetError> {
+pub fn init(dir: &Path, options: &DevnetOptions) -> Result<Devnet, DevnetError> {
     development_profile(options.params.profile)?;
     for name in options.founders.iter().map(|founder| &founder.name).chain(&options.trainer) {
         check_name(dir, name)?;
@@ -115,10 +115,10 @@ pub fn open(dir: &Path) -> Result<Devnet, DevnetError> {
     if !path.exists() {
         return Err(DevnetError::NoNetwork { path: dir.to_owned() });
     }
-    Ok(Devnet { dir: dir.to_owned(), network: Network::read(&path)? })
+    Ok(Devnet { dir: dir.to_owned(), network: DevNetwork::read(&path)? })
 }
 
-fn furnish(dir: &Path, options: &Options) -> Result<Network, DevnetError> {
+fn furnish(dir: &Path, options: &DevnetOptions) -> Result<DevNetwork, DevnetError> {
     for folder in [dir.to_owned(), dir.join(KEYS), dir.join(SHELF)] {
         fs::create_dir_all(&folder).map_err(file("make", &folder))?;
     }
@@ -147,7 +147,7 @@ fn furnish(dir: &Path, options: &Options) -> Result<Network, DevnetError> {
     if let (Some(name), None) = (&options.trainer, trainer) {
         trainer = Some(keys::write_key(&key_file(dir, name), name, &*fresh_seed()?)?);
     }
-    let network = Network {
+    let network = DevNetwork {
         id,
         params: options.params,
         genesis: options.genesis,
@@ -199,7 +199,7 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DevnetErr
 
 impl Devnet {
     /// What everyone agrees on.
-    pub const fn network(&self) -> &Network {
+    pub const fn network(&self) -> &DevNetwork {
         &self.network
     }
 

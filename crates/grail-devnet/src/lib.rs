@@ -23,6 +23,6 @@ pub mod rules;
 pub use beacon::DevBeacon;
 pub use chain::{DevChain, DevSigner, Registration};
 pub use error::DevnetError;
-pub use folder::{Devnet, Founder, Options, init, open};
+pub use folder::{Devnet, DevnetOptions, Founder, init, open};
 pub use keys::load_key;
-pub use network::Network;
+pub use network::DevNetwork;

@@ -15,7 +15,7 @@ const MOST_BYTES: u64 = 64 << 10;
 
 /// What every participant of a development network agrees on: the content of `network.json`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Network {
+pub struct DevNetwork {
     /// Its name, made at genesis: `dev-` and eight hexadecimal digits.
     pub id: NetworkId,
     /// Its constants: the profile `dev` or `dev-fast`.
@@ -50,7 +50,7 @@ struct NetworkFile {
     seeding: Option<Seeding>,
 }
 
-impl Network {
+impl DevNetwork {
     /// Reads `network.json`. Errors: missing, damaged, another version, a profile that no development network has.
     pub(crate) fn read(path: &Path) -> Result<Self, DevnetError> {
         let bytes = files::read_bounded(path, MOST_BYTES)?;

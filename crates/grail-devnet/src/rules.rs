@@ -14,7 +14,7 @@ pub const MAX_COMMITMENT_BYTES: usize = 512;
 
 /// The chain says no, and will say so again until something about the request or the registration changes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum DevnetRefusal {
     /// The hotkey has no number on this network.
     #[error("hotkey {hotkey} is not registered on this network; register it first")]
     NotRegistered {
@@ -55,7 +55,7 @@ pub enum Refusal {
 
 /// What the chain knows of someone who wants to set weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct WeightStanding {
     /// Number on the subnet.
     pub uid: Uid,
     /// Whether it may set weights.
@@ -78,32 +78,32 @@ pub enum Admission {
 
 /// Decides about a weight row at block `head`, in the chain's order: registration, rate limit, permit, contents.
 pub fn admit(
-    standing: Option<Standing>,
+    standing: Option<WeightStanding>,
     asking: Hotkey,
     head: BlockNumber,
     rate_limit: u64,
     row: &WeightRow,
     registered: &BTreeSet<Uid>,
-) -> Result<Admission, Refusal> {
-    let standing = standing.ok_or(Refusal::NotRegistered { hotkey: asking })?;
+) -> Result<Admission, DevnetRefusal> {
+    let standing = standing.ok_or(DevnetRefusal::NotRegistered { hotkey: asking })?;
     let not_before = BlockNumber(standing.last_update.0.saturating_add(rate_limit));
     if head < not_before {
         return Ok(Admission::TooSoon { not_before });
     }
     if !standing.validator_permit {
-        return Err(Refusal::NoPermit { uid: standing.uid });
+        return Err(DevnetRefusal::NoPermit { uid: standing.uid });
     }
     let mut seen = BTreeMap::new();
     for &(uid, weight) in row {
         if seen.insert(uid, weight).is_some() {
-            return Err(Refusal::DuplicateUid { uid });
+            return Err(DevnetRefusal::DuplicateUid { uid });
         }
         if !registered.contains(&uid) {
-            return Err(Refusal::UnknownUid { uid });
+            return Err(DevnetRefusal::UnknownUid { uid });
         }
     }
     match seen.values().max() {
-        None | Some(0) => Err(Refusal::EmptyRow),
+        None | Some(0) => Err(DevnetRefusal::EmptyRow),
         Some(&most) => Ok(Admission::Store(scale(seen, most))),
     }
 }
@@ -156,25 +156,29 @@ mod tests {
 
     const WHO: Hotkey = Hotkey::from_bytes([1; 32]);
 
-    fn ask(standing: Option<Standing>, head: u64, row: &[(Uid, u16)]) -> Result<Admission, Refusal> {
+    fn ask(
+        standing: Option<WeightStanding>,
+        head: u64,
+        row: &[(Uid, u16)],
+    ) -> Result<Admission, DevnetRefusal> {
         admit(standing, WHO, BlockNumber(head), 10, &row.to_vec(), &BTreeSet::from([0, 1, 2]))
     }
 
-    fn validator() -> Option<Standing> {
-        Some(Standing { uid: 0, validator_permit: true, last_update: BlockNumber(5) })
+    fn validator() -> Option<WeightStanding> {
+        Some(WeightStanding { uid: 0, validator_permit: true, last_update: BlockNumber(5) })
     }
 
     #[test]
     fn each_rule_answers_by_name_and_in_order() {
         let row = [(1, 1)];
-        assert_eq!(ask(None, 99, &row), Err(Refusal::NotRegistered { hotkey: WHO }));
+        assert_eq!(ask(None, 99, &row), Err(DevnetRefusal::NotRegistered { hotkey: WHO }));
         assert_eq!(ask(validator(), 14, &[]), Ok(Admission::TooSoon { not_before: BlockNumber(15) }));
-        let miner = validator().map(|standing| Standing { validator_permit: false, ..standing });
-        assert_eq!(ask(miner, 15, &row), Err(Refusal::NoPermit { uid: 0 }));
-        assert_eq!(ask(validator(), 15, &[]), Err(Refusal::EmptyRow));
-        assert_eq!(ask(validator(), 15, &[(1, 0)]), Err(Refusal::EmptyRow));
-        assert_eq!(ask(validator(), 15, &[(3, 1)]), Err(Refusal::UnknownUid { uid: 3 }));
-        assert_eq!(ask(validator(), 15, &[(1, 1), (1, 2)]), Err(Refusal::DuplicateUid { uid: 1 }));
+        let miner = validator().map(|standing| WeightStanding { validator_permit: false, ..standing });
+        assert_eq!(ask(miner, 15, &row), Err(DevnetRefusal::NoPermit { uid: 0 }));
+        assert_eq!(ask(validator(), 15, &[]), Err(DevnetRefusal::EmptyRow));
+        assert_eq!(ask(validator(), 15, &[(1, 0)]), Err(DevnetRefusal::EmptyRow));
+        assert_eq!(ask(validator(), 15, &[(3, 1)]), Err(DevnetRefusal::UnknownUid { uid: 3 }));
+        assert_eq!(ask(validator(), 15, &[(1, 1), (1, 2)]), Err(DevnetRefusal::DuplicateUid { uid: 1 }));
         assert_eq!(ask(validator(), 15, &row), Ok(Admission::Store(vec![(1, 65_535)])));
     }
 

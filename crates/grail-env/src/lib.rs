@@ -48,7 +48,7 @@ pub mod sat;
 
 pub use ending::strip_final_end;
 pub use outcome::{Outcome, SolutionKey};
-pub use prompt::{Message, Role};
+pub use prompt::{Message, Speaker};
 
 use arith::{Arith, ArithProblem};
 use grail_protocol::{

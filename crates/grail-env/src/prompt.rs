@@ -7,7 +7,7 @@ use std::fmt;
 /// Who speaks: the `role` of a chat template of Hugging Face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum Speaker {
     /// The instruction above the conversation.
     System,
     /// The asking side.
@@ -16,7 +16,7 @@ pub enum Role {
     Assistant,
 }
 
-impl Role {
+impl Speaker {
     /// The name that chat templates use: `system`, `user`, `assistant`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for Speaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -39,14 +39,14 @@ impl fmt::Display for Role {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
     /// Who speaks; the chat template turns it into control tokens.
-    pub role: Role,
+    pub role: Speaker,
     /// What is said. It never turns into control tokens.
     pub content: String,
 }
 
 impl Message {
     /// A message by that speaker.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
+    pub fn new(role: Speaker, content: impl Into<String>) -> Self {
         Self { role, content: content.into() }
     }
 }

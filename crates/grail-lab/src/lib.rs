@@ -21,4 +21,4 @@ pub mod v5;
 
 pub use court::Court;
 pub use error::LabError;
-pub use outcome::{Bytes, Outcome, Reward};
+pub use outcome::{AttackOutcome, Bytes, MeanRewards};

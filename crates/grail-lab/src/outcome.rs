@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// One attack on one model: an object of `--json`, a row of the table.
 #[derive(Debug, Clone, Serialize)]
-pub struct Outcome {
+pub struct AttackOutcome {
     /// Name of the attack.
     pub attack: &'static str,
     /// Its family.
@@ -63,7 +63,7 @@ pub struct Outcome {
     /// Draws that were lost, among all that were looked at.
     pub lost_draws: Option<(u64, u64)>,
     /// Rewards.
-    pub reward: Reward,
+    pub reward: MeanRewards,
     /// Bits of freedom that the margins leave in a thousand tokens, at most.
     pub slack_bits_per_1000_tokens: Option<f64>,
     /// Size.
@@ -76,7 +76,7 @@ pub struct Outcome {
 
 /// Mean rewards, recomputed.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Reward {
+pub struct MeanRewards {
     /// Of the honest rollouts in the place of the lies.
     pub honest: Option<f64>,
     /// Of the lies, refused or not.
@@ -97,7 +97,7 @@ pub struct Bytes {
 /// Adds up windows.
 #[derive(Debug)]
 pub(crate) struct Counting {
-    outcome: Outcome,
+    outcome: AttackOutcome,
     in_order: Vec<(u64, bool)>,
     draws: Vec<DrawStatistics>,
     file_bytes: u64,
@@ -116,7 +116,7 @@ struct Rewards {
 
 impl Counting {
     pub(crate) fn new(lie: &Lie, model: &str, numeric: &'static str) -> Self {
-        let outcome = Outcome {
+        let outcome = AttackOutcome {
             attack: lie.name,
             kind: lie.kind,
             about: lie.says,
@@ -140,7 +140,7 @@ impl Counting {
             tokens_to_detect: Waiting::default(),
             tokens_by_draws: None,
             lost_draws: None,
-            reward: Reward::default(),
+            reward: MeanRewards::default(),
             slack_bits_per_1000_tokens: None,
             bytes_per_token: Bytes::default(),
             v5: None,
@@ -235,7 +235,7 @@ impl Counting {
         sum.accepted += tally.accepted;
     }
 
-    pub(crate) fn finish(self) -> Outcome {
+    pub(crate) fn finish(self) -> AttackOutcome {
         let mut outcome = self.outcome;
         outcome.tokens_to_detect = Waiting::of(&self.in_order);
         let (mut lost, mut draws, mut expected, mut slack) = (0, 0, 0.0, 0.0);
@@ -255,7 +255,7 @@ impl Counting {
         }
         if self.rewards.judged > 0 {
             let mean = |sum: f64| sum / self.rewards.judged as f64;
-            outcome.reward = Reward {
+            outcome.reward = MeanRewards {
                 honest: Some(mean(self.rewards.honest)),
                 sent: Some(mean(self.rewards.sent)),
                 gained: Some(mean(self.rewards.paid - self.rewards.honest)),
@@ -275,7 +275,7 @@ impl Counting {
     }
 }
 
-impl Outcome {
+impl AttackOutcome {
     fn does_hold(&self, truthful: u64) -> bool {
         match self.expectation {
             Expectation::Accepted => {
@@ -307,7 +307,7 @@ mod tests {
     use grail_verify::lies::named;
 
     /// One lie among truthful rollouts of 100 tokens each, refused or not.
-    fn outcome(truthful: usize, refused: bool) -> Outcome {
+    fn outcome(truthful: usize, refused: bool) -> AttackOutcome {
         let mut counting = Counting::new(named("int8-proven").unwrap(), "m", "strict-f32");
         assert_eq!(counting.outcome.expectation, Expectation::Within(10_000));
         counting.outcome.lies = 1;
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_few_tokens_cannot_tell_is_told_apart_from_what_was_missed() {
-        let found = |outcome: Outcome| (outcome.holds, outcome.too_few_tokens);
+        let found = |outcome: AttackOutcome| (outcome.holds, outcome.too_few_tokens);
         assert_eq!(found(outcome(20, true)), (true, false));
         assert_eq!(found(outcome(20, false)), (true, true));
         assert_eq!(found(outcome(99, false)), (false, false), "10,000 tokens without a refusal");

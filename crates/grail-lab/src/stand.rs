@@ -4,7 +4,7 @@ use crate::LabError;
 use bytes::Bytes;
 use grail_artifact::{
     limits::LIMITS,
-    window::{Header, RolloutRecord, VERSION, WindowCodec as _, WindowFile},
+    window::{RolloutRecord, VERSION, WindowCodec as _, WindowFile, WindowHeader},
 };
 use grail_env::{Environment, Problem};
 use grail_parquet::ParquetCodec;
@@ -31,7 +31,7 @@ use grail_protocol::{
 };
 use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::Tokenizer;
-use grail_torch::{Dtype, Forced, Model, Options, Pick, Place, TorchGenerator, TorchOracle};
+use grail_torch::{ComputePlace, Dtype, Forced, LoadOptions, Model, Pick, TorchGenerator, TorchOracle};
 use grail_verify::{Case, Sampling};
 use std::{path::PathBuf, sync::Arc};
 
@@ -40,7 +40,7 @@ pub const DEADLINE: UnixMillis = UnixMillis(1_000_000);
 
 /// Which model, and how it is asked.
 #[derive(Debug, Clone)]
-pub struct Setup {
+pub struct StandSetup {
     /// What tables call it.
     pub name: String,
     /// Its folder.
@@ -52,14 +52,14 @@ pub struct Setup {
     /// Number format of weights and arithmetic; decides the numeric profile.
     pub dtype: Dtype,
     /// Where the model computes.
-    pub place: Place,
+    pub place: ComputePlace,
     /// Threads of the model.
     pub threads: usize,
     /// Rows decoded at once: a power of two.
     pub batch_rows: usize,
 }
 
-impl Setup {
+impl StandSetup {
     /// The profile that belongs to the number format.
     pub const fn numeric(&self) -> NumericProfile {
         match self.dtype {
@@ -69,8 +69,8 @@ impl Setup {
     }
 
     /// How the model is loaded.
-    pub const fn options(&self) -> Options {
-        Options { place: self.place, dtype: self.dtype, threads: Some(self.threads) }
+    pub const fn options(&self) -> LoadOptions {
+        LoadOptions { place: self.place, dtype: self.dtype, threads: Some(self.threads) }
     }
 }
 
@@ -78,7 +78,7 @@ impl Setup {
 #[derive(Debug)]
 pub struct Stand {
     /// How it was set up.
-    pub setup: Setup,
+    pub setup: StandSetup,
     /// The honest model.
     pub model: Model,
     /// Text and tokens.
@@ -111,7 +111,7 @@ impl Stand {
     /// Loads a checkpoint.
     ///
     /// Errors: whatever is wrong with the folder.
-    pub fn open(setup: Setup) -> Result<Self, LabError> {
+    pub fn open(setup: StandSetup) -> Result<Self, LabError> {
         let terms = Terms {
             environments: vec![setup.environment.id()?],
             policy: SamplingPolicy::DEFAULT,
@@ -287,8 +287,8 @@ pub fn beacon(round: u64, variant: u8) -> WindowRandomness {
 }
 
 /// The header that an honest file of that window carries.
-pub fn header(context: &WindowContext, hotkey: Hotkey) -> Header {
-    Header {
+pub fn header(context: &WindowContext, hotkey: Hotkey) -> WindowHeader {
+    WindowHeader {
         version: VERSION,
         network: context.network.clone(),
         window: context.window,
@@ -302,7 +302,7 @@ pub fn header(context: &WindowContext, hotkey: Hotkey) -> Header {
 }
 
 /// A file signed by a miner.
-pub fn seal(header: Header, records: Vec<RolloutRecord>, miner: u8) -> Result<WindowFile, LabError> {
+pub fn seal(header: WindowHeader, records: Vec<RolloutRecord>, miner: u8) -> Result<WindowFile, LabError> {
     let pair = pair(miner)?;
     // A signature blinds with chance; the same bytes every time make an experiment repeatable.
     Ok(WindowFile::seal(header, records, |message| pair.sign(message, [7; 32])))

@@ -5,7 +5,7 @@ use crate::{
     attack::{Bank, Submission, Teller},
     court::Court,
     old::{OldCase, OldSketches, OldTally},
-    outcome::{Counting, Outcome},
+    outcome::{AttackOutcome, Counting},
     stand::Stand,
 };
 use grail_protocol::{params::ROLLOUTS_PER_PROBLEM, words::TokenId};
@@ -13,7 +13,7 @@ use grail_verify::lies::{HONEST, Lie, LieKind};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct SuitePlan {
     /// Rollouts of each attack, rounded up to whole windows.
     pub rollouts: u32,
     /// Rollouts of the control.
@@ -24,7 +24,7 @@ pub struct Plan {
     pub old: bool,
 }
 
-impl Plan {
+impl SuitePlan {
     /// Windows that hold so many rollouts; at least two, so that one can be replayed in another.
     pub fn windows(&self, rollouts: u32) -> u32 {
         rollouts.div_ceil(self.groups.max(1) * u32::from(ROLLOUTS_PER_PROBLEM)).max(2)
@@ -42,7 +42,7 @@ impl Ground {
     /// Answers windows honestly. `tell` is called with windows done and to do.
     ///
     /// Errors: the model's trouble.
-    pub fn lay(stand: &Stand, plan: &Plan, tell: &mut dyn FnMut(u32, u32)) -> Result<Self, LabError> {
+    pub fn lay(stand: &Stand, plan: &SuitePlan, tell: &mut dyn FnMut(u32, u32)) -> Result<Self, LabError> {
         let windows = plan.windows(plan.rollouts);
         let mut banks = Vec::new();
         for window in 0..windows {
@@ -90,10 +90,10 @@ pub fn run(
     stand: &Stand,
     court: &mut Court<'_>,
     ground: &Ground,
-    plan: &Plan,
+    plan: &SuitePlan,
     lie: &'static Lie,
     tell: &mut dyn FnMut(u32, u32),
-) -> Result<Outcome, LabError> {
+) -> Result<AttackOutcome, LabError> {
     if lie.kind == LieKind::Control {
         return control(stand, plan, tell);
     }
@@ -116,7 +116,11 @@ pub fn run(
 }
 
 /// Honest windows, more of them than the lies have, each forgotten when it was judged.
-fn control(stand: &Stand, plan: &Plan, tell: &mut dyn FnMut(u32, u32)) -> Result<Outcome, LabError> {
+fn control(
+    stand: &Stand,
+    plan: &SuitePlan,
+    tell: &mut dyn FnMut(u32, u32),
+) -> Result<AttackOutcome, LabError> {
     let mut counting = Counting::new(&HONEST, &stand.setup.name, stand.setup.numeric().name());
     let teller = Teller::new(stand, &HONEST)?;
     let windows = plan.windows(plan.honest);

@@ -22,7 +22,7 @@ pub struct Account {
     /// Whether a model was asked.
     pub by_model: bool,
     /// What is wrong, by name.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<AuditProblem>,
     /// What the bundle is about, where it could be read that far.
     pub about: Option<About>,
     /// What is taken on somebody's word.
@@ -31,7 +31,7 @@ pub struct Account {
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Problem {
+pub struct AuditProblem {
     /// Stable name.
     pub name: String,
     /// The sentence.
@@ -76,7 +76,7 @@ impl Account {
     /// Adds what is wrong.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.good = false;
-        self.problems.push(Problem { name: name.into(), detail: detail.into() });
+        self.problems.push(AuditProblem { name: name.into(), detail: detail.into() });
     }
 
     /// Adds flaws.
@@ -113,7 +113,7 @@ impl Account {
         for line in &self.on_trust {
             let _ = writeln!(text, "  on trust: {line}");
         }
-        for Problem { name, detail } in &self.problems {
+        for AuditProblem { name, detail } in &self.problems {
             let _ = writeln!(text, "  [{name}] {detail}");
         }
         let _ = match (self.good, self.by_model) {

@@ -236,11 +236,11 @@ fn pair<'a>(
 mod tests {
     use super::*;
     use crate::local::Subnets;
-    use grail_config::Sources;
+    use grail_config::ConfigSources;
 
     fn config(variables: &[(&str, &str)]) -> Config {
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Config::read(&Sources { environment, ..Sources::default() }).unwrap()
+        Config::read(&ConfigSources { environment, ..ConfigSources::default() }).unwrap()
     }
 
     fn choose(variables: &[(&str, &str)]) -> anyhow::Result<ShelfChoice> {

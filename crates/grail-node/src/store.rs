@@ -98,13 +98,13 @@ pub fn choose(config: &Config) -> Result<StoreChoice, StoreProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grail_config::Sources;
+    use grail_config::ConfigSources;
 
     const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
 
     fn config(variables: &[(&str, &str)]) -> Config {
         let environment = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Config::read(&Sources { environment, ..Sources::default() }).unwrap()
+        Config::read(&ConfigSources { environment, ..ConfigSources::default() }).unwrap()
     }
 
     fn store(changes: &[(&str, &str)]) -> Result<StoreChoice, StoreProblem> {

@@ -48,7 +48,7 @@ const TRAINER_UID: u16 = 0;
 pub(crate) struct Own {
     clock: Arc<SystemClock>,
     choice: NetworkChoice,
-    settings: grail_chain::Settings,
+    settings: grail_chain::ChainSettings,
     trainer: Option<Hotkey>,
     randomness: Randomness,
     first: FirstManifest,
@@ -138,16 +138,16 @@ pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
 /// How the subnet of the settings is reached, with the journal of weights where `grail chain intents` looks for it.
 ///
 /// Errors: no netuid.
-pub fn chain_settings(config: &Config) -> anyhow::Result<(NetworkChoice, grail_chain::Settings)> {
+pub fn chain_settings(config: &Config) -> anyhow::Result<(NetworkChoice, grail_chain::ChainSettings)> {
     let choice = config.network();
     let netuid = choice
         .netuid
         .with_context(|| format!("which subnet of {}? give --netuid N (or NETUID)", choice.name))?;
     let choice = stated(config, choice)?;
-    let settings = grail_chain::Settings {
+    let settings = grail_chain::ChainSettings {
         block_time_ms: choice.params.block_time_ms,
         journal: Some(journal(config)),
-        ..grail_chain::Settings::new(choice.endpoints.clone(), netuid)
+        ..grail_chain::ChainSettings::new(choice.endpoints.clone(), netuid)
     };
     Ok((choice, settings))
 }

@@ -3,7 +3,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use grail_artifact::{
     limits::LIMITS,
-    window::{Header, RolloutRecord, VERSION, WindowCodec, WindowFile},
+    window::{RolloutRecord, VERSION, WindowCodec, WindowFile, WindowHeader},
 };
 use grail_parquet::ParquetCodec;
 use grail_protocol::{
@@ -38,7 +38,7 @@ fn window() -> WindowFile {
         })
         .collect();
     let pair = HotkeyPair::from_seed(&[1; 32]).expect("any 32 bytes are a seed");
-    let header = Header {
+    let header = WindowHeader {
         version: VERSION,
         network: "dev-0001".parse().expect("a plain name"),
         window: WindowStart(40),

@@ -2,7 +2,7 @@
 
 use grail_artifact::{
     limits::Limits,
-    window::{DecodeError, Header, RootHex, WindowFile, check_size},
+    window::{DecodeError, RootHex, WindowFile, WindowHeader, check_size},
 };
 use grail_protocol::sign::Signature;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const MOST_ROW_GROUPS: u64 = 64;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seal {
-    pub(crate) header: Header,
+    pub(crate) header: WindowHeader,
     pub(crate) groups: u32,
     pub(crate) rollout_count: u32,
     pub(crate) root: RootHex,
@@ -31,7 +31,7 @@ pub(crate) struct Seal {
 
 #[derive(Serialize)]
 struct SealRef<'a> {
-    header: &'a Header,
+    header: &'a WindowHeader,
     groups: u32,
     rollout_count: u32,
     root: RootHex,

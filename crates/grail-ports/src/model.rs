@@ -9,7 +9,7 @@ use grail_protocol::{
 };
 use std::{error::Error, fmt};
 
-pub use grail_env::{Message, Role};
+pub use grail_env::{Message, Speaker};
 
 /// Text to token ids and back.
 pub trait Tokenize: Send + Sync {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// A publication that was decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plan {
+pub struct PublicationPlan {
     /// The window that was under way when it was decided on; names its place on the shelf.
     pub window: WindowStart,
     /// Its sequence number; the first has 1.
@@ -43,5 +43,5 @@ pub trait Press: Send + Sync {
     ///
     /// To be asked again after a failure or a kill at any point, with the same plan and the same weights: the same
     /// checkpoint comes of it, and what was done is not done twice.
-    async fn publish(&self, plan: &Plan, export: Export) -> Result<Issued, Fault>;
+    async fn publish(&self, plan: &PublicationPlan, export: Export) -> Result<Issued, Fault>;
 }

@@ -6,7 +6,7 @@
 
 use crate::{
     kept,
-    reports::{Outcome, Reports, WindowReport},
+    reports::{FileOutcome, Reports, WindowReport},
 };
 use grail_ports::Fault;
 use grail_protocol::words::{CheckpointId, Hotkey, NetworkId, WindowStart};
@@ -159,7 +159,7 @@ impl EvidenceJournal {
             WindowStart(report.window.0.saturating_add((u64::from(windows) + 1).saturating_mul(length)));
         let (before, mut excluded, mut drawn) = (self.miners.clone(), Vec::new(), 0);
         for entry in &report.miners {
-            let Outcome::Judged(judged) = &entry.outcome else { continue };
+            let FileOutcome::Judged(judged) = &entry.outcome else { continue };
             drawn += usize::from(judged.tally.draws.is_some());
             let closer = entry.sampling.filter(|own| report.sampling.is_none_or(|usual| own.max > usual.max));
             if let Some(exclusion) = self.take_file(report.window, closer, judged, decides, until) {

@@ -64,7 +64,7 @@ pub struct MinerEntry {
     /// Its hotkey.
     pub hotkey: Hotkey,
     /// What became of its file.
-    pub outcome: Outcome,
+    pub outcome: FileOutcome,
     /// How many of its groups were proven, where evidence against it asked for more than is usual, or time allowed less;
     /// none at all where all numbers are 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +74,7 @@ pub struct MinerEntry {
 /// What became of a miner's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum FileOutcome {
     /// There was none, or no shelf to look on.
     Absent,
     /// The court's report.

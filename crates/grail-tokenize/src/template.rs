@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
-use grail_ports::model::Role;
+use grail_ports::model::Speaker;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value, context, escape_formatter};
 use minijinja_contrib::pycompat::unknown_method_callback;
@@ -22,7 +22,7 @@ pub(crate) struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     /// A turn with these words.
-    pub(crate) fn new(role: Role, content: impl Into<Cow<'a, str>>) -> Self {
+    pub(crate) fn new(role: Speaker, content: impl Into<Cow<'a, str>>) -> Self {
         Self { role: role.as_str(), content: content.into() }
     }
 }

@@ -17,7 +17,7 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{CheckpointId, RolloutIndex},
 };
-use grail_torch::{Dtype, Model, Options, Place, TorchGenerator, TorchOracle};
+use grail_torch::{ComputePlace, Dtype, LoadOptions, Model, TorchGenerator, TorchOracle};
 mod common;
 
 use common::{cpu_seconds, memory, text};
@@ -32,10 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (flags, arguments): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let usage = "usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]";
-    let (mut place, mut dtype) = (Place::Cpu, Dtype::F32);
+    let (mut place, mut dtype) = (ComputePlace::Cpu, Dtype::F32);
     for flag in &flags {
         match flag.as_str() {
-            "--cuda" => place = Place::Cuda(0),
+            "--cuda" => place = ComputePlace::Cuda(0),
             "--bf16" => dtype = Dtype::Bf16,
             _ => return Err(usage.into()),
         }
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (threads, runs) = (number(4, 2)?, number(5, 3)?);
 
     let started = Instant::now();
-    let options = Options { place, dtype, threads: Some(threads) };
+    let options = LoadOptions { place, dtype, threads: Some(threads) };
     let unending = unending(Path::new(folder))?;
     let model = Model::load(&unending, &options, CheckpointId::from_bytes([0; 32]))?;
     let load_seconds = started.elapsed().as_secs_f64();

@@ -10,10 +10,10 @@
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
 use grail_protocol::stream::Stream;
-use grail_torch::Place;
+use grail_torch::ComputePlace;
 use grail_torch::{
-    Compute, Dtype, Group, Layout, Learner, LearnerSettings, LearningModel, Prompted, Recompute, Reference,
-    Rollout, Schedule, write_tensors,
+    Compute, Dtype, Group, Layout, LearnerSettings, LearningModel, Prompted, Recompute, Reference, Rollout,
+    Schedule, StepLearner, write_tensors,
 };
 mod common;
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         arguments.retain(|argument| argument != name);
         arguments.len() < before
     };
-    let place = if flag("--cuda") { Place::Cuda(0) } else { Place::Cpu };
+    let place = if flag("--cuda") { ComputePlace::Cuda(0) } else { ComputePlace::Cpu };
     let bf16 = flag("--bf16");
     let save: Option<PathBuf> = match arguments.iter().position(|argument| argument == "--save") {
         Some(at) => {
@@ -73,8 +73,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         schedule: Schedule { rate: 1e-6, warmup: 0, ..settings.schedule },
         ..settings
     };
-    let mut learner = Learner::new(model, settings)?;
-    let write = |name: &str, learner: &Learner| match &save {
+    let mut learner = StepLearner::new(model, settings)?;
+    let write = |name: &str, learner: &StepLearner| match &save {
         Some(folder) => write_tensors(&folder.join(name), &learner.model().export()?, Dtype::Bf16),
         None => Ok(()),
     };

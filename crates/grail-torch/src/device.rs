@@ -6,7 +6,7 @@ use tch::{Cuda, Device, Kind};
 
 /// Where a model computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum ComputePlace {
     /// The processor.
     Cpu,
     /// A CUDA device, by index. libtorch decides once a process whether CUDA is there: where both are used, load
@@ -14,7 +14,7 @@ pub enum Place {
     Cuda(usize),
 }
 
-impl Place {
+impl ComputePlace {
     /// libtorch's name for it, after opening what it needs.
     ///
     /// Errors: [`LoadError::Device`] where it is not there.

@@ -23,8 +23,8 @@ mod tests;
 
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use decoder::names::Module;
-pub use device::{Dtype, Place};
+pub use device::{ComputePlace, Dtype};
 pub use error::{LoadError, RunError};
 pub use learn::*;
 pub use serve::*;
-pub use weights::Weights;
+pub use weights::FolderWeights;

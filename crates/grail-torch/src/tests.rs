@@ -1,6 +1,8 @@
 //! What answers and what learns are one decoder: the same log-probabilities, the same folders, the same words.
 
-use crate::{Dtype, Layout, LearningModel, Model, Options, Prompted, TorchOracle, Weights, write_tensors};
+use crate::{
+    Dtype, FolderWeights, Layout, LearningModel, LoadOptions, Model, Prompted, TorchOracle, write_tensors,
+};
 use grail_ports::model::{GroupProbe, Oracle as _, ProbeRollout, RolloutKeys};
 use grail_protocol::{
     draw::SamplingPolicy,
@@ -22,7 +24,7 @@ fn tiny(name: &str) -> PathBuf {
 }
 
 fn serve(folder: &Path) -> Result<Model, crate::LoadError> {
-    let options = Options { threads: Some(1), ..Options::default() };
+    let options = LoadOptions { threads: Some(1), ..LoadOptions::default() };
     Model::load(folder, &options, CheckpointId::from_bytes([7; 32]))
 }
 
@@ -277,7 +279,7 @@ fn what_says_the_same_twice_is_loaded_by_both() {
 
 #[test]
 fn a_tensor_is_seen_in_place_or_copied() {
-    let weights = Weights::open_folder(&tiny("qwen2")).unwrap();
+    let weights = FolderWeights::open_folder(&tiny("qwen2")).unwrap();
     let (seen, own) =
         (weights.map("model.norm.weight", &[64]).unwrap(), weights.get("model.norm.weight").unwrap());
     assert!(seen.equal(&own) && seen.data_ptr() != own.data_ptr());

@@ -8,7 +8,7 @@ use crate::{
     config::{JSON_BYTES, read_json},
     error::{LoadError, Named},
 };
-use grail_artifact::tensors::{Dtype as Stored, Header, TensorError};
+use grail_artifact::tensors::{Header, StoredDtype, TensorError};
 use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map},
@@ -24,7 +24,7 @@ const INDEX: &str = "model.safetensors.index.json";
 
 /// The tensors of one file, or of a model's folder, by name.
 #[derive(Debug)]
-pub struct Weights {
+pub struct FolderWeights {
     entries: BTreeMap<String, Entry>,
 }
 
@@ -32,7 +32,7 @@ pub struct Weights {
 struct Entry {
     file: PathBuf,
     file_bytes: i64,
-    stored: Stored,
+    stored: StoredDtype,
     shape: Vec<i64>,
     start: i64,
     bytes: i64,
@@ -43,7 +43,7 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-impl Weights {
+impl FolderWeights {
     /// Opens `model.safetensors` of a Hugging Face folder, or the files that its `model.safetensors.index.json` names: reads
     /// every header and checks that each file has the length that its header promises.
     ///
@@ -117,9 +117,9 @@ impl Weights {
         entry.kind(name).map(drop)
     }
 
-    /// A view of the file's bytes as a tensor of its stored type, after [`Weights::check`].
+    /// A view of the file's bytes as a tensor of its stored type, after [`FolderWeights::check`].
     ///
-    /// Errors: those of [`Weights::check`]; [`LoadError::Run`] when the file went away.
+    /// Errors: those of [`FolderWeights::check`]; [`LoadError::Run`] when the file went away.
     pub fn map(&self, name: &str, wanted: &[i64]) -> Result<Tensor, LoadError> {
         self.check(name, wanted)?;
         self.entry(name)?.tensor(name, false)
@@ -176,9 +176,9 @@ impl Weights {
 impl Entry {
     fn kind(&self, name: &str) -> Result<Kind, LoadError> {
         match self.stored {
-            Stored::F32 => Ok(Kind::Float),
-            Stored::BF16 => Ok(Kind::BFloat16),
-            Stored::F16 => Ok(Kind::Half),
+            StoredDtype::F32 => Ok(Kind::Float),
+            StoredDtype::BF16 => Ok(Kind::BFloat16),
+            StoredDtype::F16 => Ok(Kind::Half),
             other => {
                 let problem = format!("is stored as {}, supported are F32, BF16 and F16", other.name());
                 Err(LoadError::tensor(name, problem))

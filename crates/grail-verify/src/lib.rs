@@ -47,7 +47,7 @@ mod verdict;
 mod verify;
 
 pub use corridor::{
-    Arrived, Decoded, ProofProgress, Proven, Replayed, Sampled, Sealed, Watch, arrive, oversize,
+    Arrived, Decoded, ProofProgress, ProofWatch, Proven, Replayed, Sampled, Sealed, arrive, oversize,
 };
 pub use digits::{Digits, Over};
 pub use rejection::{ALL_CODES, Rejection};

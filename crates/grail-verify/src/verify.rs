@@ -1,5 +1,5 @@
 use crate::{
-    MinerReport, Rejection, Sampling, Watch,
+    MinerReport, ProofWatch, Rejection, Sampling,
     corridor::{Replayed, arrive},
 };
 use grail_artifact::{limits::Limits, window::WindowCodec};
@@ -59,7 +59,7 @@ pub fn verify_file(
     fetched: Fetched,
     case: &Case<'_>,
     oracle: &mut dyn Oracle,
-    watch: Watch<'_>,
+    watch: ProofWatch<'_>,
 ) -> MinerReport {
     walk(fetched, case, |replayed| replayed.prove(oracle, watch).judge(case.tokenizer))
 }

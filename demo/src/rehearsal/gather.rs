@@ -7,7 +7,7 @@ use super::{
 };
 use grail_protocol::words::Hotkey;
 use grail_roles::{
-    reports::{Outcome, WindowReport},
+    reports::{FileOutcome, WindowReport},
     train::{Evaluation, IssueRecord},
 };
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ fn window(report: &WindowReport, seen: &Seen, taught: &Taught) -> WindowPoint {
     let (mut accepted, mut right, mut rewards) = (0u64, 0u64, 0.0);
     let mut refused: BTreeMap<String, u64> = BTreeMap::new();
     for entry in &report.miners {
-        let Outcome::Judged(judged) = &entry.outcome else { continue };
+        let FileOutcome::Judged(judged) = &entry.outcome else { continue };
         let tally = &judged.tally;
         accepted += tally.accepted;
         right += tally.successful;

@@ -3,7 +3,7 @@
 
 use super::cast::{Actor, CAST};
 use grail_protocol::words::Hotkey;
-use grail_roles::reports::{Outcome as Found, WindowReport};
+use grail_roles::reports::{FileOutcome as Found, WindowReport};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tabled::{builder::Builder, settings::Style};

@@ -6,7 +6,7 @@ use grail_ports::checkpoint::CheckpointShelf as _;
 use grail_protocol::params::DEV_FAST;
 use grail_store::{
     Shelf, Transfer,
-    checkpoint::{Cache, Consumer, Found, Limits},
+    checkpoint::{Cache, Consumer, ConsumerLimits, Found},
 };
 use serde_json::Value;
 use std::{
@@ -79,7 +79,7 @@ async fn followed(net: &grail_devnet::Devnet, shelf: &Path, cache: &Path) -> Vec
         Cache::open(cache).unwrap(),
         trainer,
         DEV_FAST,
-        Limits::default(),
+        ConsumerLimits::default(),
         Some(genesis),
     );
     let mut sequences = Vec::new();

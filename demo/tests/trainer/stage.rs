@@ -4,9 +4,9 @@ use grail_artifact::{
     keys::{VerdictKey, WindowKey},
     manifest::Manifest,
     verdict::{FileVerdict, GroupVerdict, VERDICT_VERSION, VerdictFile},
-    window::{Header, RolloutRecord, RootHex, VERSION, WindowCodec as _, WindowFile},
+    window::{RolloutRecord, RootHex, VERSION, WindowCodec as _, WindowFile, WindowHeader},
 };
-use grail_devnet::{Devnet, Founder, Options};
+use grail_devnet::{Devnet, DevnetOptions, Founder};
 use grail_env::{Environment, arith::Arith};
 use grail_parquet::ParquetCodec;
 use grail_ports::{
@@ -49,7 +49,7 @@ pub(crate) fn network(dir: &Path, trainer: Option<&str>, windows_ago: u64) -> De
     let founder =
         |name: &str, stake, validator_permit| Founder { name: name.into(), stake, validator_permit };
     let ago = windows_ago * DEV_FAST.window_length * DEV_FAST.block_time_ms;
-    let options = Options {
+    let options = DevnetOptions {
         params: DEV_FAST,
         genesis: UnixMillis(SystemClock.now().0 - ago),
         founders: vec![founder("validator", 1_000.0, true), founder("miner", 1.0, false)],
@@ -71,7 +71,7 @@ pub(crate) fn network(dir: &Path, trainer: Option<&str>, windows_ago: u64) -> De
 pub(crate) fn mine(net: &Devnet, windows: u64) {
     let view = grail_node::network::look(&grail_demo::Devnets, net.dir(), false).unwrap();
     let tokenizer = Tokenizer::open(&model()).unwrap();
-    let options = grail_torch::Options { threads: Some(1), ..grail_torch::Options::default() };
+    let options = grail_torch::LoadOptions { threads: Some(1), ..grail_torch::LoadOptions::default() };
     let loaded = Model::load(&model(), &options, view.manifest.id()).unwrap();
     let mut generator = TorchGenerator::new(loaded, 16).unwrap();
     let (miner, validator) = (net.key("miner").unwrap(), net.key("validator").unwrap());
@@ -117,7 +117,7 @@ fn answered(
         }
         verdicts.push(verdict);
     }
-    let header = Header {
+    let header = WindowHeader {
         version: VERSION,
         network: context.network.clone(),
         window: context.window,

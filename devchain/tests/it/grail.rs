@@ -5,7 +5,7 @@ use crate::{
     stage::{How, SEEDS, Stage, settings},
 };
 use grail_chain::{
-    Settings, Subnet,
+    ChainSettings, Subnet,
     intents::{self, State},
     keys::{Item, KeyHasher},
     reveal,
@@ -49,7 +49,7 @@ async fn the_real_runtime_keeps_the_promises_of_the_door() {
 async fn a_subnet_that_is_not_there_is_named() {
     let Some(spec) = spec() else { return };
     let stage = Stage::open(&spec, How::default()).await;
-    let fault = Subnet::connect(Settings::new(vec![stage.node.url()], 999)).await.unwrap_err();
+    let fault = Subnet::connect(ChainSettings::new(vec![stage.node.url()], 999)).await.unwrap_err();
     assert_eq!((fault.door, fault.retry), (Door::Chain, Retry::Never));
     assert!(fault.chain().contains("no subnet 999"), "{fault:?}");
 }

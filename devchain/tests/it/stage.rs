@@ -1,6 +1,6 @@
 //! A subnet on the real runtime, with the levers that tests need.
 
-use grail_chain::{Settings, Subnet, SubnetWriter, keys};
+use grail_chain::{ChainSettings, Subnet, SubnetWriter, keys};
 use grail_devchain::{Node, NodeConfig, Origin, Seal, Start};
 use grail_ports::chain::{ChainView, ChainWrite, Uid};
 use grail_protocol::{sign::HotkeyPair, words::Hotkey};
@@ -28,8 +28,8 @@ const NETUID: u16 = 2;
 pub(crate) const SEEDS: [[u8; 32]; 3] = [[71; 32], [72; 32], [73; 32]];
 
 /// How tests reach a node: the chain stands still while nobody asks for a block.
-pub(crate) fn settings(url: &str, journal: Option<&Path>) -> Settings {
-    let mut settings = Settings::new(vec![url.to_owned()], NETUID);
+pub(crate) fn settings(url: &str, journal: Option<&Path>) -> ChainSettings {
+    let mut settings = ChainSettings::new(vec![url.to_owned()], NETUID);
     settings.journal = journal.map(Path::to_owned);
     settings.block_time_ms = 1_000;
     settings.stall_after = Duration::from_secs(600);

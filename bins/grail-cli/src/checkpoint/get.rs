@@ -2,13 +2,13 @@
 
 use super::{Which, limits, show};
 use clap::Args;
-use grail_artifact::checkpoint::{Moment, Place};
+use grail_artifact::checkpoint::{CheckpointPlace, Moment};
 use grail_config::table;
 use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs},
     local::Networks,
 };
-use grail_store::checkpoint::{Cache, Consumer, Followed, Found, Refusal};
+use grail_store::checkpoint::{Cache, CheckpointRefusal, Consumer, Followed, Found};
 use serde::Serialize;
 use std::{path::PathBuf, sync::Arc};
 
@@ -79,7 +79,7 @@ pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Resu
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn tell_people(local: Option<&Found>, refused: &[(Place, Refusal)], shelf: &str) {
+fn tell_people(local: Option<&Found>, refused: &[(CheckpointPlace, CheckpointRefusal)], shelf: &str) {
     for (place, refusal) in refused {
         println!("{place} is refused: {}", show::reason(refusal));
     }
@@ -92,7 +92,7 @@ fn tell_people(local: Option<&Found>, refused: &[(Place, Refusal)], shelf: &str)
     }
 }
 
-fn outcome(local: Option<&Found>, refused: &[(Place, Refusal)]) -> Outcome {
+fn outcome(local: Option<&Found>, refused: &[(CheckpointPlace, CheckpointRefusal)]) -> Outcome {
     let refused = refused
         .iter()
         .map(|(place, refusal)| Refused { place: place.to_string(), reason: show::reason(refusal) });

@@ -2,12 +2,12 @@
 
 use super::{audit, show};
 use clap::Args;
-use grail_artifact::checkpoint::Kind;
+use grail_artifact::checkpoint::PublicationKind;
 use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs},
     local::Networks,
 };
-use grail_store::checkpoint::{Looked, Refusal};
+use grail_store::checkpoint::{CheckpointRefusal, Looked};
 use serde::Serialize;
 
 /// Which shelf.
@@ -97,8 +97,8 @@ fn kind(looked: &Looked) -> String {
     let Some(publication) = publication else { return "?".to_owned() };
     let base = publication.step.as_ref().map(|step| format!("delta of {}", step.base_window));
     match (publication.kind, base) {
-        (Kind::Delta, Some(base)) => base,
-        (Kind::Full, Some(base)) => format!("full, and {base}"),
+        (PublicationKind::Delta, Some(base)) => base,
+        (PublicationKind::Full, Some(base)) => format!("full, and {base}"),
         (kind, None) => kind.name().to_owned(),
     }
 }
@@ -107,8 +107,8 @@ fn kind(looked: &Looked) -> String {
 fn state(looked: &Looked) -> &'static str {
     match looked.problems.first() {
         None => "ready",
-        Some(Refusal::NotReady) => "not-ready",
-        Some(Refusal::Broken { .. }) => "broken",
+        Some(CheckpointRefusal::NotReady) => "not-ready",
+        Some(CheckpointRefusal::Broken { .. }) => "broken",
         Some(_) => "refused",
     }
 }
@@ -116,8 +116,8 @@ fn state(looked: &Looked) -> &'static str {
 fn state_in_words(looked: &Looked) -> String {
     match looked.problems.first() {
         None => "ready".to_owned(),
-        Some(Refusal::NotReady) => "not ready".to_owned(),
-        Some(Refusal::Broken { files }) => {
+        Some(CheckpointRefusal::NotReady) => "not ready".to_owned(),
+        Some(CheckpointRefusal::Broken { files }) => {
             let files: Vec<&str> = files.iter().map(String::as_str).collect();
             format!("broken: {}", files.join(", "))
         }

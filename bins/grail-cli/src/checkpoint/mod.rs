@@ -9,10 +9,10 @@ mod show;
 mod verify;
 
 use clap::Subcommand;
-use grail_artifact::checkpoint::Place;
+use grail_artifact::checkpoint::CheckpointPlace;
 use grail_node::{checkpoint_shelf::OpenShelf, local::Networks};
 use grail_protocol::words::WindowStart;
-use grail_store::checkpoint::{Audit, Limits};
+use grail_store::checkpoint::{Audit, ConsumerLimits};
 use std::{str::FromStr, sync::Arc};
 
 /// What to do with checkpoints.
@@ -51,7 +51,7 @@ pub(crate) enum Which {
     /// The newest that is acceptable.
     Latest,
     /// The one of a place.
-    At(Place),
+    At(CheckpointPlace),
 }
 
 impl FromStr for Which {
@@ -60,7 +60,8 @@ impl FromStr for Which {
         if text == "latest" {
             return Ok(Self::Latest);
         }
-        let place = text.parse().ok().or_else(|| Some(Place::Window(text.parse::<WindowStart>().ok()?)));
+        let place =
+            text.parse().ok().or_else(|| Some(CheckpointPlace::Window(text.parse::<WindowStart>().ok()?)));
         place.map(Self::At).ok_or_else(|| {
             format!("{text:?} names no checkpoint; use latest, a window's number, window-N or milestone-N")
         })
@@ -68,8 +69,8 @@ impl FromStr for Which {
 }
 
 /// Bounds of this program: the usual ones, on all cores.
-fn limits() -> Limits {
-    Limits { workers: workers(), ..Limits::default() }
+fn limits() -> ConsumerLimits {
+    ConsumerLimits { workers: workers(), ..ConsumerLimits::default() }
 }
 
 fn workers() -> usize {
@@ -91,9 +92,9 @@ mod tests {
     fn a_checkpoint_is_named_by_window_place_or_latest() {
         let at = |place| Ok(Which::At(place));
         assert_eq!("latest".parse(), Ok(Which::Latest));
-        assert_eq!("100".parse(), at(Place::Window(WindowStart(100))));
-        assert_eq!("window-100".parse(), at(Place::Window(WindowStart(100))));
-        assert_eq!("milestone-100".parse(), at(Place::Milestone(WindowStart(100))));
+        assert_eq!("100".parse(), at(CheckpointPlace::Window(WindowStart(100))));
+        assert_eq!("window-100".parse(), at(CheckpointPlace::Window(WindowStart(100))));
+        assert_eq!("milestone-100".parse(), at(CheckpointPlace::Milestone(WindowStart(100))));
         for bad in ["", "newest", "window-", "window-0100", "windows-1", "-1", "./window-100"] {
             assert!(bad.parse::<Which>().unwrap_err().contains("milestone-N"), "{bad}");
         }

@@ -3,7 +3,7 @@
 use super::show;
 use anyhow::bail;
 use clap::Args;
-use grail_artifact::checkpoint::{Inventory, Place, Plan, Reason, Retention};
+use grail_artifact::checkpoint::{CheckpointPlace, Inventory, Reason, Retention, RetentionPlan};
 use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs},
     local::Networks,
@@ -101,10 +101,13 @@ pub(super) async fn run(networks: &dyn Networks, args: &PruneArgs) -> anyhow::Re
     Ok(true)
 }
 
-fn outcome(plan: &Plan, inventory: &Inventory) -> Outcome {
+fn outcome(plan: &RetentionPlan, inventory: &Inventory) -> Outcome {
     // The newest first, as in a list.
-    let kept = |(place, reason): (&Place, &Reason)| Kept { place: place.to_string(), reason: why(*reason) };
-    let mut keep: Vec<(&Place, &Reason)> = plan.keep.iter().collect();
+    let kept = |(place, reason): (&CheckpointPlace, &Reason)| Kept {
+        place: place.to_string(),
+        reason: why(*reason),
+    };
+    let mut keep: Vec<(&CheckpointPlace, &Reason)> = plan.keep.iter().collect();
     keep.sort_by_key(|(place, _)| std::cmp::Reverse((place.window(), **place)));
     let delete: Vec<Going> = plan
         .delete

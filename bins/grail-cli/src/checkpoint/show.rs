@@ -1,7 +1,7 @@
 //! How checkpoints are shown to people, and to scripts.
 
 use grail_protocol::words::UnixMillis;
-use grail_store::checkpoint::{Progress, Refusal, Tell};
+use grail_store::checkpoint::{CheckpointRefusal, DownloadProgress, Tell};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub(super) fn bytes(count: u64) -> String {
 }
 
 /// A refusal with all its causes.
-pub(super) fn reason(refusal: &Refusal) -> String {
+pub(super) fn reason(refusal: &CheckpointRefusal) -> String {
     let mut text = refusal.to_string();
     let mut cause = std::error::Error::source(refusal);
     while let Some(error) = cause {
@@ -49,7 +49,7 @@ pub(super) fn bar(message: &'static str) -> (ProgressBar, Tell) {
     }
     bar.set_message(message);
     let moved = bar.clone();
-    let tell = move |Progress { done, total }| {
+    let tell = move |DownloadProgress { done, total }| {
         // Each checkpoint of a chain has a length of its own.
         moved.set_length(total);
         moved.set_position(done);

@@ -4,14 +4,14 @@ use super::{Which, audit, show, workers};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use grail_artifact::{
-    checkpoint::{Moment, Place},
-    delta::Options,
+    checkpoint::{CheckpointPlace, Moment},
+    delta::DeltaOptions,
 };
 use grail_node::{
     checkpoint_shelf::{Access, ShelfArgs, TrainerChoice},
     local::Networks,
 };
-use grail_store::checkpoint::{Refusal, check_published};
+use grail_store::checkpoint::{CheckpointRefusal, check_published};
 use serde::Serialize;
 use std::path::Path;
 
@@ -78,7 +78,7 @@ async fn place(networks: &dyn Networks, args: &VerifyArgs, which: Which) -> anyh
             .inventory()
             .ready_for(Moment::ANY)
             .next()
-            .map(Place::Window)
+            .map(CheckpointPlace::Window)
             .with_context(|| format!("no checkpoint in {} is marked ready", open.name))?,
     };
     let looked = audit.trace(place).await?;
@@ -101,8 +101,9 @@ fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Re
     }
     let whose = TrainerChoice::of(networks, &args.shelf.config()?)?;
     let (bar, tell) = show::bar("reading");
-    let options = Options { workers: workers(), ..Options::default() };
-    let (_, wrong): (_, Vec<Refusal>) = check_published(path, &whose.trainer, &whose.params, options, tell)?;
+    let options = DeltaOptions { workers: workers(), ..DeltaOptions::default() };
+    let (_, wrong): (_, Vec<CheckpointRefusal>) =
+        check_published(path, &whose.trainer, &whose.params, options, tell)?;
     bar.finish_and_clear();
     let problems: Vec<String> = wrong.iter().map(show::reason).collect();
     Ok(Verdict { what: path.display().to_string(), deep: true, good: problems.is_empty(), problems })

@@ -14,7 +14,7 @@ pub(crate) mod wallet;
 use check::{Finding, Standing};
 use clap::{Args, ValueEnum};
 use console::style;
-use grail_config::{Config, Role, Sources, flags::ConfigFlags, table};
+use grail_config::{Config, ConfigSources, Role, flags::ConfigFlags, table};
 use grail_node::{local::Networks, store as own};
 use grail_ports::clock::Clock;
 use grail_roles::clock::SystemClock;
@@ -70,7 +70,7 @@ type Work<'a> = Pin<Box<dyn Future<Output = Vec<Finding>> + Send + 'a>>;
 
 /// Looks at everything; the exit code.
 pub(crate) async fn run(networks: &dyn Networks, args: &DoctorArgs, json: bool) -> anyhow::Result<u8> {
-    let sources = Sources::of_process(&args.config);
+    let sources = ConfigSources::of_process(&args.config);
     let files: Vec<_> = sources.toml.iter().chain(&sources.dotenv).cloned().collect();
     let read = Config::read(&sources);
     let mut findings = machine::configuration(&read, &files);

@@ -11,7 +11,7 @@ use grail_ports::{
 use grail_protocol::words::{Hotkey, WindowStart};
 use grail_store::{
     Endpoint, Shelf, Transfer,
-    probe::{self, Mistake, Pair, Patience, Report, Subject},
+    probe::{self, Mistake, Pair, Patience, ProbeReport, Subject},
 };
 use std::path::Path;
 
@@ -77,7 +77,7 @@ fn unset(problem: &StoreProblem) -> Finding {
 }
 
 /// One line for each check, in order.
-pub(crate) fn findings(report: &Report) -> Vec<Finding> {
+pub(crate) fn findings(report: &ProbeReport) -> Vec<Finding> {
     let mut lines = Vec::new();
     // What must be mended before the rest can be known.
     let stopped = report.mistakes.iter().find(|mistake| !mistake.is_warning()).map(check_of);
@@ -105,7 +105,7 @@ pub(crate) fn findings(report: &Report) -> Vec<Finding> {
 }
 
 /// What shows that a check holds.
-fn proof(check: &str, report: &Report) -> Option<String> {
+fn proof(check: &str, report: &ProbeReport) -> Option<String> {
     let reached = !report.mistakes.iter().any(|mistake| check_of(mistake) == "store-endpoint");
     let known = report.wrote || report.read;
     match check {

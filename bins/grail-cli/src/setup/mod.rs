@@ -10,7 +10,7 @@ use ask::Asking;
 use clap::Args;
 use console::style;
 use grail_config::{
-    Config, DOTENV_FILE, Setting, Sources, TOML_FILE, Value, flags::ConfigFlags, table, write,
+    Config, ConfigSources, DOTENV_FILE, Setting, TOML_FILE, Value, flags::ConfigFlags, table, write,
 };
 use grail_node::local::Networks;
 use std::path::{Path, PathBuf};
@@ -39,14 +39,14 @@ pub(crate) struct SetupArgs {
 
 /// The answers so far: a configuration, and what was answered on top of it.
 pub(crate) struct Answers {
-    sources: Sources,
+    sources: ConfigSources,
     /// What flags said: not asked again.
     typed: Vec<&'static Setting>,
     config: Config,
 }
 
 impl Answers {
-    fn read(sources: Sources) -> anyhow::Result<Self> {
+    fn read(sources: ConfigSources) -> anyhow::Result<Self> {
         let typed = sources.flags.iter().map(|(setting, _)| *setting).collect();
         let config = Config::read(&sources)?;
         Ok(Self { sources, typed, config })
@@ -90,10 +90,10 @@ pub(crate) async fn run(networks: &dyn Networks, args: &SetupArgs) -> anyhow::Re
     let toml = args.config.toml.clone().unwrap_or_else(|| PathBuf::from(TOML_FILE));
     let dotenv = args.config.dotenv.clone().unwrap_or_else(|| PathBuf::from(DOTENV_FILE));
     let present = |path: &Path| Some(path.to_owned()).filter(|path| path.exists());
-    let sources = Sources {
+    let sources = ConfigSources {
         toml: present(&toml),
         dotenv: present(&dotenv),
-        ..Sources::of_process(&ConfigFlags::given(args.config.given.clone()))
+        ..ConfigSources::of_process(&ConfigFlags::given(args.config.given.clone()))
     };
     let mut answers = Answers::read(sources).context("read what is configured already")?;
     let interactive = !args.yes;

@@ -1,10 +1,10 @@
 //! Small checkpoints that are truly signed.
 
 use grail_artifact::{
-    checkpoint::{Kind, Place, Publication, Step},
-    delta::Options,
+    checkpoint::{CheckpointPlace, DeltaStep, Publication, PublicationKind},
+    delta::DeltaOptions,
     manifest::{FileEntry, Manifest, PUBLISHED_VERSION},
-    tensors::{Dtype, Header},
+    tensors::{Header, StoredDtype},
     window::RootHex,
 };
 use grail_protocol::{
@@ -28,7 +28,7 @@ pub(super) fn trainer() -> HotkeyPair {
 
 /// The weights file of a window.
 pub(super) fn weights(window: u64) -> Vec<u8> {
-    let header = Header::build(&[("embed", Dtype::BF16, &[64, 64])], &BTreeMap::new()).unwrap();
+    let header = Header::build(&[("embed", StoredDtype::BF16, &[64, 64])], &BTreeMap::new()).unwrap();
     let mut bytes = (header.json().len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.json());
     bytes.extend((0..2 * 64 * 64u64).map(|i| if i % 97 == 0 { (i + window) as u8 } else { (i * 31) as u8 }));
@@ -51,8 +51,8 @@ pub(super) fn train(pair: &HotkeyPair, window: u64, sequence: u64, base: Option<
     };
     let files: Vec<FileEntry> =
         [("config.json", b"{}".to_vec()), ("model.safetensors", weights(window))].map(entry).into();
-    let (own, options) = (dir.path(), Options::default());
-    let step = base.map(|base| Step {
+    let (own, options) = (dir.path(), DeltaOptions::default());
+    let step = base.map(|base| DeltaStep {
         base: base.manifest.id(),
         base_window: base.manifest.window,
         deltas: make_deltas((base.dir.path(), &base.manifest.files), own, &files, own, options, &mut |_| {})
@@ -69,7 +69,7 @@ pub(super) fn train(pair: &HotkeyPair, window: u64, sequence: u64, base: Option<
         numeric: NumericProfile::StrictF32,
         files,
         publication: Some(Publication {
-            kind: if base.is_some() { Kind::Delta } else { Kind::Full },
+            kind: if base.is_some() { PublicationKind::Delta } else { PublicationKind::Full },
             step,
             tensors,
             trained_on: RootHex([0; 32]),
@@ -91,6 +91,7 @@ pub(super) fn publish(shelf: &Path, pair: &HotkeyPair, trained: &Trained, base: 
         base: base.map(|base| base.manifest.clone()),
     };
     let publisher = Publisher::new(shelf, pair.hotkey(), DEV);
-    let sent = publisher.publish(Place::Window(trained.manifest.window), &outgoing, Arc::new(|_| {}));
+    let sent =
+        publisher.publish(CheckpointPlace::Window(trained.manifest.window), &outgoing, Arc::new(|_| {}));
     tokio::runtime::Runtime::new().unwrap().block_on(sent).unwrap();
 }

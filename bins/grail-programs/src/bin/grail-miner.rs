@@ -6,6 +6,6 @@ use grail_programs::{mine, program};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = mine::Cli::parse();
+    let cli = mine::MineCli::parse();
     program::start(cli.log, mine::run(&Subnets::of(Some("mine")), cli.command))
 }

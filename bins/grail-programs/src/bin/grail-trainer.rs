@@ -6,6 +6,6 @@ use grail_programs::{program, train};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = train::Cli::parse();
+    let cli = train::TrainCli::parse();
     program::start(cli.log, train::run(&Subnets::of(Some("train")), cli.command))
 }

@@ -6,6 +6,6 @@ use grail_programs::{program, validate};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = validate::Cli::parse();
+    let cli = validate::ValidateCli::parse();
     program::start(cli.log, validate::run(&Subnets::of(Some("validate")), cli.command))
 }

@@ -1,6 +1,6 @@
 //! `grail-miner check`: everything that mining needs, looked at before a window is lost.
 
-use super::RunArgs;
+use super::MineArgs;
 use crate::{checks::Checks, engine::load};
 use bytes::Bytes;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
@@ -13,7 +13,7 @@ use grail_ports::shelf::Fetch;
 use grail_protocol::words::WindowStart;
 
 /// Runs every check; whether all went well.
-pub(super) async fn run(networks: &dyn Networks, args: &RunArgs) -> bool {
+pub(super) async fn run(networks: &dyn Networks, args: &MineArgs) -> bool {
     let mut checks = Checks::default();
     let opened = async {
         let told = args.role.read()?;

@@ -1,21 +1,21 @@
 //! `grail-trainer check`: everything that training needs, looked at before a window is lost.
 
-use super::{RunArgs, held_out, join, lock, settings::TrainerSettings, student};
+use super::{TrainArgs, held_out, join, lock, settings::TrainingSettings, student};
 use crate::{checks::Checks, engine::load, train};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use grail_artifact::checkpoint::{FileName, Inventory, Moment, Place};
+use grail_artifact::checkpoint::{CheckpointPlace, FileName, Inventory, Moment};
 use grail_config::args::Told;
 use grail_node::{local::Networks, network::Joined};
 use grail_ports::learn::Learner as _;
 use grail_protocol::words::WindowStart;
 
 /// Runs every check; whether all went well.
-pub(super) async fn run(networks: &dyn Networks, args: &RunArgs) -> bool {
+pub(super) async fn run(networks: &dyn Networks, args: &TrainArgs) -> bool {
     let mut checks = Checks::default();
     let read = || {
         let told = train::told(&args.role)?;
-        let settings = TrainerSettings::of(&told.config)?;
+        let settings = TrainingSettings::of(&told.config)?;
         anyhow::Ok((told, settings))
     };
     let (told, settings) = match read() {
@@ -77,7 +77,7 @@ async fn validators(told: &Told, joined: &Joined) -> anyhow::Result<String> {
 
 /// Writes, lists and deletes an object at a place that no window has.
 async fn shelf(joined: &Joined) -> anyhow::Result<String> {
-    let key = Place::Window(WindowStart(u64::MAX)).file(FileName::new("trainer-check")?);
+    let key = CheckpointPlace::Window(WindowStart(u64::MAX)).file(FileName::new("trainer-check")?);
     joined.checkpoints.put(&key, Bytes::from_static(b"grail-trainer check")).await?;
     let listed = joined.checkpoints.list().await?;
     joined.checkpoints.delete(std::slice::from_ref(&key)).await?;
@@ -97,7 +97,7 @@ fn problems(told: &Told, joined: &Joined) -> anyhow::Result<String> {
     Ok(if names.is_empty() { "none: the model will not be examined".into() } else { names.join(", ") })
 }
 
-fn model(told: &Told, joined: &Joined, settings: &TrainerSettings) -> anyhow::Result<String> {
+fn model(told: &Told, joined: &Joined, settings: &TrainingSettings) -> anyhow::Result<String> {
     let engine = load(&told.model.model, &joined.manifest, &told.model).context("as a generator")?;
     let student = student(told, settings)?;
     let card = student.card();

@@ -1,6 +1,6 @@
 //! `grail-trainer config show`: every setting of training, its value, where it comes from, and what it means.
 
-use super::settings::TrainerSettings;
+use super::settings::TrainingSettings;
 use clap::{Args, Subcommand};
 use grail_config::{
     Flags, Origin, offer,
@@ -36,7 +36,7 @@ pub struct ShowArgs {
 pub(super) fn run(command: &ConfigCommand) -> anyhow::Result<()> {
     let ConfigCommand::Show(args) = command;
     let config = args.settings.config()?.with_training()?;
-    TrainerSettings::of(&config)?;
+    TrainingSettings::of(&config)?;
     let shown = config.training();
     if args.as_json {
         let json = |Shown { name, value, origin, meaning }: Shown| {

@@ -23,7 +23,7 @@ pub(super) enum Precision {
 /// Everything that can be chosen about training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct TrainerSettings {
+pub(super) struct TrainingSettings {
     pub(super) precision: Precision,
     pub(super) stored: Dtype,
     pub(super) estimator: Estimator,
@@ -38,7 +38,7 @@ pub(super) struct TrainerSettings {
     pub(super) lora: Option<Lora>,
 }
 
-impl Default for TrainerSettings {
+impl Default for TrainingSettings {
     fn default() -> Self {
         Self {
             precision: Precision::default(),
@@ -56,7 +56,7 @@ impl Default for TrainerSettings {
     }
 }
 
-impl TrainerSettings {
+impl TrainingSettings {
     /// Those of the configuration; checks every range.
     ///
     /// Errors: a value out of its range, by name.
@@ -95,17 +95,17 @@ impl TrainerSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use grail_config::{Sources, table};
+    use grail_config::{ConfigSources, table};
     use std::{collections::BTreeMap, path::Path};
 
-    fn at(path: &Path, variables: &[(&str, &str)]) -> anyhow::Result<TrainerSettings> {
+    fn at(path: &Path, variables: &[(&str, &str)]) -> anyhow::Result<TrainingSettings> {
         let mut environment = vec![("GRAIL_TRAINER_SETTINGS".into(), path.into())];
         environment.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-        let config = Config::read(&Sources { environment, ..Sources::default() })?;
-        TrainerSettings::of(&config.with_training()?)
+        let config = Config::read(&ConfigSources { environment, ..ConfigSources::default() })?;
+        TrainingSettings::of(&config.with_training()?)
     }
 
-    fn read(text: &str) -> anyhow::Result<TrainerSettings> {
+    fn read(text: &str) -> anyhow::Result<TrainingSettings> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         at(file.path(), &[])
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn an_empty_file_is_the_defaults_and_what_is_shown_reads_back() {
-        assert_eq!(read("").unwrap(), TrainerSettings::default());
-        let shown = toml::to_string(&TrainerSettings::default()).unwrap();
-        assert_eq!(read(&shown).unwrap(), TrainerSettings::default());
-        let adapters = TrainerSettings { lora: Some(Lora::default()), ..TrainerSettings::default() };
+        assert_eq!(read("").unwrap(), TrainingSettings::default());
+        let shown = toml::to_string(&TrainingSettings::default()).unwrap();
+        assert_eq!(read(&shown).unwrap(), TrainingSettings::default());
+        let adapters = TrainingSettings { lora: Some(Lora::default()), ..TrainingSettings::default() };
         assert_eq!(read("[lora]\n").unwrap(), adapters);
         assert_eq!(read(&toml::to_string(&adapters).unwrap()).unwrap(), adapters);
     }
@@ -143,12 +143,13 @@ mod tests {
 
     #[test]
     fn the_table_declares_every_setting_with_its_default() {
-        let sources = Sources { flags: vec![(&table::LORA_USE, "true".to_owned())], ..Sources::default() };
+        let sources =
+            ConfigSources { flags: vec![(&table::LORA_USE, "true".to_owned())], ..ConfigSources::default() };
         let declared = Config::read(&sources).unwrap().training();
         let declared: BTreeMap<_, _> = declared.into_iter().map(|shown| (shown.name, shown.value)).collect();
-        let defaults = leaves(&toml::Value::try_from(TrainerSettings::default()).unwrap());
+        let defaults = leaves(&toml::Value::try_from(TrainingSettings::default()).unwrap());
         assert_eq!(declared, defaults);
-        let all = TrainerSettings { lora: Some(Lora::default()), ..TrainerSettings::default() };
+        let all = TrainingSettings { lora: Some(Lora::default()), ..TrainingSettings::default() };
         for name in leaves(&toml::Value::try_from(all).unwrap()).keys() {
             let known = |setting: &table::Setting| {
                 setting.toml_name() == *name || setting.toml_name() == format!("training.{name}")

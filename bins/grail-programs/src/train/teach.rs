@@ -18,8 +18,8 @@ use grail_roles::train::{Evaluation, EvaluationSettings, Examiner};
 use grail_store::checkpoint::{Terms, describe};
 use grail_tokenize::{Tokenizer, learn};
 use grail_torch::{
-    AdamWSettings, Compute, Dtype, Example, Family, Learner, LearnerSettings, LearningModel, ModelConfig,
-    Outcome, RopeScaling, Schedule, write_tensors,
+    AdamWSettings, Compute, Dtype, Example, Family, LearnerSettings, LearningModel, ModelConfig, RopeScaling,
+    Schedule, StepLearner, StepOutcome, write_tensors,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{fs, path::PathBuf, sync::Arc};
@@ -115,7 +115,7 @@ pub(super) fn run(args: &TeachArgs) -> anyhow::Result<()> {
         let batch: Vec<Example> =
             (0..args.batch).map(|_| lessons.example(&tokenizer)).collect::<anyhow::Result<_>>()?;
         let report = student.supervise(&batch)?;
-        ensure!(matches!(report.outcome, Outcome::Learned { .. }), "step {step}: {:?}", report.outcome);
+        ensure!(matches!(report.outcome, StepOutcome::Learned { .. }), "step {step}: {:?}", report.outcome);
         bar.set_position(u64::from(step));
         bar.set_message(format!("loss {:.4}", report.figures.policy_loss));
         let look = step == args.right_steps
@@ -168,8 +168,9 @@ fn config(args: &TeachArgs, vocab_size: i64) -> anyhow::Result<ModelConfig> {
     Ok(config)
 }
 
-fn learner(args: &TeachArgs, config: ModelConfig) -> anyhow::Result<Learner> {
-    let place = Compute { place: grail_torch::Place::Cpu, bf16: false, threads: args.threads }.open()?;
+fn learner(args: &TeachArgs, config: ModelConfig) -> anyhow::Result<StepLearner> {
+    let place =
+        Compute { place: grail_torch::ComputePlace::Cpu, bf16: false, threads: args.threads }.open()?;
     let model = LearningModel::fresh(config, place, args.seed)?;
     let settings = LearnerSettings {
         optimizer: AdamWSettings { weight_decay: 0.01, clip_norm: 1.0, ..AdamWSettings::default() },
@@ -178,11 +179,11 @@ fn learner(args: &TeachArgs, config: ModelConfig) -> anyhow::Result<Learner> {
         token_budget: 768,
         ..LearnerSettings::default()
     };
-    Ok(Learner::new(model, settings)?)
+    Ok(StepLearner::new(model, settings)?)
 }
 
 /// What the model can do now; its weights are written to the folder for that.
-fn examine(args: &TeachArgs, student: &Learner, environment: &Environment) -> anyhow::Result<Evaluation> {
+fn examine(args: &TeachArgs, student: &StepLearner, environment: &Environment) -> anyhow::Result<Evaluation> {
     let weights = student.model().export()?;
     write_tensors(&args.out.join("model.safetensors"), &weights, Dtype::Bf16)?;
     let terms = Terms {

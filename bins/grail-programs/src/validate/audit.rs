@@ -25,7 +25,7 @@ use grail_ports::{follow::Checkpoints as _, shelf::Fetch};
 use grail_protocol::words::{EnvId, Hotkey, WindowStart};
 use grail_roles::{
     bundle::{Circumstances, Matter, entry_name, signed},
-    reports::{Outcome, Reports},
+    reports::{FileOutcome, Reports},
 };
 use grail_torch::TorchOracle;
 use grail_verify::audit::Tools;
@@ -142,9 +142,9 @@ pub(super) async fn bundle(networks: &dyn Networks, args: &BundleArgs) -> anyhow
         .find(|entry| entry.hotkey == miner)
         .with_context(|| format!("the report of window {window} knows no miner {miner}"))?;
     let judged = match &entry.outcome {
-        Outcome::Judged(judged) => judged,
-        Outcome::Absent => bail!("{miner} had no file in window {window}; there is no verdict"),
-        Outcome::Excluded(exclusion) => bail!("{miner} was left out of window {window}: {exclusion}"),
+        FileOutcome::Judged(judged) => judged,
+        FileOutcome::Absent => bail!("{miner} had no file in window {window}; there is no verdict"),
+        FileOutcome::Excluded(exclusion) => bail!("{miner} was left out of window {window}: {exclusion}"),
     };
     let older = "the report was written by an older program and does not say how it judged";
     let model = report.model.context(older)?;

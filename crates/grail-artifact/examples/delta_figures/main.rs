@@ -13,8 +13,8 @@ mod synthetic;
 mod whole;
 
 use grail_artifact::{
-    delta::{Base, Options, apply, encode},
-    tensors::{Dtype, SafetensorsFile, TensorInfo, TensorSource},
+    delta::{Base, DeltaOptions, apply, encode},
+    tensors::{SafetensorsFile, StoredDtype, TensorInfo, TensorSource},
 };
 use serde_json::{Value, json};
 use std::{
@@ -85,7 +85,7 @@ fn measure<R: Read + Seek + Send, W: Read + Write + Seek>(
     open_out: impl Fn() -> Result<W, Box<dyn Error>>,
     settings: &Settings,
 ) -> Result<Value, Box<dyn Error>> {
-    let options = Options { workers: settings.workers, ..Options::default() };
+    let options = DeltaOptions { workers: settings.workers, ..DeltaOptions::default() };
     let mut report = json!({ "workers": settings.workers });
     let mut runs = Vec::new();
     for _ in 0..settings.runs {
@@ -139,9 +139,9 @@ fn original_bytes<R: Read + Seek>(
     let infos = base.tensors().to_vec();
     for (index, tensor) in next.tensors().to_vec().into_iter().enumerate() {
         let (dtype, word) = match tensor.dtype {
-            Dtype::BF16 => ("bfloat16", 2),
-            Dtype::F16 => ("float16", 2),
-            Dtype::F32 => ("float32", 4),
+            StoredDtype::BF16 => ("bfloat16", 2),
+            StoredDtype::F16 => ("float16", 2),
+            StoredDtype::F32 => ("float32", 4),
             other => return Err(format!("the original has no {}", other.name()).into()),
         };
         let same = |info: &TensorInfo| {

@@ -1,7 +1,7 @@
 //! A step of a Qwen2.5-7B-shaped model that nobody stored: safetensors files whose bytes are made when they are read, and a
 //! place to write to that keeps nothing.
 
-use grail_artifact::tensors::{BLOCK_BYTES, Dtype, Header, TensorError};
+use grail_artifact::tensors::{BLOCK_BYTES, Header, StoredDtype, TensorError};
 use std::{
     collections::BTreeMap,
     io::{self, Read, Seek, SeekFrom, Write},
@@ -64,7 +64,7 @@ fn header(layers: u64) -> Result<Header, TensorError> {
     tensors.push(("model.norm.weight".into(), vec![HIDDEN]));
     tensors.push(("lm_head.weight".into(), vec![VOCABULARY, HIDDEN]));
     let specs: Vec<_> =
-        tensors.iter().map(|(name, shape)| (name.as_str(), Dtype::BF16, shape.as_slice())).collect();
+        tensors.iter().map(|(name, shape)| (name.as_str(), StoredDtype::BF16, shape.as_slice())).collect();
     Header::build(&specs, &BTreeMap::new())
 }
 

@@ -1,4 +1,4 @@
-use super::{CheckpointKey, FileName, Kind, Place};
+use super::{CheckpointKey, CheckpointPlace, FileName, PublicationKind};
 use crate::manifest::Manifest;
 use grail_protocol::{
     params::Params,
@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What lies on the shelf, by checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    places: BTreeMap<Place, Listing>,
+    places: BTreeMap<CheckpointPlace, Listing>,
     /// When each marker was written.
-    marked: BTreeMap<Place, UnixMillis>,
+    marked: BTreeMap<CheckpointPlace, UnixMillis>,
 }
 
 /// A file as a store lists it.
@@ -79,47 +79,48 @@ impl Inventory {
     }
 
     /// Every checkpoint of which anything is there.
-    pub fn places(&self) -> impl Iterator<Item = (Place, &Listing)> {
+    pub fn places(&self) -> impl Iterator<Item = (CheckpointPlace, &Listing)> {
         self.places.iter().map(|(place, listing)| (*place, listing))
     }
 
     /// The files of a checkpoint; none when nothing is there.
-    pub fn listing(&self, place: Place) -> Option<&Listing> {
+    pub fn listing(&self, place: CheckpointPlace) -> Option<&Listing> {
         self.places.get(&place)
     }
 
     /// Whether marker and manifest are there. [`Self::readiness`] says more once the manifest is read.
-    pub fn is_ready(&self, place: Place) -> bool {
+    pub fn is_ready(&self, place: CheckpointPlace) -> bool {
         self.listing(place).is_some_and(|files| {
             files.contains_key(&FileName::ready()) && files.contains_key(&FileName::manifest())
         })
     }
 
     /// When the marker was written; none where there is no marker.
-    pub fn marked_at(&self, place: Place) -> Option<UnixMillis> {
+    pub fn marked_at(&self, place: CheckpointPlace) -> Option<UnixMillis> {
         self.marked.get(&place).copied()
     }
 
     /// Windows with a ready checkpoint that may be used by `moment`, the newest first: by window, and never by the time
     /// of writing.
     pub fn ready_for(&self, moment: Moment) -> impl Iterator<Item = WindowStart> {
-        let in_time = move |place: Place| self.marked_at(place).is_some_and(|at| at <= moment.marked_by);
+        let in_time =
+            move |place: CheckpointPlace| self.marked_at(place).is_some_and(|at| at <= moment.marked_by);
         let windows = self.places.keys().rev().filter_map(move |place| match place {
-            Place::Window(window) if self.is_ready(*place) && in_time(*place) => Some(*window),
+            CheckpointPlace::Window(window) if self.is_ready(*place) && in_time(*place) => Some(*window),
             _ => None,
         });
         windows.filter(move |window| *window < moment.before)
     }
 
     /// Compares what lies at a place with its manifest. For a delta, files that the base may lend are not asked for.
-    pub fn readiness(&self, place: Place, manifest: &Manifest) -> Readiness {
+    pub fn readiness(&self, place: CheckpointPlace, manifest: &Manifest) -> Readiness {
         let Some(listing) = self.listing(place).filter(|_| self.is_ready(place)) else {
             return Readiness::NotReady;
         };
         let size = |name: &str| FileName::new(name).ok().and_then(|name| listing.get(&name).copied());
         let publication = manifest.publication.as_ref();
         let mut wrong = BTreeSet::new();
-        if publication.is_none_or(|publication| publication.kind == Kind::Full) {
+        if publication.is_none_or(|publication| publication.kind == PublicationKind::Full) {
             for file in manifest.files.iter().filter(|file| size(&file.name) != Some(file.size)) {
                 wrong.insert(file.name.clone());
             }
@@ -136,7 +137,7 @@ impl Inventory {
 
     /// The keys at a place in the order in which they are to be deleted: the marker first, so that nobody begins to read
     /// what is going away, then the manifest, then the rest.
-    pub fn keys_to_delete(&self, place: Place) -> Vec<CheckpointKey> {
+    pub fn keys_to_delete(&self, place: CheckpointPlace) -> Vec<CheckpointKey> {
         let mut names: Vec<FileName> =
             self.listing(place).into_iter().flat_map(|files| files.keys().cloned()).collect();
         names.sort_by_key(|name| (*name != FileName::ready(), *name != FileName::manifest()));

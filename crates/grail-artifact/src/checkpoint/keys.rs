@@ -74,16 +74,16 @@ impl fmt::Display for FileName {
 
 /// Where a checkpoint lies: the folder, or the prefix, that holds its files.
 ///
-/// Text form: `window-100`, `milestone-100`; an S3 prefix is [`Place::prefix`].
+/// Text form: `window-100`, `milestone-100`; an S3 prefix is [`CheckpointPlace::prefix`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
+pub enum CheckpointPlace {
     /// Published after this window, and forgotten in time.
     Window(WindowStart),
     /// A whole copy that is kept for ever.
     Milestone(WindowStart),
 }
 
-impl Place {
+impl CheckpointPlace {
     /// The window after which the checkpoint was published.
     pub const fn window(self) -> WindowStart {
         match self {
@@ -104,7 +104,7 @@ impl Place {
 }
 
 /// The folder's name: `window-100`, `milestone-100`.
-impl fmt::Display for Place {
+impl fmt::Display for CheckpointPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::Window(window) => format!("window-{window}"),
@@ -114,7 +114,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for CheckpointPlace {
     type Err = CheckpointKeyError;
     fn from_str(text: &str) -> Result<Self, CheckpointKeyError> {
         let number = |digits: &str| digits.parse().map(WindowStart).ok();
@@ -134,7 +134,7 @@ impl FromStr for Place {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckpointKey {
     /// The folder of its checkpoint.
-    pub place: Place,
+    pub place: CheckpointPlace,
     /// Its name in that folder.
     pub name: FileName,
 }

@@ -15,9 +15,9 @@ mod retention;
 mod verify;
 
 pub use inventory::{Inventory, Listed, Listing, Moment, Readiness};
-pub use keys::{CheckpointKey, CheckpointKeyError, FileName, Place, ROOT};
-pub use publication::{DeltaFile, Kind, Publication, Step, windows_digest};
-pub use retention::{Held, Needs, Plan, Reason, Retention, plan};
+pub use keys::{CheckpointKey, CheckpointKeyError, CheckpointPlace, FileName, ROOT};
+pub use publication::{DeltaFile, DeltaStep, Publication, PublicationKind, windows_digest};
+pub use retention::{Held, Needs, Reason, Retention, RetentionPlan, plan};
 pub use verify::{Trust, manifest_message, manifest_statement, verify_manifest};
 
 pub(crate) use keys::is_plain;

@@ -16,14 +16,14 @@ use std::collections::BTreeSet;
 /// What lies in the checkpoint's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum PublicationKind {
     /// Every file, whole. Deltas may lie beside them.
     Full,
     /// Deltas; of the other files those that differ from the base's.
     Delta,
 }
 
-impl Kind {
+impl PublicationKind {
     /// Text form, as manifests carry it: `full`, `delta`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl DeltaFile {
 /// The way from another checkpoint to this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub struct DeltaStep {
     /// The checkpoint that the deltas apply to, with all its files.
     pub base: CheckpointId,
     /// The window after which the base was published, before this one's.
@@ -69,10 +69,10 @@ pub struct Step {
 #[serde(deny_unknown_fields)]
 pub struct Publication {
     /// What lies in the folder.
-    pub kind: Kind,
+    pub kind: PublicationKind,
     /// The way from the checkpoint before; a delta must have it, a full one may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
+    pub step: Option<DeltaStep>,
     /// Root over the tensors of all files.
     pub tensors: TensorRoot,
     /// [`windows_digest`] of the window files that the model was trained on since the checkpoint before.
@@ -102,8 +102,8 @@ impl Publication {
         let refuse = |detail: String| Err(ManifestError::Field { field: "publication", detail });
         let Some(step) = &self.step else {
             return match self.kind {
-                Kind::Full => Ok(()),
-                Kind::Delta => refuse("a delta names no base".into()),
+                PublicationKind::Full => Ok(()),
+                PublicationKind::Delta => refuse("a delta names no base".into()),
             };
         };
         if step.base_window >= window {

@@ -1,4 +1,4 @@
-use super::{Inventory, Kind, Place};
+use super::{CheckpointPlace, Inventory, PublicationKind};
 use crate::manifest::Manifest;
 use grail_protocol::{params::Params, words::WindowStart};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,7 +42,7 @@ pub enum Needs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// The folder that it lies in.
-    pub place: Place,
+    pub place: CheckpointPlace,
     /// Whether marker and manifest are there.
     pub ready: bool,
     /// What it cannot be made without.
@@ -51,12 +51,12 @@ pub struct Held {
 
 impl Held {
     /// Everything of an inventory. `manifests` are those that could be read.
-    pub fn all(inventory: &Inventory, manifests: &BTreeMap<Place, Manifest>) -> Vec<Self> {
+    pub fn all(inventory: &Inventory, manifests: &BTreeMap<CheckpointPlace, Manifest>) -> Vec<Self> {
         let held = |place| {
             let needs = match manifests.get(&place) {
                 None => Needs::Unknown,
                 Some(manifest) => match &manifest.publication {
-                    Some(publication) if publication.kind == Kind::Delta => {
+                    Some(publication) if publication.kind == PublicationKind::Delta => {
                         publication.step.as_ref().map_or(Needs::Unknown, |step| Needs::Base(step.base_window))
                     }
                     _ => Needs::Nothing,
@@ -78,46 +78,46 @@ pub enum Reason {
     /// Another that is kept is made from it.
     Base {
         /// The other.
-        of: Place,
+        of: CheckpointPlace,
     },
     /// Not ready, and newer than all that are: its upload may be under way.
     UnderWay,
     /// A newer one that is kept may be made from it; that one's manifest could not be read.
     PerhapsBase {
         /// The newer one.
-        of: Place,
+        of: CheckpointPlace,
     },
 }
 
 /// What to keep and what to delete. Every place is in one of the two.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Plan {
+pub struct RetentionPlan {
     /// What is kept, and why.
-    pub keep: BTreeMap<Place, Reason>,
+    pub keep: BTreeMap<CheckpointPlace, Reason>,
     /// What goes, oldest first.
-    pub delete: BTreeSet<Place>,
+    pub delete: BTreeSet<CheckpointPlace>,
 }
 
 /// Decides what is kept. Deletes nothing, and does not look at a clock: age is counted in windows.
 ///
 /// Kept are the newest ready ones, milestones, and everything that a kept delta is made from, down to a whole one. A
 /// manifest that cannot be read keeps everything older than itself. Where nothing is ready, nothing is deleted.
-pub fn plan(held: &[Held], retention: Retention) -> Plan {
-    let by_place: BTreeMap<Place, Held> = held.iter().map(|one| (one.place, *one)).collect();
-    let is_ready = |place: &Place| by_place.get(place).is_some_and(|one| one.ready);
-    let windows = by_place.keys().filter(|place| matches!(place, Place::Window(_)));
-    let ready: Vec<Place> = windows.filter(|place| is_ready(place)).copied().collect();
+pub fn plan(held: &[Held], retention: Retention) -> RetentionPlan {
+    let by_place: BTreeMap<CheckpointPlace, Held> = held.iter().map(|one| (one.place, *one)).collect();
+    let is_ready = |place: &CheckpointPlace| by_place.get(place).is_some_and(|one| one.ready);
+    let windows = by_place.keys().filter(|place| matches!(place, CheckpointPlace::Window(_)));
+    let ready: Vec<CheckpointPlace> = windows.filter(|place| is_ready(place)).copied().collect();
     let newest = ready.last().map(|place| place.window());
 
-    let mut keep: BTreeMap<Place, Reason> = BTreeMap::new();
+    let mut keep: BTreeMap<CheckpointPlace, Reason> = BTreeMap::new();
     for place in ready.iter().rev().take(retention.last.max(1)) {
         keep.insert(*place, Reason::Newest);
     }
     for (place, one) in &by_place {
         let for_ever = match place {
-            Place::Milestone(_) => true,
-            Place::Window(window) => {
-                let copied = is_ready(&Place::Milestone(*window));
+            CheckpointPlace::Milestone(_) => true,
+            CheckpointPlace::Window(window) => {
+                let copied = is_ready(&CheckpointPlace::Milestone(*window));
                 one.ready && retention.is_milestone(*window) && !copied
             }
         };
@@ -128,11 +128,11 @@ pub fn plan(held: &[Held], retention: Retention) -> Plan {
         }
     }
 
-    let mut open: Vec<Place> = keep.keys().copied().collect();
+    let mut open: Vec<CheckpointPlace> = keep.keys().copied().collect();
     while let Some(place) = open.pop() {
         let Some(one) = by_place.get(&place) else { continue };
-        let bases: Vec<(Place, Reason)> = match one.needs {
-            Needs::Base(window) => vec![(Place::Window(window), Reason::Base { of: place })],
+        let bases: Vec<(CheckpointPlace, Reason)> = match one.needs {
+            Needs::Base(window) => vec![(CheckpointPlace::Window(window), Reason::Base { of: place })],
             Needs::Nothing => Vec::new(),
             // Nobody can follow what is not ready, so it needs nothing yet.
             Needs::Unknown if !one.ready => Vec::new(),
@@ -149,5 +149,5 @@ pub fn plan(held: &[Held], retention: Retention) -> Plan {
         }
     }
     let delete = by_place.keys().filter(|place| !keep.contains_key(place)).copied().collect();
-    Plan { keep, delete }
+    RetentionPlan { keep, delete }
 }

@@ -34,8 +34,8 @@ fn manifest(window: u64, sequence: u64) -> Manifest {
         numeric: NumericProfile::StrictF32,
         files: vec![file("config.json"), file("model.safetensors")],
         publication: Some(Publication {
-            kind: Kind::Delta,
-            step: Some(Step {
+            kind: PublicationKind::Delta,
+            step: Some(DeltaStep {
                 base: CheckpointId::from_bytes([1; 32]),
                 base_window: WindowStart(window - 20),
                 deltas: vec![delta("model.safetensors")],
@@ -71,7 +71,7 @@ fn a_signed_manifest_is_read_and_the_signature_is_no_part_of_its_identity() {
 fn every_value_of_a_publication_is_part_of_the_identity() {
     type Change = fn(&mut Publication);
     let changes: [Change; 10] = [
-        |p| p.kind = Kind::Full,
+        |p| p.kind = PublicationKind::Full,
         |p| p.step = None,
         |p| p.step.as_mut().unwrap().base = CheckpointId::from_bytes([9; 32]),
         |p| p.step.as_mut().unwrap().base_window.0 -= 20,
@@ -158,11 +158,11 @@ fn publications_that_make_no_sense_are_refused() {
 
 #[test]
 fn keys_have_one_spelling_and_prefixes_end_in_a_slash() {
-    let place = Place::Window(WindowStart(71_950));
+    let place = CheckpointPlace::Window(WindowStart(71_950));
     let key = place.file(FileName::new("model.safetensors").unwrap());
     assert_eq!(key.to_string(), "checkpoints/window-71950/model.safetensors");
     assert_eq!(key.to_string().parse(), Ok(key));
-    assert_eq!("milestone-0".parse(), Ok(Place::Milestone(WindowStart(0))));
+    assert_eq!("milestone-0".parse(), Ok(CheckpointPlace::Milestone(WindowStart(0))));
     for bad in [
         "windows/window-1/a",
         "checkpoints/window-1",
@@ -184,7 +184,7 @@ proptest! {
     fn no_prefix_touches_another_checkpoint(a: u64, b: u64, milestones: (bool, bool), name in "[a-z]{1,5}") {
         let place = |window, milestone| {
             let window = WindowStart(window);
-            if milestone { Place::Milestone(window) } else { Place::Window(window) }
+            if milestone { CheckpointPlace::Milestone(window) } else { CheckpointPlace::Window(window) }
         };
         for b in [b, a.saturating_mul(10), a / 10, a] {
             let (one, other) = (place(a, milestones.0), place(b, milestones.1));
@@ -194,11 +194,11 @@ proptest! {
     }
 }
 
-fn listing(place: Place, names: &[(&str, u64)]) -> Vec<Listed> {
+fn listing(place: CheckpointPlace, names: &[(&str, u64)]) -> Vec<Listed> {
     stored(place, names, 0)
 }
 
-fn stored(place: Place, names: &[(&str, u64)], at: u64) -> Vec<Listed> {
+fn stored(place: CheckpointPlace, names: &[(&str, u64)], at: u64) -> Vec<Listed> {
     let listed = |(name, size): &(&str, u64)| Listed {
         key: place.file(FileName::new(*name).unwrap()),
         size: *size,
@@ -209,7 +209,7 @@ fn stored(place: Place, names: &[(&str, u64)], at: u64) -> Vec<Listed> {
 
 #[test]
 fn a_checkpoint_is_complete_with_marker_manifest_and_every_size() {
-    let place = Place::Window(WindowStart(100));
+    let place = CheckpointPlace::Window(WindowStart(100));
     let delta = [("manifest.json", 9), ("model.safetensors.delta", 3), ("READY", 65)];
     let of = |names: &[(&str, u64)]| Inventory::new(listing(place, names));
     let manifest = manifest(100, 4);
@@ -223,7 +223,7 @@ fn a_checkpoint_is_complete_with_marker_manifest_and_every_size() {
 
     // A full checkpoint that also offers a delta needs both ways whole.
     let mut both = manifest.clone();
-    both.publication.as_mut().unwrap().kind = Kind::Full;
+    both.publication.as_mut().unwrap().kind = PublicationKind::Full;
     assert_eq!(of(&delta).readiness(place, &both), broken(&["config.json", "model.safetensors"]));
     let all = [&delta[..], &[("config.json", 5), ("model.safetensors", 5)]].concat();
     assert_eq!(of(&all).readiness(place, &both), Readiness::Complete);
@@ -231,12 +231,12 @@ fn a_checkpoint_is_complete_with_marker_manifest_and_every_size() {
 
 #[test]
 fn the_newest_is_so_by_window_and_only_when_ready() {
-    let window = |w| Place::Window(WindowStart(w));
+    let window = |w| CheckpointPlace::Window(WindowStart(w));
     let ready = [("manifest.json", 9), ("READY", 65)];
     let mut objects = listing(window(300), &ready);
     objects.extend(listing(window(1_000), &ready));
     objects.extend(listing(window(330), &ready[..1]));
-    objects.extend(listing(Place::Milestone(WindowStart(2_000)), &ready));
+    objects.extend(listing(CheckpointPlace::Milestone(WindowStart(2_000)), &ready));
     let inventory = Inventory::new(objects);
     let before = |w| {
         let moment = Moment { before: WindowStart(w), marked_by: UnixMillis(0) };
@@ -250,7 +250,7 @@ fn the_newest_is_so_by_window_and_only_when_ready() {
 #[test]
 fn what_was_marked_too_late_is_for_the_window_after() {
     let ready = [("manifest.json", 9), ("READY", 65)];
-    let place = |w| Place::Window(WindowStart(w));
+    let place = |w| CheckpointPlace::Window(WindowStart(w));
     let mut objects = stored(place(20), &ready, 57_000);
     // Published in window 40, and finished when window 60 had begun.
     objects.extend(stored(place(40), &ready, 121_000));
@@ -269,7 +269,7 @@ fn what_was_marked_too_late_is_for_the_window_after() {
 
 #[test]
 fn the_marker_is_deleted_first() {
-    let place = Place::Window(WindowStart(100));
+    let place = CheckpointPlace::Window(WindowStart(100));
     let files = [("a.json", 1), ("READY", 65), ("manifest.json", 9), ("A", 1)];
     let names: Vec<String> = Inventory::new(listing(place, &files))
         .keys_to_delete(place)
@@ -312,11 +312,11 @@ fn any_shelf() -> impl Strategy<Value = Vec<Held>> {
                 _ => Needs::Unknown,
             };
             if presence > 0 {
-                held.push(Held { place: Place::Window(window), ready: presence > 1, needs });
+                held.push(Held { place: CheckpointPlace::Window(window), ready: presence > 1, needs });
             }
             if milestone && index % 7 == 0 {
                 held.push(Held {
-                    place: Place::Milestone(window),
+                    place: CheckpointPlace::Milestone(window),
                     ready: presence > 2,
                     needs: Needs::Nothing,
                 });
@@ -334,18 +334,18 @@ proptest! {
         for one in &held {
             prop_assert!(plan.keep.contains_key(&one.place) != plan.delete.contains(&one.place));
             if let (true, Needs::Base(base)) = (plan.keep.contains_key(&one.place), one.needs) {
-                prop_assert!(!plan.delete.contains(&Place::Window(base)), "{:?} needs {base}", one.place);
+                prop_assert!(!plan.delete.contains(&CheckpointPlace::Window(base)), "{:?} needs {base}", one.place);
             }
             if plan.keep.contains_key(&one.place) && one.ready && one.needs == Needs::Unknown {
                 prop_assert!(plan.delete.iter().all(|gone| gone.window() >= one.place.window()));
             }
-            if matches!(one.place, Place::Milestone(_)) {
+            if matches!(one.place, CheckpointPlace::Milestone(_)) {
                 prop_assert!(plan.keep.contains_key(&one.place));
             }
         }
-        let ready: Vec<Place> = held
+        let ready: Vec<CheckpointPlace> = held
             .iter()
-            .filter(|one| one.ready && matches!(one.place, Place::Window(_)))
+            .filter(|one| one.ready && matches!(one.place, CheckpointPlace::Window(_)))
             .map(|one| one.place)
             .collect();
         for place in ready.iter().rev().take(last) {
@@ -362,11 +362,11 @@ proptest! {
 
 #[test]
 fn needs_are_read_from_manifests() {
-    let place = |w| Place::Window(WindowStart(w));
+    let place = |w| CheckpointPlace::Window(WindowStart(w));
     let names = [("manifest.json", 9), ("READY", 65)];
     let inventory = Inventory::new([60, 80, 100].into_iter().flat_map(|w| listing(place(w), &names)));
     let mut full = manifest(80, 3);
-    full.publication.as_mut().unwrap().kind = Kind::Full;
+    full.publication.as_mut().unwrap().kind = PublicationKind::Full;
     let manifests = BTreeMap::from([(place(80), full), (place(100), manifest(100, 4))]);
     let needs: Vec<Needs> = Held::all(&inventory, &manifests).iter().map(|one| one.needs).collect();
     assert_eq!(needs, [Needs::Unknown, Needs::Nothing, Needs::Base(WindowStart(80))]);
@@ -375,8 +375,8 @@ fn needs_are_read_from_manifests() {
 #[test]
 fn a_milestone_is_kept_once() {
     let held = |place, ready| Held { place, ready, needs: Needs::Nothing };
-    let (old, copy) = (Place::Window(WindowStart(0)), Place::Milestone(WindowStart(0)));
-    let newest = held(Place::Window(WindowStart(20)), true);
+    let (old, copy) = (CheckpointPlace::Window(WindowStart(0)), CheckpointPlace::Milestone(WindowStart(0)));
+    let newest = held(CheckpointPlace::Window(WindowStart(20)), true);
     let retention = Retention { last: 1, milestone_every: 100, window_length: 20 };
     let plan_with = |copy_ready| plan(&[held(old, true), held(copy, copy_ready), newest], retention);
     assert!(plan_with(true).delete.contains(&old));

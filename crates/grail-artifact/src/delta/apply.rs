@@ -1,5 +1,5 @@
 use super::{
-    Base, DeltaError, MAGIC, Options, block, kind,
+    Base, DeltaError, DeltaOptions, MAGIC, block, kind,
     packet::{Packet, read_u8, read_u32},
     record,
 };
@@ -90,7 +90,7 @@ pub fn apply<S: TensorSource, W: Read + Write + Seek>(
     base: &mut Base<S>,
     out: &mut W,
     most_bytes: u64,
-    options: Options,
+    options: DeltaOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Applied, DeltaError> {
     let preamble = read_preamble(delta, most_bytes)?;
@@ -184,7 +184,7 @@ struct Writer<'a, W> {
     hasher: Sha256,
     /// Of each tensor's blocks.
     digests: Vec<Vec<Digest>>,
-    options: Options,
+    options: DeltaOptions,
 }
 
 impl<W: Read + Write + Seek> Writer<'_, W> {

@@ -1,4 +1,4 @@
-use super::{Base, DeltaError, MAGIC, Options, block, packet::pack, record};
+use super::{Base, DeltaError, DeltaOptions, MAGIC, block, packet::pack, record};
 use crate::tensors::{
     Block, Census, SafetensorsFile, TensorRoot, TensorSource, blocks, root::Batch, side_by_side,
 };
@@ -39,7 +39,7 @@ pub fn encode<S: TensorSource, R: Read + Seek>(
     base: &mut Base<S>,
     next: &mut SafetensorsFile<R>,
     out: &mut impl Write,
-    options: Options,
+    options: DeltaOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Encoded, DeltaError> {
     let census = Census::take(next, options.workers, progress)?;
@@ -105,7 +105,7 @@ struct Writer<'a, W> {
     hasher: Sha256,
     bytes: u64,
     changed: u64,
-    options: Options,
+    options: DeltaOptions,
 }
 
 impl<W: Write> Writer<'_, W> {

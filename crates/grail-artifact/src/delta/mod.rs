@@ -63,14 +63,14 @@ pub const DELTA_ENDING: &str = ".delta";
 
 /// How deltas are made and applied. Nothing of it decides what comes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct DeltaOptions {
     /// Threads; each holds a few blocks of 4 MiB.
     pub workers: usize,
     /// Level of zstd, 1 to 22; higher is smaller and slower to make. Readers need not know it.
     pub level: i32,
 }
 
-impl Default for Options {
+impl Default for DeltaOptions {
     /// One thread, level 3.
     fn default() -> Self {
         Self { workers: 1, level: 3 }
@@ -87,7 +87,11 @@ pub struct Base<S> {
 
 impl<S: TensorSource> Base<S> {
     /// Hashes the source. `progress` is told the bytes read since it was last called.
-    pub fn take(mut source: S, options: Options, progress: &mut dyn FnMut(u64)) -> Result<Self, TensorError> {
+    pub fn take(
+        mut source: S,
+        options: DeltaOptions,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Self, TensorError> {
         let census = Census::take(&mut source, options.workers, progress)?;
         let by_name =
             (0..).zip(source.tensors()).map(|(index, tensor)| (tensor.name.clone(), index)).collect();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::tensors::{
-    BLOCK_BYTES, Dtype, SafetensorsFile,
+    BLOCK_BYTES, SafetensorsFile, StoredDtype,
     tests::{Tensor, any_tensor, file, open},
 };
 use grail_protocol::hash::sha256;
@@ -10,10 +10,10 @@ use std::io::Cursor;
 const ROOM: u64 = 1 << 30;
 
 fn base(bytes: &[u8]) -> Base<SafetensorsFile<Cursor<&[u8]>>> {
-    Base::take(open(bytes), Options::default(), &mut |_| {}).unwrap()
+    Base::take(open(bytes), DeltaOptions::default(), &mut |_| {}).unwrap()
 }
 
-fn diff(from: &[u8], to: &[u8], options: Options) -> (Vec<u8>, Encoded) {
+fn diff(from: &[u8], to: &[u8], options: DeltaOptions) -> (Vec<u8>, Encoded) {
     let mut delta = Vec::new();
     let encoded = encode(&mut base(from), &mut open(to), &mut delta, options, &mut |_| {}).unwrap();
     assert_eq!((encoded.bytes, encoded.sha256), (delta.len() as u64, sha256(&delta)));
@@ -22,7 +22,7 @@ fn diff(from: &[u8], to: &[u8], options: Options) -> (Vec<u8>, Encoded) {
 
 fn patch(from: &[u8], delta: &[u8], workers: usize) -> Result<Vec<u8>, DeltaError> {
     let mut out = Cursor::new(Vec::new());
-    let options = Options { workers, ..Options::default() };
+    let options = DeltaOptions { workers, ..DeltaOptions::default() };
     let applied = apply(&mut &delta[..], &mut base(from), &mut out, ROOM, options, &mut |_| {})?;
     let out = out.into_inner();
     assert_eq!((applied.bytes, applied.sha256), (out.len() as u64, sha256(&out)));
@@ -30,7 +30,7 @@ fn patch(from: &[u8], delta: &[u8], workers: usize) -> Result<Vec<u8>, DeltaErro
     Ok(out)
 }
 
-fn tensor(name: &str, dtype: Dtype, shape: &[u64], bytes: &[u8]) -> Tensor {
+fn tensor(name: &str, dtype: StoredDtype, shape: &[u64], bytes: &[u8]) -> Tensor {
     Tensor { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytes.to_vec() }
 }
 
@@ -111,9 +111,9 @@ proptest! {
         }
         let before: Vec<Tensor> = tensors.into_iter().map(|(tensor, _)| tensor).collect();
         let (before, after) = (file(&before, &metadata.0), file(&after, &metadata.1));
-        let (delta, _) = diff(&before, &after, Options::default());
+        let (delta, _) = diff(&before, &after, DeltaOptions::default());
         prop_assert_eq!(&patch(&before, &delta, 3).unwrap(), &after);
-        let (back, _) = diff(&after, &before, Options::default());
+        let (back, _) = diff(&after, &before, DeltaOptions::default());
         prop_assert_eq!(&patch(&after, &back, 1).unwrap(), &before);
     }
 
@@ -123,10 +123,10 @@ proptest! {
         at in any::<prop::sample::Index>(),
         to in any::<u8>(),
     ) {
-        let before = plain(&[tensor("a", Dtype::BF16, &[64], &[7; 128]), tensor("b", Dtype::F32, &[2], &[1; 8])]);
+        let before = plain(&[tensor("a", StoredDtype::BF16, &[64], &[7; 128]), tensor("b", StoredDtype::F32, &[2], &[1; 8])]);
         prop_assert!(patch(&before, &noise, 1).is_err());
-        let after = plain(&[tensor("a", Dtype::BF16, &[64], &[[7; 100], [8; 100]].concat()[36..164]), tensor("c", Dtype::F32, &[2], &[1; 8])]);
-        let (mut delta, _) = diff(&before, &after, Options::default());
+        let after = plain(&[tensor("a", StoredDtype::BF16, &[64], &[[7; 100], [8; 100]].concat()[36..164]), tensor("c", StoredDtype::F32, &[2], &[1; 8])]);
+        let (mut delta, _) = diff(&before, &after, DeltaOptions::default());
         let at = at.index(delta.len());
         delta[at] = to;
         // Whatever the change did, either it is refused or nothing came of it.
@@ -141,9 +141,10 @@ fn bits_that_compare_equal_or_never_are_kept() {
     let floats = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     // 0 and −0; a NaN and the same with another payload and sign.
     let before =
-        plain(&[tensor("w", Dtype::F32, &[4], &floats(&[0, 0x8000_0000, 0x7fc0_0000, 0x7fc0_0001]))]);
-    let after = plain(&[tensor("w", Dtype::F32, &[4], &floats(&[0x8000_0000, 0, 0x7fc0_0000, 0xffc0_0002]))]);
-    let (delta, encoded) = diff(&before, &after, Options::default());
+        plain(&[tensor("w", StoredDtype::F32, &[4], &floats(&[0, 0x8000_0000, 0x7fc0_0000, 0x7fc0_0001]))]);
+    let after =
+        plain(&[tensor("w", StoredDtype::F32, &[4], &floats(&[0x8000_0000, 0, 0x7fc0_0000, 0xffc0_0002]))]);
+    let (delta, encoded) = diff(&before, &after, DeltaOptions::default());
     assert_eq!((encoded.words, encoded.changed), (4, 3), "an unchanged NaN is unchanged");
     assert_eq!(patch(&before, &delta, 1).unwrap(), after);
 }
@@ -173,14 +174,15 @@ fn tensors_of_many_blocks_come_back_and_workers_do_not_change_the_delta() {
     let shape = [words as u64];
     let fresh = noise(BLOCK_BYTES + 8, 2);
     let fresh_shape = [fresh.len() as u64 / 8];
-    let before = plain(&[tensor("w", Dtype::BF16, &shape, &before), tensor("old", Dtype::U8, &[1], &[1])]);
+    let before =
+        plain(&[tensor("w", StoredDtype::BF16, &shape, &before), tensor("old", StoredDtype::U8, &[1], &[1])]);
     let after = plain(&[
-        tensor("new", Dtype::F64, &fresh_shape, &fresh),
-        tensor("tied", Dtype::F64, &fresh_shape, &fresh),
-        tensor("w", Dtype::BF16, &shape, &after),
+        tensor("new", StoredDtype::F64, &fresh_shape, &fresh),
+        tensor("tied", StoredDtype::F64, &fresh_shape, &fresh),
+        tensor("w", StoredDtype::BF16, &shape, &after),
     ]);
-    let (delta, encoded) = diff(&before, &after, Options::default());
-    let (same, _) = diff(&before, &after, Options { workers: 4, ..Options::default() });
+    let (delta, encoded) = diff(&before, &after, DeltaOptions::default());
+    let (same, _) = diff(&before, &after, DeltaOptions { workers: 4, ..DeltaOptions::default() });
     assert_eq!(delta, same);
     assert_eq!(encoded.words, words as u64 + 2 * fresh_shape[0]);
     assert!(delta.len() < fresh.len() + BLOCK_BYTES + 100_000, "tied weights travel once: {}", delta.len());
@@ -202,30 +204,35 @@ fn a_step_of_two_percent_of_bfloat16_costs_about_a_byte_a_changed_value() {
         after[at..at + 2].copy_from_slice(&value.to_le_bytes());
     }
     let shape = [words as u64];
-    let before = plain(&[tensor("w", Dtype::BF16, &shape, &before)]);
-    let after = plain(&[tensor("w", Dtype::BF16, &shape, &after)]);
-    let (delta, encoded) = diff(&before, &after, Options::default());
+    let before = plain(&[tensor("w", StoredDtype::BF16, &shape, &before)]);
+    let after = plain(&[tensor("w", StoredDtype::BF16, &shape, &after)]);
+    let (delta, encoded) = diff(&before, &after, DeltaOptions::default());
     let per_value = delta.len() as f64 / encoded.changed as f64;
     assert!(encoded.changed > 15_000 && per_value < 1.2, "{per_value} bytes for each of {}", encoded.changed);
 }
 
 #[test]
 fn a_delta_for_another_base_is_refused_before_anything_is_written() {
-    let a = plain(&[tensor("w", Dtype::U8, &[2], &[1, 2])]);
-    let b = plain(&[tensor("w", Dtype::U8, &[2], &[1, 3])]);
-    let (delta, _) = diff(&a, &b, Options::default());
+    let a = plain(&[tensor("w", StoredDtype::U8, &[2], &[1, 2])]);
+    let b = plain(&[tensor("w", StoredDtype::U8, &[2], &[1, 3])]);
+    let (delta, _) = diff(&a, &b, DeltaOptions::default());
     let mut out = Cursor::new(Vec::new());
-    let refused = apply(&mut &delta[..], &mut base(&b), &mut out, ROOM, Options::default(), &mut |_| {});
+    let refused = apply(&mut &delta[..], &mut base(&b), &mut out, ROOM, DeltaOptions::default(), &mut |_| {});
     assert!(matches!(refused, Err(DeltaError::WrongBase { .. })), "{refused:?}");
     assert!(out.into_inner().is_empty());
 }
 
 #[test]
 fn every_cut_and_every_addition_is_refused_by_name() {
-    let before =
-        plain(&[tensor("w", Dtype::F32, &[100], &noise(400, 5)), tensor("v", Dtype::U8, &[1], &[1])]);
-    let after = plain(&[tensor("w", Dtype::F32, &[100], &noise(400, 6)), tensor("v", Dtype::U8, &[1], &[2])]);
-    let (delta, _) = diff(&before, &after, Options::default());
+    let before = plain(&[
+        tensor("w", StoredDtype::F32, &[100], &noise(400, 5)),
+        tensor("v", StoredDtype::U8, &[1], &[1]),
+    ]);
+    let after = plain(&[
+        tensor("w", StoredDtype::F32, &[100], &noise(400, 6)),
+        tensor("v", StoredDtype::U8, &[1], &[2]),
+    ]);
+    let (delta, _) = diff(&before, &after, DeltaOptions::default());
     for cut in 0..delta.len() {
         let refused = patch(&before, &delta[..cut], 1);
         assert!(matches!(refused, Err(DeltaError::Truncated)), "{cut}: {refused:?}");
@@ -241,8 +248,8 @@ fn every_cut_and_every_addition_is_refused_by_name() {
 
 #[test]
 fn declared_sizes_are_bounded_before_memory_is_spent() {
-    let before = plain(&[tensor("w", Dtype::U8, &[2], &[1, 2])]);
-    let (delta, _) = diff(&before, &before, Options::default());
+    let before = plain(&[tensor("w", StoredDtype::U8, &[2], &[1, 2])]);
+    let (delta, _) = diff(&before, &before, DeltaOptions::default());
     let changed = |at: usize, bytes: &[u8]| {
         let mut delta = delta.clone();
         delta[at..at + bytes.len()].copy_from_slice(bytes);
@@ -261,9 +268,9 @@ fn declared_sizes_are_bounded_before_memory_is_spent() {
 #[test]
 fn records_that_lean_on_nothing_are_refused() {
     // The base has no such tensor, or one of another size; the last byte of each delta is the record.
-    let before = plain(&[tensor("w", Dtype::U8, &[2], &[1, 2])]);
-    let after = plain(&[tensor("w", Dtype::U8, &[2], &[1, 2])]);
-    let (delta, _) = diff(&before, &after, Options::default());
+    let before = plain(&[tensor("w", StoredDtype::U8, &[2], &[1, 2])]);
+    let after = plain(&[tensor("w", StoredDtype::U8, &[2], &[1, 2])]);
+    let (delta, _) = diff(&before, &after, DeltaOptions::default());
     let last = delta.len() - 1;
     assert_eq!(delta[last], record::SAME);
     let with_record = |bytes: &[u8]| patch(&before, &[&delta[..last], bytes].concat(), 1).unwrap_err();
@@ -277,9 +284,9 @@ fn records_that_lean_on_nothing_are_refused() {
 
 #[test]
 fn the_layout_is_as_documented() {
-    let before = plain(&[tensor("w", Dtype::BF16, &[3], &[0x80, 0x3f, 0, 0, 0x80, 0xbf])]);
-    let after = plain(&[tensor("w", Dtype::BF16, &[3], &[0x81, 0x3f, 0, 0, 0x80, 0xbf])]);
-    let (delta, encoded) = diff(&before, &after, Options::default());
+    let before = plain(&[tensor("w", StoredDtype::BF16, &[3], &[0x80, 0x3f, 0, 0, 0x80, 0xbf])]);
+    let after = plain(&[tensor("w", StoredDtype::BF16, &[3], &[0x81, 0x3f, 0, 0, 0x80, 0xbf])]);
+    let (delta, encoded) = diff(&before, &after, DeltaOptions::default());
     let mut want = b"grail/d1".to_vec();
     want.extend(base(&before).root().0);
     want.extend(encoded.result_root.0);

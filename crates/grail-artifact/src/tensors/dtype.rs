@@ -1,7 +1,7 @@
 /// Type of a tensor's elements, by the name that safetensors headers give it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is the name of a number format")]
-pub enum Dtype {
+pub enum StoredDtype {
     Bool,
     F4,
     F6E2M3,
@@ -24,13 +24,13 @@ pub enum Dtype {
     U64,
 }
 
-use Dtype::{
+use StoredDtype::{
     BF16, Bool, C64, F4, F6E2M3, F6E3M2, F8E4M3, F8E5M2, F8E8M0, F16, F32, F64, I8, I16, I32, I64, U8, U16,
     U32, U64,
 };
 
 /// Every dtype with its name and its bits.
-const TABLE: [(Dtype, &str, u64); 20] = [
+const TABLE: [(StoredDtype, &str, u64); 20] = [
     (Bool, "BOOL", 8),
     (F4, "F4", 4),
     (F6E2M3, "F6_E2M3", 6),
@@ -53,7 +53,7 @@ const TABLE: [(Dtype, &str, u64); 20] = [
     (U64, "U64", 64),
 ];
 
-impl Dtype {
+impl StoredDtype {
     /// Every dtype that is known here, each once.
     pub fn all() -> impl Iterator<Item = Self> {
         TABLE.into_iter().map(|(dtype, _, _)| dtype)

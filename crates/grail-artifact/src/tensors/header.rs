@@ -1,4 +1,4 @@
-use super::{Dtype, source::read_error};
+use super::{StoredDtype, source::read_error};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
@@ -26,7 +26,7 @@ pub struct TensorInfo {
     /// Name, distinct inside a source.
     pub name: String,
     /// Type of the elements.
-    pub dtype: Dtype,
+    pub dtype: StoredDtype,
     /// Dimensions; none for a single value.
     pub shape: Vec<u64>,
     /// First byte of the tensor, counted from the file's first byte of data.
@@ -36,7 +36,7 @@ pub struct TensorInfo {
 }
 
 /// A tensor to be written: name, dtype, dimensions.
-pub type TensorSpec<'a> = (&'a str, Dtype, &'a [u64]);
+pub type TensorSpec<'a> = (&'a str, StoredDtype, &'a [u64]);
 
 /// Why bytes are not a safetensors file, or could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -207,7 +207,7 @@ impl Header {
 }
 
 /// Bytes of a tensor.
-fn byte_count(name: &str, dtype: Dtype, shape: &[u64]) -> Result<u64, TensorError> {
+fn byte_count(name: &str, dtype: StoredDtype, shape: &[u64]) -> Result<u64, TensorError> {
     let refuse = |detail: &str| TensorError::Tensor { name: name.to_owned(), detail: detail.to_owned() };
     if shape.len() > MOST_DIMENSIONS {
         return Err(refuse("has too many dimensions"));
@@ -232,7 +232,7 @@ fn check(name: String, entry: RawTensor) -> Result<TensorInfo, TensorError> {
         let most = NAME_BYTES as u64;
         return Err(TensorError::TooLarge { what: "bytes in a name", got: name.len() as u64, most });
     }
-    let Some(dtype) = Dtype::by_name(&entry.dtype) else {
+    let Some(dtype) = StoredDtype::by_name(&entry.dtype) else {
         let dtype: String = entry.dtype.chars().take(32).collect();
         return refuse(name, format!("has the unknown dtype {dtype:?}"));
     };

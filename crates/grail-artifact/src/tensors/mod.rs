@@ -15,7 +15,7 @@ mod source;
 
 use std::sync::{Mutex, PoisonError};
 
-pub use dtype::Dtype;
+pub use dtype::StoredDtype;
 pub use header::{HEADER_BYTES, Header, MOST_TENSORS, TensorError, TensorInfo, TensorSpec};
 pub use root::{Census, TensorRoot};
 pub use source::{SafetensorsFile, Shards, TensorSource};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, io::Cursor, slice};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
-    pub(crate) dtype: Dtype,
+    pub(crate) dtype: StoredDtype,
     pub(crate) shape: Vec<u64>,
     pub(crate) bytes: Vec<u8>,
 }
@@ -28,7 +28,7 @@ pub(crate) fn open(bytes: &[u8]) -> SafetensorsFile<Cursor<&[u8]>> {
 
 /// Any tensor: every dtype, no dimension to three, sides of 0 to 4, bytes that repeat often.
 pub(crate) fn any_tensor(name: String) -> impl Strategy<Value = Tensor> {
-    let dtype = prop::sample::select(Dtype::all().collect::<Vec<_>>());
+    let dtype = prop::sample::select(StoredDtype::all().collect::<Vec<_>>());
     let shape = prop::collection::vec(0u64..5, 0..4);
     (dtype, shape, any::<u64>()).prop_map(move |(dtype, mut shape, seed)| {
         if dtype.bits() < 8 {
@@ -45,7 +45,7 @@ fn root(bytes: &[u8]) -> TensorRoot {
     Census::take(&mut open(bytes), 2, &mut |_| {}).unwrap().root()
 }
 
-fn tensor(name: &str, dtype: Dtype, shape: &[u64], bytes: &[u8]) -> Tensor {
+fn tensor(name: &str, dtype: StoredDtype, shape: &[u64], bytes: &[u8]) -> Tensor {
     Tensor { name: name.into(), dtype, shape: shape.to_vec(), bytes: bytes.to_vec() }
 }
 
@@ -53,9 +53,9 @@ fn tensor(name: &str, dtype: Dtype, shape: &[u64], bytes: &[u8]) -> Tensor {
 fn a_header_is_read_as_it_was_built() {
     let metadata = BTreeMap::from([("format".to_owned(), "pt \"quoted\"".to_owned())]);
     let tensors = [
-        tensor("b\"\\", Dtype::BF16, &[2, 1], &[1, 2, 3, 4]),
-        tensor("a", Dtype::F64, &[], &[0; 8]),
-        tensor("none", Dtype::F32, &[3, 0], &[]),
+        tensor("b\"\\", StoredDtype::BF16, &[2, 1], &[1, 2, 3, 4]),
+        tensor("a", StoredDtype::F64, &[], &[0; 8]),
+        tensor("none", StoredDtype::F32, &[3, 0], &[]),
     ];
     let bytes = file(&tensors, &metadata);
     let read = open(&bytes);
@@ -93,7 +93,7 @@ fn headers_that_mislead_are_refused() {
 
 #[test]
 fn a_file_is_as_long_as_its_header_says() {
-    let bytes = file(&[tensor("a", Dtype::U8, &[4], &[1, 2, 3, 4])], &BTreeMap::new());
+    let bytes = file(&[tensor("a", StoredDtype::U8, &[4], &[1, 2, 3, 4])], &BTreeMap::new());
     let open = |bytes: &[u8]| SafetensorsFile::open(Cursor::new(bytes)).map(|_| ());
     for cut in 0..bytes.len() {
         assert!(
@@ -110,8 +110,8 @@ fn a_file_is_as_long_as_its_header_says() {
 #[test]
 fn the_root_is_over_names_dtypes_shapes_and_bytes_and_nothing_else() {
     let none = BTreeMap::new();
-    let a = tensor("a", Dtype::U8, &[4], &[1, 2, 3, 4]);
-    let b = tensor("b", Dtype::I8, &[2], &[5, 6]);
+    let a = tensor("a", StoredDtype::U8, &[4], &[1, 2, 3, 4]);
+    let b = tensor("b", StoredDtype::I8, &[2], &[5, 6]);
     let before = root(&file(&[a.clone(), b.clone()], &none));
     let metadata = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
     assert_eq!(before, root(&file(&[b.clone(), a.clone()], &metadata)));
@@ -122,7 +122,7 @@ fn the_root_is_over_names_dtypes_shapes_and_bytes_and_nothing_else() {
 
     type Change = fn(&mut Tensor);
     let changes: [Change; 4] =
-        [|t| t.name.push('x'), |t| t.dtype = Dtype::I8, |t| t.shape = vec![2, 2], |t| t.bytes[3] ^= 1];
+        [|t| t.name.push('x'), |t| t.dtype = StoredDtype::I8, |t| t.shape = vec![2, 2], |t| t.bytes[3] ^= 1];
     for change in changes {
         let mut other = a.clone();
         change(&mut other);
@@ -133,7 +133,7 @@ fn the_root_is_over_names_dtypes_shapes_and_bytes_and_nothing_else() {
 
 #[test]
 fn a_name_in_two_shards_is_refused() {
-    let bytes = file(&[tensor("a", Dtype::U8, &[1], &[1])], &BTreeMap::new());
+    let bytes = file(&[tensor("a", StoredDtype::U8, &[1], &[1])], &BTreeMap::new());
     assert!(matches!(Shards::new(vec![open(&bytes), open(&bytes)]), Err(TensorError::Tensor { .. })));
 }
 
@@ -142,7 +142,10 @@ fn the_number_of_workers_does_not_change_the_root() {
     let bytes: Vec<u8> = (0..BLOCK_BYTES * 2 + 12).map(|i| (i / 7) as u8).collect();
     let elements = bytes.len() as u64 / 4;
     let bytes = file(
-        &[tensor("small", Dtype::U8, &[1], &[1]), tensor("large", Dtype::F32, &[elements], &bytes)],
+        &[
+            tensor("small", StoredDtype::U8, &[1], &[1]),
+            tensor("large", StoredDtype::F32, &[elements], &bytes),
+        ],
         &BTreeMap::new(),
     );
     let mut read = 0;

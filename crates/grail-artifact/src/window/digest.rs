@@ -1,4 +1,4 @@
-use super::{Header, RolloutRecord};
+use super::{RolloutRecord, WindowHeader};
 use grail_protocol::{
     beacon::WindowRandomness,
     hash::{Digest, digest},
@@ -28,7 +28,7 @@ pub fn rollout_digest(record: &RolloutRecord) -> Digest {
 
 /// Digest of a header: `H("grail/1 header", version u16, network, window u64, hotkey, checkpoint, env, round u64,
 /// beacon signature, numeric profile, generator)`. Without a beacon the round is 0 and the signature empty.
-pub fn header_digest(header: &Header) -> Digest {
+pub fn header_digest(header: &WindowHeader) -> Digest {
     let (round, signature): (u64, &[u8]) = match &header.randomness {
         WindowRandomness::Beacon(beacon) => (beacon.round, &beacon.signature),
         WindowRandomness::BlockHashOnly => (0, &[]),
@@ -51,12 +51,12 @@ pub fn header_digest(header: &Header) -> Digest {
 }
 
 /// What the hotkey signs: `H("grail/1 file", header digest, root, groups u32, rollouts u32)`.
-pub fn file_message(header: &Header, root: &Digest, groups: u32, rollouts: u32) -> Digest {
+pub fn file_message(header: &WindowHeader, root: &Digest, groups: u32, rollouts: u32) -> Digest {
     file_statement(header, root, groups, rollouts).digest()
 }
 
 /// The statement whose digest is [`file_message`], for a signer that hashes for itself.
-pub fn file_statement(header: &Header, root: &Digest, groups: u32, rollouts: u32) -> Statement {
+pub fn file_statement(header: &WindowHeader, root: &Digest, groups: u32, rollouts: u32) -> Statement {
     Statement::new("grail/1 file")
         .with(&header_digest(header))
         .with(root)

@@ -23,7 +23,7 @@ pub const VERSION: u16 = 1;
 /// What the miner says about the file as a whole. Every field is a claim.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct WindowHeader {
     /// Version of protocol and file: [`VERSION`].
     pub version: u16,
     /// Network in which the file is to count.
@@ -67,7 +67,7 @@ pub struct RolloutRecord {
 #[serde(deny_unknown_fields)]
 pub struct WindowFile {
     /// What the miner says about the file as a whole; its digest is signed.
-    pub header: Header,
+    pub header: WindowHeader,
     /// Number of groups that the miner signed.
     pub groups: u32,
     /// Number of rollouts that the miner signed.
@@ -117,7 +117,7 @@ impl WindowFile {
     ///
     /// Groups are counted as distinct group numbers; whether they are 0, 1, 2, … is the court's question.
     pub fn seal(
-        header: Header,
+        header: WindowHeader,
         rollouts: Vec<RolloutRecord>,
         sign: impl FnOnce(&Digest) -> Signature,
     ) -> Self {
@@ -132,7 +132,7 @@ impl WindowFile {
     ///
     /// Errors: those of `sign`.
     pub fn seal_with<E>(
-        header: Header,
+        header: WindowHeader,
         rollouts: Vec<RolloutRecord>,
         sign: impl FnOnce(&Statement) -> Result<Signature, E>,
     ) -> Result<Self, E> {

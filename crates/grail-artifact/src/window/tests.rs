@@ -3,8 +3,8 @@ use crate::limits::LIMITS;
 use grail_protocol::{beacon::Beacon, sign};
 use proptest::prelude::*;
 
-fn header(hotkey: Hotkey) -> Header {
-    Header {
+fn header(hotkey: Hotkey) -> WindowHeader {
+    WindowHeader {
         version: VERSION,
         network: "dev-0001".parse().unwrap(),
         window: WindowStart(40),
@@ -68,15 +68,15 @@ proptest! {
 fn every_field_of_the_header_is_signed() {
     let base = header(Hotkey::from_bytes([1; 32]));
     let others = [
-        Header { version: 2, ..base.clone() },
-        Header { network: "dev-0002".parse().unwrap(), ..base.clone() },
-        Header { window: WindowStart(60), ..base.clone() },
-        Header { hotkey: Hotkey::from_bytes([2; 32]), ..base.clone() },
-        Header { checkpoint: CheckpointId::from_bytes([3; 32]), ..base.clone() },
-        Header { env: "sat/2".parse().unwrap(), ..base.clone() },
-        Header { randomness: WindowRandomness::BlockHashOnly, ..base.clone() },
-        Header { numeric: NumericProfile::StrictBf16, ..base.clone() },
-        Header { generator: "another".into(), ..base.clone() },
+        WindowHeader { version: 2, ..base.clone() },
+        WindowHeader { network: "dev-0002".parse().unwrap(), ..base.clone() },
+        WindowHeader { window: WindowStart(60), ..base.clone() },
+        WindowHeader { hotkey: Hotkey::from_bytes([2; 32]), ..base.clone() },
+        WindowHeader { checkpoint: CheckpointId::from_bytes([3; 32]), ..base.clone() },
+        WindowHeader { env: "sat/2".parse().unwrap(), ..base.clone() },
+        WindowHeader { randomness: WindowRandomness::BlockHashOnly, ..base.clone() },
+        WindowHeader { numeric: NumericProfile::StrictBf16, ..base.clone() },
+        WindowHeader { generator: "another".into(), ..base.clone() },
     ];
     for other in others {
         assert_ne!(header_digest(&base), header_digest(&other), "{other:?}");

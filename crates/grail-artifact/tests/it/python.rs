@@ -2,8 +2,8 @@
 
 use crate::{original, sparse};
 use grail_artifact::{
-    checkpoint::{FileName, Held, Inventory, Listed, Moment, Needs, Place, Retention, plan},
-    delta::{Base, Encoded, Options, apply, encode},
+    checkpoint::{CheckpointPlace, FileName, Held, Inventory, Listed, Moment, Needs, Retention, plan},
+    delta::{Base, DeltaOptions, Encoded, apply, encode},
     tensors::SafetensorsFile,
 };
 use grail_protocol::hash::sha256;
@@ -38,7 +38,7 @@ fn shelf(current: u64, length: u64, interval: u64) -> Vec<Held> {
     let held = |window: u64| {
         let whole = (window / length).is_multiple_of(interval);
         let needs = if whole { Needs::Nothing } else { Needs::Base(WindowStart(window - length)) };
-        Held { place: Place::Window(WindowStart(window)), ready: true, needs }
+        Held { place: CheckpointPlace::Window(WindowStart(window)), ready: true, needs }
     };
     (0..=current / length).map(|index| held(index * length)).collect()
 }
@@ -137,7 +137,7 @@ fn chains_are_kept_as_the_original_keeps_them_where_every_base_is_known() {
                     (None, Some(_)) => Needs::Unknown,
                     (None, None) => Needs::Nothing,
                 };
-                Held { place: Place::Window(WindowStart(*window)), ready: true, needs }
+                Held { place: CheckpointPlace::Window(WindowStart(*window)), ready: true, needs }
             })
             .collect();
         let retention = Retention { last: retained.len(), milestone_every: 0, window_length: 30 };
@@ -177,7 +177,7 @@ fn the_newest_ready_checkpoint_is_the_originals() {
         let before: u64 = before.parse().unwrap();
         let there = ready.iter().filter(|(_, at)| **at < before);
         let objects = there.flat_map(|(window, _)| {
-            let place = Place::Window(WindowStart(*window));
+            let place = CheckpointPlace::Window(WindowStart(*window));
             [place.file(FileName::ready()), place.file(FileName::manifest())].map(|key| Listed {
                 key,
                 size: 1,
@@ -193,12 +193,12 @@ fn the_newest_ready_checkpoint_is_the_originals() {
 /// Goes from one file to the other with a delta of ours; gives what the encoder says.
 fn there(id: &str, from: Vec<u8>, to: Vec<u8>) -> Encoded {
     let open = |bytes: Vec<u8>| SafetensorsFile::open(Cursor::new(bytes)).unwrap();
-    let mut base = Base::take(open(from), Options::default(), &mut |_| {}).unwrap();
+    let mut base = Base::take(open(from), DeltaOptions::default(), &mut |_| {}).unwrap();
     let mut delta = Vec::new();
     let encoded =
-        encode(&mut base, &mut open(to.clone()), &mut delta, Options::default(), &mut |_| {}).unwrap();
+        encode(&mut base, &mut open(to.clone()), &mut delta, DeltaOptions::default(), &mut |_| {}).unwrap();
     let mut out = Cursor::new(Vec::new());
-    apply(&mut &delta[..], &mut base, &mut out, 1 << 24, Options::default(), &mut |_| {}).unwrap();
+    apply(&mut &delta[..], &mut base, &mut out, 1 << 24, DeltaOptions::default(), &mut |_| {}).unwrap();
     assert!(out.into_inner() == to, "{id}");
     encoded
 }

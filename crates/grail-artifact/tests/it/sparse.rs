@@ -1,7 +1,7 @@
 //! Sparse deltas that the Python original recorded, each with weights to lead from and to: read by a test and by the
 //! example `delta_vectors`.
 
-use grail_artifact::tensors::{Dtype, Header, TensorSpec};
+use grail_artifact::tensors::{Header, StoredDtype, TensorSpec};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -116,7 +116,8 @@ fn tensors(recorded: &[Value]) -> Vec<Tensor<'_>> {
 }
 
 fn file_of(tensors: &[Tensor<'_>]) -> Vec<u8> {
-    let spec = |tensor: &'_ Tensor<'_>| -> (Dtype, Vec<u64>) { (dtype(tensor.dtype), tensor.shape.clone()) };
+    let spec =
+        |tensor: &'_ Tensor<'_>| -> (StoredDtype, Vec<u64>) { (dtype(tensor.dtype), tensor.shape.clone()) };
     let kinds: Vec<_> = tensors.iter().map(spec).collect();
     let specs: Vec<TensorSpec<'_>> = tensors
         .iter()
@@ -132,11 +133,11 @@ fn file_of(tensors: &[Tensor<'_>]) -> Vec<u8> {
     bytes
 }
 
-fn dtype(name: &str) -> Dtype {
+fn dtype(name: &str) -> StoredDtype {
     match name {
-        "bfloat16" => Dtype::BF16,
-        "float16" => Dtype::F16,
-        "float32" => Dtype::F32,
+        "bfloat16" => StoredDtype::BF16,
+        "float16" => StoredDtype::F16,
+        "float32" => StoredDtype::F32,
         other => panic!("{other}"),
     }
 }

@@ -6,8 +6,8 @@
 use grail_artifact::{
     checkpoint::manifest_message,
     manifest::Manifest,
-    tensors::{self, Census, Dtype, SafetensorsFile, TensorSpec},
-    window::{Header, RolloutRecord, RootHex, file_message, header_digest, rollout_digest, root_of},
+    tensors::{self, Census, SafetensorsFile, StoredDtype, TensorSpec},
+    window::{RolloutRecord, RootHex, WindowHeader, file_message, header_digest, rollout_digest, root_of},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, io::Cursor};
@@ -31,7 +31,7 @@ pub(crate) const TOPICS: &[Topic] = &[
         name: "header",
         about: "digest of a header",
         inputs: headers,
-        derive: |input| json!(hex::encode(header_digest(&read::<Header>(input)))),
+        derive: |input| json!(hex::encode(header_digest(&read::<WindowHeader>(input)))),
     },
     Topic {
         name: "file",
@@ -153,12 +153,12 @@ fn tensor_root(input: &Value) -> Value {
         let unit = hex::decode(tensor["data"].as_str().unwrap()).unwrap();
         unit.repeat(read(&tensor["times"]))
     };
-    let tensors: Vec<(String, Dtype, Vec<u64>, Vec<u8>)> = input
+    let tensors: Vec<(String, StoredDtype, Vec<u64>, Vec<u8>)> = input
         .as_array()
         .unwrap()
         .iter()
         .map(|tensor| {
-            let dtype = Dtype::by_name(tensor["dtype"].as_str().unwrap()).unwrap();
+            let dtype = StoredDtype::by_name(tensor["dtype"].as_str().unwrap()).unwrap();
             (read(&tensor["name"]), dtype, read(&tensor["shape"]), data(tensor))
         })
         .collect();

@@ -1,7 +1,7 @@
 //! The task that owns the connection.
 
 use super::{LinkHealth, Request, Seen, Trouble, board::Board};
-use crate::settings::Settings;
+use crate::settings::ChainSettings;
 use futures::{
     StreamExt as _,
     future::{BoxFuture, FutureExt as _},
@@ -105,7 +105,7 @@ enum End {
 }
 
 impl Actor {
-    pub(super) fn new(settings: &Settings, requests: mpsc::Receiver<Request>) -> (Self, Outlets) {
+    pub(super) fn new(settings: &ChainSettings, requests: mpsc::Receiver<Request>) -> (Self, Outlets) {
         let board = Board::new(&settings.endpoints, settings.backoff_first, settings.backoff_most);
         let (heads, heads_out) = watch::channel(None);
         let health = LinkHealth { connected: None, endpoints: board.health(), connections: 0 };

@@ -10,7 +10,7 @@ mod board;
 
 pub use board::EndpointHealth;
 
-use crate::settings::Settings;
+use crate::settings::ChainSettings;
 use grail_ports::{Door, Fault, Retry};
 use grail_protocol::words::{BlockHash, BlockNumber};
 use serde_json::{Value, value::RawValue};
@@ -133,7 +133,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Starts the task.
-    pub(crate) fn start(settings: &Settings) -> Self {
+    pub(crate) fn start(settings: &ChainSettings) -> Self {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let (actor, outlets) = actor::Actor::new(settings, inbox);
         tokio::spawn(actor.run());

@@ -3,7 +3,7 @@
 use super::node::{FakeNode, Proxy, Weather};
 use crate::{
     link::{Link, Trouble},
-    settings::Settings,
+    settings::ChainSettings,
 };
 use grail_protocol::words::{BlockHash, BlockNumber};
 use serde_json::{Value, json};
@@ -14,16 +14,16 @@ use tokio::time::Instant;
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Deadlines small enough for a test and large enough for a busy machine.
-fn settings(endpoints: &[String]) -> Settings {
+fn settings(endpoints: &[String]) -> ChainSettings {
     let millis = Duration::from_millis;
-    Settings {
+    ChainSettings {
         call_deadline: millis(2_500),
         attempt_deadline: millis(600),
         connect_deadline: millis(1_500),
         stall_after: Duration::from_secs(60),
         backoff_first: millis(20),
         backoff_most: millis(100),
-        ..Settings::new(endpoints.to_vec(), 1)
+        ..ChainSettings::new(endpoints.to_vec(), 1)
     }
 }
 
@@ -95,8 +95,10 @@ async fn a_second_node_takes_over_within_the_same_call() {
         let (first, second) = (FakeNode::start(1).await, FakeNode::start(1).await);
         let proxy = Proxy::before(&first).await;
         // Time enough for one attempt to fail and another to succeed, on any machine.
-        let patient =
-            Settings { call_deadline: Duration::from_secs(60), ..settings(&[proxy.url(), second.url()]) };
+        let patient = ChainSettings {
+            call_deadline: Duration::from_secs(60),
+            ..settings(&[proxy.url(), second.url()])
+        };
         let link = Link::start(&patient);
         assert_eq!(link.ask::<Value>("test_echo", &[json!(1)]).await.unwrap(), 1);
         assert_eq!(second.asked("test_echo"), 0, "the first named is used first");
@@ -169,7 +171,7 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_without_new_blocks_is_replaced_however_alive_it_looks() {
     let node = FakeNode::start(1).await;
-    let stalling = Settings { stall_after: Duration::from_millis(300), ..settings(&[node.url()]) };
+    let stalling = ChainSettings { stall_after: Duration::from_millis(300), ..settings(&[node.url()]) };
     let link = Link::start(&stalling);
     until("the connection is replaced", || link.health().connections >= 3).await;
     let trouble = link.health().endpoints[0].trouble.clone().unwrap();
@@ -216,14 +218,14 @@ async fn heads_out_of_order_and_reorganised_never_count_down() {
 async fn a_node_of_another_network_is_never_used() {
     let (ours, other) = (FakeNode::start(1).await, FakeNode::start(2).await);
     let genesis = Some(BlockHash::from_bytes([1; 32]));
-    let link = Link::start(&Settings { genesis, ..settings(&[other.url(), ours.url()]) });
+    let link = Link::start(&ChainSettings { genesis, ..settings(&[other.url(), ours.url()]) });
     for _ in 0..3 {
         echo(&link, "ours").await.unwrap();
     }
     assert_eq!(other.asked("test_echo"), 0);
     let health = link.health();
     assert!(health.endpoints[0].foreign && !health.endpoints[1].foreign, "{health:?}");
-    let alone = Link::start(&Settings { genesis, ..settings(&[other.url()]) });
+    let alone = Link::start(&ChainSettings { genesis, ..settings(&[other.url()]) });
     let trouble = echo(&alone, "nobody").await.unwrap_err().to_string();
     assert!(trouble.contains("another network"), "{trouble}");
 }

@@ -1,7 +1,7 @@
 //! A subnet whose node says what a test wants: upgrades, values that make no sense, and old blocks.
 
 use super::{node::FakeNode, recorded::metadata};
-use crate::{Settings, Subnet, keys};
+use crate::{ChainSettings, Subnet, keys};
 use grail_ports::{
     Door, Retry,
     chain::{ChainView as _, Neuron},
@@ -41,7 +41,7 @@ fn answer(node: &FakeNode, method: &str, value: Value) {
 }
 
 async fn connect(node: &FakeNode) -> Subnet {
-    let mut settings = Settings::new(vec![node.url()], 81);
+    let mut settings = ChainSettings::new(vec![node.url()], 81);
     settings.stall_after = Duration::from_secs(600);
     settings.call_deadline = Duration::from_secs(60);
     settings.attempt_deadline = Duration::from_secs(60);

@@ -11,8 +11,8 @@
 mod store;
 
 use crate::{
-    DevnetError, Network,
-    rules::{self, Admission, MAX_COMMITMENT_BYTES, Refusal},
+    DevNetwork, DevnetError,
+    rules::{self, Admission, DevnetRefusal, MAX_COMMITMENT_BYTES},
 };
 use async_trait::async_trait;
 use grail_ports::{
@@ -46,7 +46,7 @@ pub struct Registration {
 #[derive(Clone)]
 pub struct DevChain {
     store: Arc<Mutex<Store>>,
-    network: Arc<Network>,
+    network: Arc<DevNetwork>,
     clock: Arc<dyn Clock>,
 }
 
@@ -59,14 +59,14 @@ impl fmt::Debug for DevChain {
 /// What a change of the chain came to.
 enum Outcome {
     Done(Inclusion),
-    Refused(Refusal),
+    Refused(DevnetRefusal),
 }
 
 impl DevChain {
     /// Makes the file of a new network with its founders, registered at block 0 in the order of their uids.
     pub(crate) fn create(
         path: &Path,
-        network: &Network,
+        network: &DevNetwork,
         founders: &[Registration],
     ) -> Result<(), DevnetError> {
         let mut store = Store::create(path, &network.id)?;
@@ -79,7 +79,7 @@ impl DevChain {
     }
 
     /// Opens the file of a network. Errors: it is missing, not a chain, of another version, or of another network.
-    pub fn open(path: &Path, network: &Network, clock: Arc<dyn Clock>) -> Result<Self, DevnetError> {
+    pub fn open(path: &Path, network: &DevNetwork, clock: Arc<dyn Clock>) -> Result<Self, DevnetError> {
         let store = Store::open(path, &network.id)?;
         Ok(Self { store: Arc::new(Mutex::new(store)), network: Arc::new(network.clone()), clock })
     }
@@ -198,7 +198,7 @@ impl ChainWrite for DevSigner {
         let hotkey = self.hotkey;
         let doing = format!("commit {} bytes as {hotkey}", data.len());
         if data.len() > MAX_COMMITMENT_BYTES {
-            let refusal = Refusal::CommitmentTooLong { got: data.len() };
+            let refusal = DevnetRefusal::CommitmentTooLong { got: data.len() };
             return Err(Fault::new(Door::Chain, Retry::Never, doing, refusal));
         }
         let data = data.to_vec();
@@ -206,7 +206,7 @@ impl ChainWrite for DevSigner {
             .submit(doing, move |store, head| {
                 store.change("commit to", |tx| {
                     if store::standing(tx, &hotkey)?.is_none() {
-                        return Ok(Outcome::Refused(Refusal::NotRegistered { hotkey }));
+                        return Ok(Outcome::Refused(DevnetRefusal::NotRegistered { hotkey }));
                     }
                     store::commit(tx, &hotkey, &data, head)?;
                     Ok(Outcome::Done(Inclusion::Included { block: head }))

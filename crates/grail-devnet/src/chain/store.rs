@@ -3,7 +3,7 @@
 use super::Registration;
 use crate::{
     DevnetError,
-    rules::{self, Refusal, Standing, Voice},
+    rules::{self, DevnetRefusal, Voice, WeightStanding},
 };
 use grail_ports::chain::{Neuron, Uid, WeightRow};
 use grail_protocol::words::{BlockNumber, Hotkey, NetworkId};
@@ -262,7 +262,7 @@ pub(super) fn register(
     tx: &Transaction<'_>,
     new: &Registration,
     at: BlockNumber,
-) -> rusqlite::Result<Result<Uid, Refusal>> {
+) -> rusqlite::Result<Result<Uid, DevnetRefusal>> {
     let key = new.hotkey.as_bytes();
     let known: Option<Uid> =
         tx.query_row("SELECT uid FROM neuron WHERE hotkey = ?1", [key], |row| row.get(0)).optional()?;
@@ -274,7 +274,7 @@ pub(super) fn register(
         return Ok(Ok(uid));
     }
     let next: i64 = tx.query_row("SELECT coalesce(max(uid) + 1, 0) FROM neuron", [], |row| row.get(0))?;
-    let Ok(uid) = Uid::try_from(next) else { return Ok(Err(Refusal::Full)) };
+    let Ok(uid) = Uid::try_from(next) else { return Ok(Err(DevnetRefusal::Full)) };
     tx.execute(
         "INSERT INTO neuron (uid, hotkey, stake, validator_permit, registered_at, last_update) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
@@ -284,11 +284,17 @@ pub(super) fn register(
 }
 
 /// What the chain knows of a hotkey.
-pub(super) fn standing(tx: &Transaction<'_>, hotkey: &Hotkey) -> rusqlite::Result<Option<Standing>> {
+pub(super) fn standing(tx: &Transaction<'_>, hotkey: &Hotkey) -> rusqlite::Result<Option<WeightStanding>> {
     tx.query_row(
         "SELECT uid, validator_permit, last_update FROM neuron WHERE hotkey = ?1",
         [hotkey.as_bytes()],
-        |row| Ok(Standing { uid: row.get(0)?, validator_permit: row.get(1)?, last_update: block(row, 2)? }),
+        |row| {
+            Ok(WeightStanding {
+                uid: row.get(0)?,
+                validator_permit: row.get(1)?,
+                last_update: block(row, 2)?,
+            })
+        },
     )
     .optional()
 }

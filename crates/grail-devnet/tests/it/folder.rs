@@ -1,5 +1,5 @@
 use super::{GENESIS, founder, make, options};
-use grail_devnet::{DevnetError, Options, keys::KeyError};
+use grail_devnet::{DevnetError, DevnetOptions, keys::KeyError};
 use grail_ports::{Door, chain::ChainView as _};
 use grail_protocol::{hash::digest, params, words::Hotkey};
 use grail_testkit::doors::{ManualClock, conformance};
@@ -102,13 +102,13 @@ fn nothing_is_overwritten() {
 fn unusable_options_leave_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("net");
-    let main = Options { params: params::MAIN, ..options() };
+    let main = DevnetOptions { params: params::MAIN, ..options() };
     assert!(matches!(grail_devnet::init(&place, &main), Err(DevnetError::Profile { .. })));
     for name in ["", "../escape", "Upper", "a b"] {
-        let options = Options { founders: vec![founder(name, 0.0)], ..options() };
+        let options = DevnetOptions { founders: vec![founder(name, 0.0)], ..options() };
         assert!(matches!(grail_devnet::init(&place, &options), Err(DevnetError::File { .. })), "{name:?}");
     }
-    let twice = Options { founders: vec![founder("a", 0.0), founder("a", 0.0)], ..options() };
+    let twice = DevnetOptions { founders: vec![founder("a", 0.0), founder("a", 0.0)], ..options() };
     assert!(matches!(grail_devnet::init(&place, &twice), Err(DevnetError::File { .. })));
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }

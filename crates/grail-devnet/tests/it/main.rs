@@ -4,7 +4,7 @@ mod chain;
 mod folder;
 mod kill;
 
-use grail_devnet::{Devnet, Founder, Options};
+use grail_devnet::{Devnet, DevnetOptions, Founder};
 use grail_protocol::{params::DEV, words::UnixMillis};
 use std::path::Path;
 
@@ -14,8 +14,8 @@ fn founder(name: &str, stake: f64) -> Founder {
     Founder { name: name.to_owned(), stake, validator_permit: stake > 0.0 }
 }
 
-fn options() -> Options {
-    Options {
+fn options() -> DevnetOptions {
+    DevnetOptions {
         params: DEV,
         genesis: GENESIS,
         founders: vec![founder("validator", 100.0), founder("miner-1", 0.0), founder("miner-2", 0.0)],

@@ -17,7 +17,7 @@ use crate::{
     EnvError,
     decimal::Decimal,
     outcome::{Answer, Outcome, ProblemIdentity, judge},
-    prompt::{Message, Role, reply},
+    prompt::{Message, Speaker, reply},
     reading::{THINKING_CLOSE, THINKING_OPEN},
 };
 use grail_protocol::{seed::ProblemSeed, words::EnvId};
@@ -151,8 +151,8 @@ impl ArithProblem {
     pub fn messages(&self) -> Vec<Message> {
         let form = reply("a + b = c", "c");
         vec![
-            Message::new(Role::System, "Work it out. Think first, then give the number."),
-            Message::new(Role::User, format!("{self}\nReply like this: {form}")),
+            Message::new(Speaker::System, "Work it out. Think first, then give the number."),
+            Message::new(Speaker::User, format!("{self}\nReply like this: {form}")),
         ]
     }
 

@@ -131,7 +131,10 @@ fn the_worked_reply_of_a_difference_reads_like_this() {
 #[test]
 fn the_prompt_is_short_and_states_the_problem() {
     let messages = problem(9, Operation::Minus, 4).messages();
-    assert_eq!(messages.iter().map(|message| message.role).collect::<Vec<_>>(), [Role::System, Role::User]);
+    assert_eq!(
+        messages.iter().map(|message| message.role).collect::<Vec<_>>(),
+        [Speaker::System, Speaker::User]
+    );
     assert!(messages[1].content.starts_with("9 - 4\nReply like this: <start_working_out>"));
     let longest = |level| (0..500).map(|number| text(&draw(level, number)).len()).max().unwrap();
     assert!((1..=4).all(|level| longest(level) < 160));

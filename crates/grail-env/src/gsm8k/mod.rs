@@ -15,7 +15,7 @@ use crate::{
     EnvError,
     decimal::Decimal,
     outcome::{Answer, Outcome, ProblemIdentity, judge},
-    prompt::{Message, Role, reply},
+    prompt::{Message, Speaker, reply},
 };
 use grail_protocol::{seed::ProblemSeed, words::EnvId};
 use std::sync::Arc;
@@ -99,14 +99,14 @@ impl Gsm8kProblem {
     pub fn messages(&self) -> Vec<Message> {
         let form = reply("the sum", "the number");
         let ask = |question: &str| {
-            Message::new(Role::User, format!("Problem: {question}\nReply like this: {form}"))
+            Message::new(Speaker::User, format!("Problem: {question}\nReply like this: {form}"))
         };
         vec![
-            Message::new(Role::System, "Solve the problem. Think first, then give the number."),
+            Message::new(Speaker::System, "Solve the problem. Think first, then give the number."),
             ask("Ann has 9 pens. She gives 2 pens away. How many pens are left?"),
-            Message::new(Role::Assistant, reply("9 - 2 = 7", "7")),
+            Message::new(Speaker::Assistant, reply("9 - 2 = 7", "7")),
             ask("Sam has 2 cups and gets 3 more. How many cups does Sam have?"),
-            Message::new(Role::Assistant, reply("2 + 3 = 5", "5")),
+            Message::new(Speaker::Assistant, reply("2 + 3 = 5", "5")),
             ask(&self.question),
         ]
     }

@@ -123,7 +123,7 @@ fn the_prompt_quotes_the_question_and_its_example_is_in_form() {
     let problem = one("#### 7");
     let messages = problem.messages();
     assert!(messages.last().unwrap().content.contains("How many?"));
-    let example = messages.iter().find(|message| message.role == Role::Assistant).unwrap();
+    let example = messages.iter().find(|message| message.role == Speaker::Assistant).unwrap();
     assert_eq!(problem.judge(&example.content).reward.total(), crate::reward::Reward::MAX);
 }
 

@@ -21,7 +21,7 @@ pub use formula::{Assignment, Clause, Formula, Literal, MOST_VARIABLES};
 use crate::{
     EnvError,
     outcome::{Answer, Outcome, ProblemIdentity, judge},
-    prompt::{Message, Role, reply},
+    prompt::{Message, Speaker, reply},
 };
 use grail_protocol::seed::ProblemSeed;
 use std::fmt;
@@ -79,13 +79,13 @@ impl SatProblem {
         let count = self.formula.variables();
         let form = reply("x1 is 1", &first_bits("1011010110", count));
         let ask = |clauses: &dyn fmt::Display| {
-            Message::new(Role::User, format!("{clauses}\nReply like this: {form}"))
+            Message::new(Speaker::User, format!("{clauses}\nReply like this: {form}"))
         };
         let instruction = format!("Find {count} bits that make every clause true. Think first, then answer.");
         vec![
-            Message::new(Role::System, instruction),
+            Message::new(Speaker::System, instruction),
             ask(&format_args!("(x1 or not x2 or x{count})")),
-            Message::new(Role::Assistant, reply("x2 is 0", &first_bits("0010101101", count))),
+            Message::new(Speaker::Assistant, reply("x2 is 0", &first_bits("0010101101", count))),
             ask(&self.formula),
         ]
     }

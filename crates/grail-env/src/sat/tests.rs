@@ -149,9 +149,9 @@ fn the_prompt_names_tags_count_and_every_clause() {
         let problem = draw(number);
         let messages = problem.messages();
         let last = messages.last().unwrap();
-        assert_eq!(last.role, Role::User);
+        assert_eq!(last.role, Speaker::User);
         assert!(last.content.contains(&problem.formula().to_string()));
-        let example = messages.iter().find(|message| message.role == Role::Assistant).unwrap();
+        let example = messages.iter().find(|message| message.role == Speaker::Assistant).unwrap();
         // The worked example is itself readable and has the right number of bits.
         assert!(problem.judge(&example.content).answer.is_some());
         assert_eq!(problem.judge(&example.content).reward.total().hundred_thousandths() % 70_000, 11_500);

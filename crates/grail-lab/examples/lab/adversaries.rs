@@ -3,10 +3,10 @@
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, bail};
 use grail_lab::{
-    Court, Outcome, attack,
+    AttackOutcome, Court, attack,
     calibrate::Device,
     stand::Stand,
-    suite::{Ground, Plan, run as tell_lie},
+    suite::{Ground, SuitePlan, run as tell_lie},
 };
 use grail_verify::lies::{Expectation, Lie};
 use std::{
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     )?;
     let stand = Stand::open(setup)?;
     let honest = args.honest.unwrap_or(args.rollouts);
-    let plan = Plan { rollouts: args.rollouts, honest, groups: args.groups, old: !args.no_v5 };
+    let plan = SuitePlan { rollouts: args.rollouts, honest, groups: args.groups, old: !args.no_v5 };
     let answering = bar("answering honestly")?;
     let ground = Ground::lay(&stand, &plan, &mut |done, all| {
         answering.set_length(all.into());
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
     if !args.json {
         print(&table::outcomes(&outcomes))?;
     }
-    Ok(outcomes.iter().all(|outcome: &Outcome| outcome.holds))
+    Ok(outcomes.iter().all(|outcome: &AttackOutcome| outcome.holds))
 }
 
 fn chosen(only: &[String]) -> Result<Vec<(&'static Lie, Expectation)>> {

@@ -2,9 +2,11 @@
 
 use crate::{Format, Model, bar, table};
 use anyhow::{Context as _, Result, ensure};
-use grail_lab::calibrate::{Cell, CellEvidence, Device, Evidence, Measures, Run, measure, seal_of, too_low};
+use grail_lab::calibrate::{
+    Cell, CellEvidence, Device, Measures, ProfileEvidence, Run, measure, seal_of, too_low,
+};
 use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
-use grail_torch::{Dtype, Place};
+use grail_torch::{ComputePlace, Dtype};
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
@@ -103,7 +105,7 @@ impl Args {
     fn plan(&self) -> Result<Vec<CellEvidence>> {
         let mut all = Vec::new();
         for (model, folder, _, cap) in self.models() {
-            let name = model.setup(folder.clone(), (Dtype::F32, Place::Cpu), 1, cap)?.name;
+            let name = model.setup(folder.clone(), (Dtype::F32, ComputePlace::Cpu), 1, cap)?.name;
             let cells = self.cells().into_iter();
             all.extend(cells.map(|cell| CellEvidence {
                 model: name.clone(),
@@ -143,14 +145,14 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         if let Some(format) = formats.iter().find(|format| format.profile() == profile) {
             // Asked first: that hours of measuring count for nothing should not be found out after them.
             let planned = Run { cells: args.plan()?, ..args.empty_run(*format) };
-            Evidence::new(profile, runs.iter().cloned().chain([planned]).collect())
+            ProfileEvidence::new(profile, runs.iter().cloned().chain([planned]).collect())
                 .context("choose other cells, or leave out that file")?;
             runs.push(measured(args, *format)?);
         }
         if runs.is_empty() {
             continue;
         }
-        let evidence = Evidence::new(profile, runs)?;
+        let evidence = ProfileEvidence::new(profile, runs)?;
         holds &= evidence.fit.holds && evidence.bounds.false_refusals == 0;
         if let Some(out) = &args.out {
             publish(out, &evidence, key.as_ref())?;
@@ -175,8 +177,8 @@ fn before(files: &[PathBuf]) -> Result<Vec<(NumericProfile, Run)>> {
             Ok(bytes)
         };
         let bytes = read().with_context(|| format!("cannot read {}", path.display()))?;
-        let (profile, runs) =
-            Evidence::measured(&bytes).with_context(|| format!("cannot count in {}", path.display()))?;
+        let (profile, runs) = ProfileEvidence::measured(&bytes)
+            .with_context(|| format!("cannot count in {}", path.display()))?;
         all.extend(runs.into_iter().map(|run| (profile, run)));
     }
     Ok(all)
@@ -201,7 +203,7 @@ fn measured(args: &Args, format: Format) -> Result<Run> {
 }
 
 /// Writes the profile file, and its signature beside it where there is a key.
-fn publish(out: &Path, evidence: &Evidence, key: Option<&HotkeyPair>) -> Result<()> {
+fn publish(out: &Path, evidence: &ProfileEvidence, key: Option<&HotkeyPair>) -> Result<()> {
     let bytes = evidence.to_json()?;
     write(&out.join(format!("{}.json", evidence.profile)), &bytes)?;
     let seal = out.join(format!("{}.seal.json", evidence.profile));
@@ -237,7 +239,7 @@ fn read_key(path: &Path) -> Result<HotkeyPair> {
         .with_context(|| format!("{} does not hold 64 hexadecimal digits", path.display()))
 }
 
-fn shown(evidence: &Evidence) -> String {
+fn shown(evidence: &ProfileEvidence) -> String {
     let head = [
         "model",
         "miner",
@@ -328,7 +330,7 @@ fn shown(evidence: &Evidence) -> String {
 }
 
 /// Which thresholds stand too low, and what that may mean.
-fn low(evidence: &Evidence) -> String {
+fn low(evidence: &ProfileEvidence) -> String {
     let low = too_low(&evidence.thresholds, &evidence.fit, &evidence.total);
     let mut text = format!("NOT EVERY THRESHOLD HOLDS: {}.", low.join("; "));
     if low == ["lost per gini"] && evidence.total.lost == 0 {

@@ -10,9 +10,9 @@ mod table;
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use grail_env::{Environment, arith::Arith};
-use grail_lab::stand::Setup;
+use grail_lab::stand::StandSetup;
 use grail_protocol::profile::NumericProfile;
-use grail_torch::{Dtype, Place};
+use grail_torch::{ComputePlace, Dtype};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,16 +47,16 @@ impl Model {
     fn setup(
         self,
         folder: PathBuf,
-        computing: (Dtype, Place),
+        computing: (Dtype, ComputePlace),
         threads: usize,
         cap: Option<u32>,
-    ) -> Result<Setup> {
+    ) -> Result<StandSetup> {
         let (name, environment, max_new_tokens) = match self {
             Self::Tiny => ("tiny", Environment::Arith(Arith::new(1)?), 48),
             Self::Smollm2 => ("smollm2", Environment::Sat, 128),
         };
         let max_new_tokens = cap.unwrap_or(max_new_tokens);
-        Ok(Setup {
+        Ok(StandSetup {
             name: name.into(),
             folder,
             environment,

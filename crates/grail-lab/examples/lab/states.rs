@@ -5,9 +5,9 @@ use anyhow::{Context as _, Result, bail};
 use grail_lab::{
     attack::{self, Teller},
     stand::Stand,
-    suite::{Ground, Plan},
+    suite::{Ground, SuitePlan},
 };
-use grail_torch::{Dtype, Place};
+use grail_torch::{ComputePlace, Dtype};
 use std::{fs, path::PathBuf};
 
 /// What is written.
@@ -42,9 +42,10 @@ pub(crate) struct Args {
 /// Writes `{attack}.bin`: `rollouts u32, width u32`, then for each rollout `tokens u32`, the miner's states and the
 /// validator's, as little-endian 32-bit floats.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let setup = args.model.setup(args.folder.clone(), (Dtype::F32, Place::Cpu), args.threads, args.cap)?;
+    let setup =
+        args.model.setup(args.folder.clone(), (Dtype::F32, ComputePlace::Cpu), args.threads, args.cap)?;
     let stand = Stand::open(setup)?;
-    let plan = Plan { rollouts: args.rollouts, honest: args.rollouts, groups: args.groups, old: false };
+    let plan = SuitePlan { rollouts: args.rollouts, honest: args.rollouts, groups: args.groups, old: false };
     let ground = Ground::lay(&stand, &plan, &mut |_, _| ())?;
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make {}", args.out.display()))?;
     for name in &args.only {

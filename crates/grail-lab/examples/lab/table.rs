@@ -1,6 +1,6 @@
 //! Tables for people.
 
-use grail_lab::Outcome;
+use grail_lab::AttackOutcome;
 use grail_verify::lies::{Expectation, Lie};
 
 /// Every attack with what it does.
@@ -22,7 +22,7 @@ fn expectation(expectation: Expectation) -> String {
 }
 
 /// What became of attacks, and what does not hold.
-pub(crate) fn outcomes(outcomes: &[Outcome]) -> String {
+pub(crate) fn outcomes(outcomes: &[AttackOutcome]) -> String {
     let head = [
         "attack", "must be", "lies", "paid", "spoiled", "open", "groups", "by", "tokens", "draws", "v5",
         "TOPLOC",

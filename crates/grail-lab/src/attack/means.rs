@@ -3,7 +3,7 @@ use crate::{
     LabError,
     stand::{Stand, beacon, header, pair, seal},
 };
-use grail_artifact::window::{Header, RolloutRecord, WindowFile};
+use grail_artifact::window::{RolloutRecord, WindowFile, WindowHeader};
 use grail_ports::{
     Fault,
     model::{GenerationRule, GroupRequest, Oracle as _, Tokenize},
@@ -85,7 +85,7 @@ impl Means for Hand<'_> {
         &self.bank.scene.context
     }
 
-    fn header(&self) -> Header {
+    fn header(&self) -> WindowHeader {
         header(&self.bank.scene.context, self.bank.scene.hotkey)
     }
 
@@ -106,7 +106,7 @@ impl Means for Hand<'_> {
         self.seal(header(&scene.context, scene.hotkey), self.earlier.honest.clone())
     }
 
-    fn seal(&self, header: Header, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault> {
+    fn seal(&self, header: WindowHeader, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault> {
         Ok(seal(header, records, MINER)?)
     }
 

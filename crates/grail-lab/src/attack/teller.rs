@@ -5,7 +5,7 @@ use crate::{
 };
 use grail_artifact::window::{RolloutRecord, rollout_digest};
 use grail_protocol::words::UnixMillis;
-use grail_torch::{CacheFormat, Dtype, Model, Options};
+use grail_torch::{CacheFormat, Dtype, LoadOptions, Model};
 use grail_verify::lies::{Computation, Lie, LieKind, Tells};
 
 /// Tells one lie, window after window.
@@ -87,7 +87,7 @@ fn load(stand: &Stand, computation: Computation) -> Result<Option<Model>, LabErr
     let model = match computation {
         Computation::NextPrompt | Computation::MadeUpPrompt(_) | Computation::MeanState => return Ok(None),
         Computation::Bf16 => {
-            Model::load(&setup.folder, &Options { dtype: Dtype::Bf16, ..options }, checkpoint)?
+            Model::load(&setup.folder, &LoadOptions { dtype: Dtype::Bf16, ..options }, checkpoint)?
         }
         Computation::Fp8Cache => Model::load_keeping(&setup.folder, &options, checkpoint, CacheFormat::Fp8)?,
         _ => {

@@ -1,4 +1,4 @@
-use grail_torch::Place;
+use grail_torch::ComputePlace;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -18,10 +18,10 @@ impl Device {
         [(Self::Cpu, Self::Cpu), (Self::Cuda, Self::Cuda), (Self::Cuda, Self::Cpu), (Self::Cpu, Self::Cuda)];
 
     /// The engine's name for it.
-    pub const fn place(self) -> Place {
+    pub const fn place(self) -> ComputePlace {
         match self {
-            Self::Cpu => Place::Cpu,
-            Self::Cuda => Place::Cuda(0),
+            Self::Cpu => ComputePlace::Cpu,
+            Self::Cuda => ComputePlace::Cuda(0),
         }
     }
 

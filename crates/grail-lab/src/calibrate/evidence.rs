@@ -18,7 +18,7 @@ const LABEL: &str = "grail/1 profile evidence";
 
 /// Everything measured under one numeric profile.
 #[derive(Debug, Clone, Serialize)]
-pub struct Evidence {
+pub struct ProfileEvidence {
     /// Form of the file.
     pub version: u32,
     /// Name of the profile.
@@ -191,7 +191,7 @@ const VERSION: u32 = 2;
 /// Most runs in a file.
 const MOST_RUNS: usize = 64;
 
-impl Evidence {
+impl ProfileEvidence {
     /// Puts what was measured under one profile together.
     ///
     /// Errors: two runs measured the same cell of the same model, in the same windows therefore; more than 64 runs.
@@ -329,18 +329,18 @@ mod tests {
             cells: vec![CellEvidence { model: model.into(), cell, measures: measures(0.000_1, 0, 3) }],
         };
         let profile = NumericProfile::StrictF32;
-        let evidence = Evidence::new(profile, vec![run("a"), run("b")]).expect("two models");
+        let evidence = ProfileEvidence::new(profile, vec![run("a"), run("b")]).expect("two models");
         assert_eq!((evidence.total.rollouts, evidence.bounds.rollouts), (2_000, 2_000));
         let bytes = evidence.to_json().expect("numbers");
-        assert_eq!(Evidence::measured(&bytes).expect("our own file"), (profile, evidence.runs));
-        let twice = Evidence::new(profile, vec![run("a"), run("a")]).expect_err("the same windows");
+        assert_eq!(ProfileEvidence::measured(&bytes).expect("our own file"), (profile, evidence.runs));
+        let twice = ProfileEvidence::new(profile, vec![run("a"), run("a")]).expect_err("the same windows");
         assert!(twice.to_string().contains("twice"), "{twice}");
         for (wrong, why) in [
             (r#"{"version": 1, "profile": "strict-f32", "runs": []}"#, "form 1"),
             (r#"{"version": 2, "profile": "lax", "runs": []}"#, "lax"),
             (r#"{"version": 2, "profile": "strict-f32"}"#, "runs"),
         ] {
-            let error = Evidence::measured(wrong.as_bytes()).expect_err("a wrong file").to_string();
+            let error = ProfileEvidence::measured(wrong.as_bytes()).expect_err("a wrong file").to_string();
             assert!(error.contains(why), "{error}");
         }
     }

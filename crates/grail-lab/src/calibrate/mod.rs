@@ -9,12 +9,12 @@ mod evidence;
 mod histogram;
 
 pub use device::Device;
-pub use evidence::{Bounds, CellEvidence, Evidence, Fit, InUse, Run, Seal, fitted, seal_of, too_low};
+pub use evidence::{Bounds, CellEvidence, Fit, InUse, ProfileEvidence, Run, Seal, fitted, seal_of, too_low};
 pub use histogram::Histogram;
 
 use crate::{
     LabError,
-    stand::{Scene, Setup, Stand},
+    stand::{Scene, Stand, StandSetup},
 };
 use grail_artifact::window::RolloutRecord;
 use grail_ports::model::{GroupProbe, Oracle as _, Readout};
@@ -210,7 +210,7 @@ const GROUPS: u32 = 4;
 ///
 /// Errors: the model's trouble, a device that is not there among it.
 pub fn measure(
-    setup: &Setup,
+    setup: &StandSetup,
     cell: Cell,
     rollouts: u32,
     tell: &mut dyn FnMut(u64),
@@ -227,8 +227,12 @@ pub fn measure(
         // Whose proof is computed afterwards may draw as he likes; what counts is how he packs the proof.
         Computing::Prefill => usize::from(ROLLOUTS_PER_PROBLEM),
     };
-    let miner =
-        Stand::open(Setup { place: cell.miner.place(), threads: cell.threads, batch_rows, ..setup.clone() })?;
+    let miner = Stand::open(StandSetup {
+        place: cell.miner.place(),
+        threads: cell.threads,
+        batch_rows,
+        ..setup.clone()
+    })?;
     let mut mined = Vec::new();
     for window in 0..windows {
         let scene = miner.scene(miner.context(first + window)?, 1, GROUPS)?;
@@ -237,7 +241,8 @@ pub fn measure(
         tell(u64::from(window + 1) * u64::from(GROUPS) * u64::from(ROLLOUTS_PER_PROBLEM));
     }
     let place = cell.validator.place();
-    let validator = Stand::open(Setup { place, threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
+    let validator =
+        Stand::open(StandSetup { place, threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
     let mut oracle = TorchOracle::new(validator.model.clone());
     let profile = validator.setup.numeric();
     let mut measures = Measures::default();

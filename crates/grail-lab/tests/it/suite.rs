@@ -1,27 +1,27 @@
 use grail_env::{Environment, arith::Arith};
 use grail_lab::{
-    Court, Outcome, attack,
-    stand::{Setup, Stand},
-    suite::{Ground, Plan, run},
+    AttackOutcome, Court, attack,
+    stand::{Stand, StandSetup},
+    suite::{Ground, SuitePlan, run},
 };
-use grail_torch::{Dtype, Place};
+use grail_torch::{ComputePlace, Dtype};
 use grail_verify::lies::{Expectation, Lie, LieKind, named};
 use std::path::Path;
 
 /// Four groups in two windows: 64 rollouts of each attack.
-const PLAN: Plan = Plan { rollouts: 64, honest: 256, groups: 2, old: true };
+const PLAN: SuitePlan = SuitePlan { rollouts: 64, honest: 256, groups: 2, old: true };
 /// Lies that may last longer than the tokens of the fast part are only looked at by the whole suite.
 const SOON: u64 = 800;
 
 fn stand() -> Stand {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/models/tiny");
-    let setup = Setup {
+    let setup = StandSetup {
         name: "tiny".into(),
         folder,
         environment: Environment::Arith(Arith::new(1).unwrap()),
         max_new_tokens: 48,
         dtype: Dtype::F32,
-        place: Place::Cpu,
+        place: ComputePlace::Cpu,
         threads: 1,
         batch_rows: 32,
     };
@@ -29,7 +29,7 @@ fn stand() -> Stand {
 }
 
 /// What became of every attack of some kinds.
-fn outcomes(plan: &Plan, wanted: impl Fn(&Lie) -> bool) -> Vec<Outcome> {
+fn outcomes(plan: &SuitePlan, wanted: impl Fn(&Lie) -> bool) -> Vec<AttackOutcome> {
     let stand = stand();
     let ground = Ground::lay(&stand, plan, &mut |_, _| ()).unwrap();
     let mut court = Court::new(&stand);
@@ -38,7 +38,7 @@ fn outcomes(plan: &Plan, wanted: impl Fn(&Lie) -> bool) -> Vec<Outcome> {
 }
 
 #[track_caller]
-fn hold(outcomes: &[Outcome]) {
+fn hold(outcomes: &[AttackOutcome]) {
     let broken: Vec<String> = outcomes
         .iter()
         .filter(|outcome| match outcome.expectation {

@@ -1,5 +1,5 @@
 use super::*;
-use grail_config::{Sources as Layers, args::ModelArgs};
+use grail_config::{ConfigSources as Layers, args::ModelArgs};
 use grail_protocol::{draw::SamplingPolicy, profile::NumericProfile};
 use grail_store::checkpoint::{Terms, describe};
 use grail_wallet::wallet::{KeyOrigin, Wallet};

@@ -1,6 +1,6 @@
 //! Window files to try things on.
 
-use grail_artifact::window::{Header, RolloutRecord, VERSION, WindowFile};
+use grail_artifact::window::{RolloutRecord, VERSION, WindowFile, WindowHeader};
 use grail_protocol::{
     beacon::{Beacon, WindowRandomness},
     profile::NumericProfile,
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 pub(crate) fn seal(rollouts: Vec<RolloutRecord>) -> WindowFile {
     let pair = HotkeyPair::from_seed(&[1; 32]).unwrap();
-    let header = Header {
+    let header = WindowHeader {
         version: VERSION,
         network: "dev-0001".parse().unwrap(),
         window: WindowStart(40),

@@ -24,7 +24,7 @@ use grail_artifact::{
     checkpoint::Moment,
     keys::{VerdictKey, WindowKey},
     limits::LIMITS,
-    verdict::{Expected, FileVerdict, VERDICT_BYTES, VerdictFile},
+    verdict::{ExpectedWindow, FileVerdict, VERDICT_BYTES, VerdictFile},
     window::WindowCodec,
 };
 use grail_ports::{
@@ -305,7 +305,7 @@ impl Adopter {
             Fetch::TooLarge { meta } => return Ok(Some(Err(format!("they have {} bytes", meta.size)))),
             Fetch::Found(found) => found.body,
         };
-        let expected = Expected {
+        let expected = ExpectedWindow {
             network: &context.network,
             window: context.window,
             checkpoint: context.checkpoint,

@@ -6,7 +6,7 @@ use grail_protocol::{
 };
 use grail_testkit::{
     doors::MemJournal,
-    window::{Setup, World},
+    window::{World, WorldSetup},
 };
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ fn context(window: u64, checkpoint: u8) -> WindowContext {
 
 /// A real report in which so many draws of the first rollout count as lost.
 fn judged(lost: u64) -> MinerReport {
-    let world = World::new(Setup::new());
+    let world = World::new(WorldSetup::new());
     let mut report = world.verify(world.honest(1));
     let rollout = &mut report.groups[0].rollouts[0];
     let draws = rollout.measured.as_mut().unwrap().draws.as_mut().unwrap();
@@ -41,7 +41,7 @@ fn judged(lost: u64) -> MinerReport {
 fn report(window: u64, checkpoint: u8, miner: &MinerReport) -> WindowReport {
     let context = context(window, checkpoint);
     let mut report = WindowReport::new(&context, Hotkey::from_bytes([9; 32]), &[0; 32]);
-    let outcome = Outcome::Judged(Box::new(miner.clone()));
+    let outcome = FileOutcome::Judged(Box::new(miner.clone()));
     report.miners.push(MinerEntry { uid: 1, hotkey: miner.hotkey, outcome, sampling: None });
     report
 }
@@ -110,7 +110,7 @@ fn evidence_against_everyone_at_once_is_trouble_of_ours() {
         all.miners = (1..=count)
             .map(|id| {
                 let hotkey = Hotkey::from_bytes([id; 32]);
-                let outcome = Outcome::Judged(Box::new(MinerReport { hotkey, ..lying.clone() }));
+                let outcome = FileOutcome::Judged(Box::new(MinerReport { hotkey, ..lying.clone() }));
                 MinerEntry { uid: id.into(), hotkey, outcome, sampling: None }
             })
             .collect();

@@ -30,7 +30,7 @@ use plan::{Durations, Estimate, Next, Pace};
 use std::sync::Arc;
 
 /// What a miner is made of.
-pub struct Parts {
+pub struct MinerParts {
     /// Chain, randomness, network.
     pub sources: Sources,
     /// Where its files go.
@@ -48,15 +48,15 @@ pub struct Parts {
     pub signer: Arc<dyn Sign>,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for MinerParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("hotkey", &self.signer.hotkey()).finish_non_exhaustive()
+        f.debug_struct("MinerParts").field("hotkey", &self.signer.hotkey()).finish_non_exhaustive()
     }
 }
 
 /// What an operator may choose. None of it changes what a validator sees as true.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct MinerSettings {
     /// Most groups in a window; `None` mines as many as time allows.
     pub max_groups: Option<u32>,
     /// Groups of the own file that are proven again before upload.
@@ -69,7 +69,7 @@ pub struct Settings {
     pub program: String,
 }
 
-impl Default for Settings {
+impl Default for MinerSettings {
     fn default() -> Self {
         Self {
             max_groups: None,
@@ -90,7 +90,7 @@ pub struct Miner {
     environments: Environments,
     codec: Arc<dyn WindowCodec>,
     signer: Arc<dyn Sign>,
-    settings: Settings,
+    settings: MinerSettings,
     group_time: Estimate,
     check_time: Estimate,
     uploads: Durations,
@@ -112,7 +112,7 @@ const PREFETCH_BLOCKS: u64 = 4;
 
 impl Miner {
     /// Puts the parts together.
-    pub fn new(parts: Parts, settings: Settings) -> Self {
+    pub fn new(parts: MinerParts, settings: MinerSettings) -> Self {
         Self {
             sources: parts.sources,
             shelf: parts.shelf,

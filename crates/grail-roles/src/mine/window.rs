@@ -10,7 +10,7 @@ use bytes::Bytes;
 use grail_artifact::{
     keys::ShelfKey,
     limits::LIMITS,
-    window::{Header, RolloutRecord, VERSION, WindowFile},
+    window::{RolloutRecord, VERSION, WindowFile, WindowHeader},
 };
 use grail_env::Environment;
 use grail_ports::{
@@ -173,7 +173,7 @@ impl Miner {
         context: &WindowContext,
         records: Vec<RolloutRecord>,
     ) -> Result<(u32, Bytes), Fault> {
-        let header = Header {
+        let header = WindowHeader {
             version: VERSION,
             network: context.network.clone(),
             window: context.window,

@@ -5,7 +5,7 @@ use crate::work::blocking;
 use grail_artifact::{
     keys::{VerdictKey, WindowKey},
     limits::LIMITS,
-    verdict::{Expected, FileVerdict, GroupVerdict, REWARD_UNIT, VERDICT_BYTES, VerdictFile},
+    verdict::{ExpectedWindow, FileVerdict, GroupVerdict, REWARD_UNIT, VERDICT_BYTES, VerdictFile},
     window::RolloutRecord,
 };
 use grail_env::Environment;
@@ -133,7 +133,7 @@ impl Trainer {
         let context = self.sources.window(manifest, window).await?.ok_or_else(|| {
             Fault::plain(Door::Chain, Retry::Later, format!("derive window {window}, which is over"))
         })?;
-        let expected = Expected {
+        let expected = ExpectedWindow {
             network: &context.network,
             window,
             checkpoint: said,

@@ -2,7 +2,7 @@
 
 use crate::kept;
 use grail_artifact::window::RootHex;
-use grail_ports::{Door, Fault, Retry, publish::Plan};
+use grail_ports::{Door, Fault, Retry, publish::PublicationPlan};
 use grail_protocol::{
     hash::Digest,
     words::{Hotkey, NetworkId, WindowStart},
@@ -23,7 +23,7 @@ pub(super) struct TrainerJournal {
     /// The newest window that was learned from or given up.
     pub trained: Option<WindowStart>,
     /// The newest publication that was decided on. Carrying it out again makes the same checkpoint.
-    pub plan: Option<Plan>,
+    pub plan: Option<PublicationPlan>,
     /// Whether the weights moved since then.
     pub moved: bool,
     /// Files learned from since then.

@@ -34,7 +34,7 @@ use grail_ports::{
     follow::Found,
     learn::{Learner, LearnerCard},
     model::Tokenize,
-    publish::{Export, Plan, Press},
+    publish::{Export, Press, PublicationPlan},
     shelf::ShelfDirectory,
 };
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
@@ -44,7 +44,7 @@ use std::{
 };
 
 /// What a trainer is made of.
-pub struct Parts {
+pub struct TrainerParts {
     /// Chain, randomness, network.
     pub sources: Sources,
     /// Finds shelves of miners and validators.
@@ -69,15 +69,15 @@ pub struct Parts {
     pub records: Records,
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for TrainerParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").finish_non_exhaustive()
+        f.debug_struct("TrainerParts").finish_non_exhaustive()
     }
 }
 
 /// What an operator may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct TrainerSettings {
     /// Validators whose verdicts are trusted, the most trusted first; where there are none, the one with a permit and the
     /// most stake.
     pub validators: Vec<Hotkey>,
@@ -89,7 +89,7 @@ pub struct Settings {
     pub windows: Option<u32>,
 }
 
-impl Default for Settings {
+impl Default for TrainerSettings {
     fn default() -> Self {
         Self { validators: Vec::new(), from: None, patience: 3, windows: None }
     }
@@ -115,7 +115,7 @@ pub struct Trainer {
     /// The newest checkpoint that was published, on this machine.
     newest: Option<Found>,
     records: Records,
-    settings: Settings,
+    settings: TrainerSettings,
     manifests: BTreeMap<CheckpointId, Manifest>,
     /// `None` until the saved state was taken over.
     journal: Option<TrainerJournal>,
@@ -133,7 +133,7 @@ impl std::fmt::Debug for Trainer {
 
 /// What a step did.
 #[derive(Debug)]
-pub enum Step {
+pub enum TrainerStep {
     /// Nothing was due; time has passed.
     Waited,
     /// A window was learned from, or given up, and the state is saved.
@@ -154,7 +154,7 @@ impl Trainer {
     ///
     /// Errors: tokenizer and model are of different vocabularies; a temperature at which the log-probabilities of window
     /// files are not those that a learner computes.
-    pub fn new(parts: Parts, settings: Settings) -> Result<Self, Fault> {
+    pub fn new(parts: TrainerParts, settings: TrainerSettings) -> Result<Self, Fault> {
         let refuse = |doing: String| Err(Fault::plain(Door::Model, Retry::Never, doing));
         let card = parts.learner.card();
         if parts.tokenizer.vocabulary() > card.vocabulary {
@@ -204,13 +204,13 @@ impl Trainer {
                 Ok(step) => {
                     patience.went_well();
                     match step {
-                        Step::Trained(record) => {
+                        TrainerStep::Trained(record) => {
                             record.log();
                             done += 1;
                         }
-                        Step::Published(record) => record.log(),
-                        Step::Examined(evaluations) => evaluations.iter().for_each(Evaluation::log),
-                        Step::Waited => {}
+                        TrainerStep::Published(record) => record.log(),
+                        TrainerStep::Examined(evaluations) => evaluations.iter().for_each(Evaluation::log),
+                        TrainerStep::Waited => {}
                     }
                 }
                 Err(fault) => patience.wait_out(fault).await?,
@@ -224,22 +224,22 @@ impl Trainer {
     }
 
     /// Does the next thing that is due.
-    pub async fn step(&mut self) -> Result<Step, Fault> {
+    pub async fn step(&mut self) -> Result<TrainerStep, Fault> {
         let Some(journal) = self.journal.clone() else {
             self.resume().await?;
-            return Ok(Step::Waited);
+            return Ok(TrainerStep::Waited);
         };
         if let Some(record) = self.unsaved.clone() {
             self.save(&journal).await?;
             self.records.window(&record)?;
             self.unsaved = None;
-            return Ok(Step::Trained(record));
+            return Ok(TrainerStep::Trained(record));
         }
         if self.unpublished {
-            return self.publish(&journal).await.map(Step::Published);
+            return self.publish(&journal).await.map(TrainerStep::Published);
         }
         if let Some(evaluations) = self.collect_exam().await? {
-            return Ok(Step::Examined(evaluations));
+            return Ok(TrainerStep::Examined(evaluations));
         }
         self.begin_exam(&journal);
         let params = self.sources.network.params;
@@ -259,7 +259,7 @@ impl Trainer {
         }
         if window >= now {
             self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
+            return Ok(TrainerStep::Waited);
         }
         let given_up = now.0.saturating_sub(window.0) > self.settings.patience * params.window_length;
         match self.lessons(window).await {
@@ -272,7 +272,7 @@ impl Trainer {
             Err(fault) => Err(fault),
             Ok(None) => {
                 self.nap(LOOK_AGAIN_MS).await;
-                Ok(Step::Waited)
+                Ok(TrainerStep::Waited)
             }
         }
     }
@@ -332,7 +332,7 @@ impl Trainer {
         now: WindowStart,
         lessons: Lessons,
         mut journal: TrainerJournal,
-    ) -> Result<Step, Fault> {
+    ) -> Result<TrainerStep, Fault> {
         let began = self.clock.now();
         let mut record = lessons.record(&self.sources.network.id, window);
         let (learner, sequence) = (Arc::clone(&self.learner), journal.sequence());
@@ -347,7 +347,7 @@ impl Trainer {
         // One checkpoint a window: what a second one in the same window would publish goes out with the next.
         if journal.moved && journal.plan.as_ref().is_none_or(|plan| plan.window < now) {
             let trained_on = RootHex(windows_digest(&journal.digests()));
-            journal.plan = Some(Plan { window: now, sequence: sequence + 1, trained_on });
+            journal.plan = Some(PublicationPlan { window: now, sequence: sequence + 1, trained_on });
             journal.moved = false;
             journal.used.clear();
             self.unpublished = true;
@@ -355,7 +355,7 @@ impl Trainer {
         }
         self.journal = Some(journal);
         self.unsaved = Some(Box::new(record));
-        Ok(Step::Waited)
+        Ok(TrainerStep::Waited)
     }
 
     /// Brings state and journal to the disk.

@@ -2,12 +2,12 @@
 
 use super::Evaluation;
 use crate::kept;
-use grail_artifact::checkpoint::Kind;
+use grail_artifact::checkpoint::PublicationKind;
 use grail_ports::{
     Door, Fault, Retry,
     journal::Journal,
     learn::Study,
-    publish::{Issued, Plan},
+    publish::{Issued, PublicationPlan},
 };
 use grail_protocol::words::{Hotkey, NetworkId, WindowStart};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -128,8 +128,12 @@ pub struct IssueRecord {
 }
 
 impl IssueRecord {
-    pub(super) fn new(plan: &Plan, issued: &Issued, millis: u64) -> Self {
-        let kind = issued.manifest.publication.as_ref().map_or(Kind::Full, |publication| publication.kind);
+    pub(super) fn new(plan: &PublicationPlan, issued: &Issued, millis: u64) -> Self {
+        let kind = issued
+            .manifest
+            .publication
+            .as_ref()
+            .map_or(PublicationKind::Full, |publication| publication.kind);
         Self {
             sequence: plan.sequence,
             window: plan.window,

@@ -10,7 +10,7 @@ use crate::{
     discover::{AT_ONCE, Sighting, discover},
     environments::short,
     patience::FIRST_PAUSE_MS,
-    reports::{MinerEntry, Outcome, WindowReport},
+    reports::{FileOutcome, MinerEntry, WindowReport},
     work::blocking,
 };
 use bytes::Bytes;
@@ -94,7 +94,7 @@ impl Validator {
                 Some(exclusion) => report.miners.push(MinerEntry {
                     uid: neuron.uid,
                     hotkey: neuron.hotkey,
-                    outcome: Outcome::Excluded(exclusion.clone()),
+                    outcome: FileOutcome::Excluded(exclusion.clone()),
                     sampling: None,
                 }),
             }
@@ -136,11 +136,11 @@ impl Validator {
             let mut sampling = more.unwrap_or(self.settings.sampling);
             let exhibit = Exhibit::of(&found, encoding.into());
             let outcome = match found {
-                Ok(Fetch::Absent) => Outcome::Absent,
+                Ok(Fetch::Absent) => FileOutcome::Absent,
                 Ok(Fetch::TooLarge { meta }) => {
                     budget.files = budget.files.saturating_sub(1);
                     let rejection = oversize(&meta, &LIMITS);
-                    Outcome::Judged(Box::new(MinerReport::refused(
+                    FileOutcome::Judged(Box::new(MinerReport::refused(
                         context,
                         &neuron.hotkey,
                         rejection,
@@ -172,20 +172,20 @@ impl Validator {
                     if let Some(each) = self.clock.now().since(file_began).checked_div(proven) {
                         self.proof_time.learn(each);
                     }
-                    Outcome::Judged(Box::new(judged))
+                    FileOutcome::Judged(Box::new(judged))
                 }
                 Err(fault) => {
                     budget.files = budget.files.saturating_sub(1);
                     tracing::warn!(target: "grail::validate", miner = %neuron.hotkey.short(), fault = %fault.chain(), "miner left undecided");
-                    Outcome::Judged(Box::new(MinerReport::undecided(context, &neuron.hotkey, &fault)))
+                    FileOutcome::Judged(Box::new(MinerReport::undecided(context, &neuron.hotkey, &fault)))
                 }
             };
             log_reasons(&neuron, &outcome);
-            if let (Outcome::Judged(judged), Some(circumstances)) = (&outcome, &circumstances) {
+            if let (FileOutcome::Judged(judged), Some(circumstances)) = (&outcome, &circumstances) {
                 self.keep_bundle(circumstances, judged, sampling, exhibit).await;
             }
             let sampling = Some(sampling).filter(|sampling| *sampling != self.settings.sampling);
-            let sampling = sampling.filter(|_| matches!(outcome, Outcome::Judged(_)));
+            let sampling = sampling.filter(|_| matches!(outcome, FileOutcome::Judged(_)));
             report.miners.push(MinerEntry { uid: neuron.uid, hotkey: neuron.hotkey, outcome, sampling });
         }
         drop(fetches);
@@ -302,8 +302,8 @@ async fn look(directory: &dyn ShelfDirectory, key: &ShelfKey) -> Result<Fetch, F
     }
 }
 
-fn log_reasons(neuron: &Neuron, outcome: &Outcome) {
-    let Outcome::Judged(report) = outcome else { return };
+fn log_reasons(neuron: &Neuron, outcome: &FileOutcome) {
+    let FileOutcome::Judged(report) = outcome else { return };
     for (place, rejection) in report.rejections() {
         let place = place.map(|(group, rollout)| format!("group {group} rollout {rollout}"));
         tracing::debug!(
@@ -320,7 +320,7 @@ impl JudgedWindow {
         let (mut files, mut accepted, mut refused, mut undecided) = (0u64, 0u64, 0u64, 0u64);
         let mut codes = BTreeMap::<&str, u64>::new();
         for entry in &self.report.miners {
-            if let Outcome::Judged(report) = &entry.outcome {
+            if let FileOutcome::Judged(report) = &entry.outcome {
                 files += 1;
                 accepted += report.tally.accepted;
                 refused += report.tally.rejected_total();

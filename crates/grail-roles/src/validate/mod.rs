@@ -40,7 +40,7 @@ pub(crate) use weigh::put_weights;
 pub use weigh::{WeightsSet, remember};
 
 /// What a validator is made of.
-pub struct Parts {
+pub struct ValidatorParts {
     /// Chain, randomness, network.
     pub sources: Sources,
     /// Writes weights.
@@ -75,15 +75,15 @@ impl std::fmt::Debug for Verdicts {
     }
 }
 
-impl std::fmt::Debug for Parts {
+impl std::fmt::Debug for ValidatorParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("hotkey", &self.writer.hotkey()).finish_non_exhaustive()
+        f.debug_struct("ValidatorParts").field("hotkey", &self.writer.hotkey()).finish_non_exhaustive()
     }
 }
 
 /// What an operator may choose.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ValidatorSettings {
     /// How many groups of a file are proven.
     pub sampling: Sampling,
     /// Windows that count for weights.
@@ -100,7 +100,7 @@ pub struct Settings {
     pub windows: Option<u32>,
 }
 
-impl Default for Settings {
+impl Default for ValidatorSettings {
     fn default() -> Self {
         Self {
             sampling: Sampling::DEFAULT,
@@ -131,7 +131,7 @@ pub struct Validator {
     evidence_unsaved: bool,
     /// The newest report whose verdicts are not published yet.
     unpublished: Option<WindowReport>,
-    settings: Settings,
+    settings: ValidatorSettings,
     history: History,
     evidence: EvidenceJournal,
     /// The newest window in which a group of a miner was proven.
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Validator {
 
 /// What a step did.
 #[derive(Debug)]
-pub enum Step {
+pub enum ValidatorStep {
     /// Nothing was due; time has passed.
     Waited,
     /// A window was judged.
@@ -175,7 +175,7 @@ impl Validator {
     /// Puts the parts together and reads the memory of earlier runs.
     ///
     /// Errors: a report or a journal on disk that cannot be read, by name.
-    pub fn new(parts: Parts, settings: Settings) -> Result<Self, Fault> {
+    pub fn new(parts: ValidatorParts, settings: ValidatorSettings) -> Result<Self, Fault> {
         let mut history = History::new(settings.history);
         let windows = parts.reports.windows()?;
         let params = parts.sources.network.params;
@@ -236,12 +236,12 @@ impl Validator {
                 Ok(step) => {
                     patience.went_well();
                     match step {
-                        Step::Judged(window) => {
+                        ValidatorStep::Judged(window) => {
                             window.log();
                             done += 1;
                         }
-                        Step::Weighed(weights) => weights.log(),
-                        Step::Waited => {}
+                        ValidatorStep::Weighed(weights) => weights.log(),
+                        ValidatorStep::Waited => {}
                     }
                 }
                 Err(fault) => patience.wait_out(fault).await?,
@@ -255,13 +255,13 @@ impl Validator {
     }
 
     /// Does the next thing that is due.
-    pub async fn step(&mut self) -> Result<Step, Fault> {
+    pub async fn step(&mut self) -> Result<ValidatorStep, Fault> {
         if let Some(judged) = self.keep()? {
-            return Ok(Step::Judged(judged));
+            return Ok(ValidatorStep::Judged(judged));
         }
         self.publish_verdicts().await?;
         if let Some(weights) = self.try_weights().await? {
-            return Ok(Step::Weighed(weights));
+            return Ok(ValidatorStep::Weighed(weights));
         }
         let params = self.sources.network.params;
         let head = self.sources.chain.head().await?;
@@ -272,13 +272,13 @@ impl Validator {
         self.is_of_this_history(head)?;
         let Some((context, last, challenge)) = self.due(head.number).await? else {
             self.nap(LOOK_AGAIN_MS).await;
-            return Ok(Step::Waited);
+            return Ok(ValidatorStep::Waited);
         };
         let waiting = schedule::waiting(&params, head.number, context.window);
         let judged = self.judge(&context, last, challenge, waiting).await?;
         // What was judged is kept in memory until the disk has it.
         self.unsaved = Some(judged);
-        Ok(self.keep()?.map_or(Step::Waited, Step::Judged))
+        Ok(self.keep()?.map_or(ValidatorStep::Waited, ValidatorStep::Judged))
     }
 
     /// Errors: our reports are of windows that this chain has not reached. Where its newest block is old, the node lags

@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::{
-    reports::{Outcome, WindowReport},
+    reports::{FileOutcome, WindowReport},
     work::blocking,
 };
 use bytes::Bytes;
@@ -67,15 +67,15 @@ pub(super) fn verdict_file(report: &WindowReport) -> Result<VerdictFile, Fault> 
         .miners
         .iter()
         .filter_map(|entry| match &entry.outcome {
-            Outcome::Absent => None,
-            Outcome::Excluded(_) => Some(FileVerdict {
+            FileOutcome::Absent => None,
+            FileOutcome::Excluded(_) => Some(FileVerdict {
                 hotkey: entry.hotkey,
                 root: None,
                 groups: Vec::new(),
                 refused: BTreeMap::from([(EXCLUDED.to_owned(), 1)]),
                 undecided: BTreeMap::new(),
             }),
-            Outcome::Judged(judged) => Some(of_file(judged)),
+            FileOutcome::Judged(judged) => Some(of_file(judged)),
         })
         .collect();
     files.sort_by_key(|file| file.hotkey);

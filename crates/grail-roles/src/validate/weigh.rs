@@ -2,7 +2,7 @@
 
 use super::Validator;
 use crate::context::Sources;
-use crate::reports::{MinerEntry, Outcome, WindowReport};
+use crate::reports::{FileOutcome, MinerEntry, WindowReport};
 use grail_ports::{
     Fault,
     chain::{ChainWrite, Inclusion, WeightRow},
@@ -38,7 +38,7 @@ fn is_carried(entry: &MinerEntry, judged: &MinerReport) -> bool {
 
 /// Whether any group of an entry was proven.
 pub(super) fn was_proven(entry: &MinerEntry) -> bool {
-    matches!(&entry.outcome, Outcome::Judged(judged) if judged.tally.draws.is_some_and(|draws| draws.draws > 0))
+    matches!(&entry.outcome, FileOutcome::Judged(judged) if judged.tally.draws.is_some_and(|draws| draws.draws > 0))
 }
 
 /// Takes a report into the history. Files without a verdict leave no trace, for or against; for those that were read on
@@ -46,7 +46,7 @@ pub(super) fn was_proven(entry: &MinerEntry) -> bool {
 pub fn remember(history: &mut History, report: &WindowReport) {
     history.open(report.window);
     for entry in &report.miners {
-        let Outcome::Judged(judged) = &entry.outcome else { continue };
+        let FileOutcome::Judged(judged) = &entry.outcome else { continue };
         if !judged.tally.rejected.is_empty() || judged.file.rejection().is_some() {
             history.blemish(report.window, entry.hotkey);
         }

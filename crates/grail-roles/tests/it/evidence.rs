@@ -13,12 +13,12 @@ use grail_protocol::words::{Hotkey, WindowStart};
 use grail_roles::{
     bundle::{Bundles, entry_name},
     evidence::{EVIDENCE_FILE, EvidenceJournal},
-    reports::{Outcome, Reports, WindowReport},
-    validate::{Settings, WeightsSet},
+    reports::{FileOutcome, Reports, WindowReport},
+    validate::{ValidatorSettings, WeightsSet},
 };
 use grail_testkit::{
     doors::{HeldKey, MemJournal},
-    model::{FakeTokenizer, Habit, Liar},
+    model::{CheatingGenerator, FakeTokenizer, Habit},
 };
 use grail_verify::audit::{Tools, audit_on_paper};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const HONEST: u8 = 1;
 const LIAR: u8 = 2;
 const VALIDATOR: u8 = 9;
 
-fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
+fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a FileOutcome {
     &report.miners.iter().find(|entry| entry.hotkey == *hotkey).expect("everyone is listed").outcome
 }
 
@@ -39,13 +39,16 @@ async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() 
     let validator_key = stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
-    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::OwnNoise(1) }, None);
+    let mut lying =
+        stage.miner(LIAR, CheatingGenerator { model: model.clone(), habit: Habit::OwnNoise(1) }, None);
     stage.mine_together(&mut miner, &mut lying).await;
     stage.mine_together(&mut miner, &mut lying).await;
 
     let mut validator = stage.validator(VALIDATOR, model.clone(), &reports);
     let (first, _) = stage.judge(&mut validator).await;
-    assert!(matches!(outcome(&first.report, &liar), Outcome::Judged(judged) if judged.tally.accepted == 0));
+    assert!(
+        matches!(outcome(&first.report, &liar), FileOutcome::Judged(judged) if judged.tally.accepted == 0)
+    );
     let kept = Reports::new(Arc::new(reports.clone()));
     let network = first.report.network.clone();
     let journal = EvidenceJournal::load(&kept, &network).unwrap();
@@ -61,13 +64,13 @@ async fn whoever_draws_by_other_keys_is_left_out_and_stays_out_over_a_restart() 
 
     let (second, weights) = stage.judge(&mut validator).await;
     assert_eq!(second.report.window, WindowStart(8));
-    let Outcome::Excluded(exclusion) = outcome(&second.report, &liar) else {
+    let FileOutcome::Excluded(exclusion) = outcome(&second.report, &liar) else {
         panic!("{:?}", outcome(&second.report, &liar))
     };
     assert_eq!(exclusion.since, WindowStart(0));
     assert!(exclusion.to_string().contains("left out until window 200"), "{exclusion}");
     assert!(
-        matches!(outcome(&second.report, &honest), Outcome::Judged(judged) if judged.tally.accepted == 32)
+        matches!(outcome(&second.report, &honest), FileOutcome::Judged(judged) if judged.tally.accepted == 32)
     );
     assert!(matches!(weights, WeightsSet::Set { .. }));
 
@@ -87,12 +90,13 @@ async fn the_bundle_of_a_refused_miner_is_kept_and_holds_on_another_machine() {
     let validator_key = stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let mut miner = stage.miner(HONEST, model.clone(), None);
-    let mut lying = stage.miner(LIAR, Liar { model: model.clone(), habit: Habit::Temperature(1.5) }, None);
+    let mut lying =
+        stage.miner(LIAR, CheatingGenerator { model: model.clone(), habit: Habit::Temperature(1.5) }, None);
     stage.mine_together(&mut miner, &mut lying).await;
 
     let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
     let keeping = Bundles::new(Arc::new(bundles.clone()), signer);
-    let settings = Settings { bundles: Some(keeping), ..Settings::default() };
+    let settings = ValidatorSettings { bundles: Some(keeping), ..ValidatorSettings::default() };
     let mut validator = stage.validator_told(VALIDATOR, model.clone(), &reports, settings);
     let (window, _) = stage.judge(&mut validator).await;
     let of = |miner| bundles.peek(&entry_name(WindowStart(0), miner));

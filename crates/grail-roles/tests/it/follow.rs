@@ -8,7 +8,7 @@ use grail_artifact::{
     window::{JsonCodec, WindowCodec as _},
 };
 use grail_protocol::words::WindowStart;
-use grail_roles::{model::Models, reports::Outcome};
+use grail_roles::{model::Models, reports::FileOutcome};
 use grail_testkit::doors::{FakeFollower, FakeLoader, MemJournal};
 use std::sync::Arc;
 
@@ -46,7 +46,9 @@ async fn miner_and_validator_change_checkpoints_at_the_same_window() {
     for checkpoint in &used[1..] {
         let (window, _) = stage.judge_through_faults(&mut validator).await;
         assert_eq!(window.report.checkpoint, *checkpoint);
-        let Outcome::Judged(report) = &window.report.miners[0].outcome else { panic!("{:?}", window.report) };
+        let FileOutcome::Judged(report) = &window.report.miners[0].outcome else {
+            panic!("{:?}", window.report)
+        };
         assert_eq!((report.tally.accepted, report.tally.rejected_total()), (32, 0), "{report:?}");
     }
 }

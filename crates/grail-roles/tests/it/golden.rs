@@ -7,24 +7,24 @@ use crate::{
 };
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{Kind, Publication},
+    checkpoint::{Publication, PublicationKind},
     manifest::{Manifest, PUBLISHED_VERSION},
     tensors::TensorRoot,
 };
 use grail_ports::{
     Fault,
-    publish::{Export, Issued, Plan, Press},
+    publish::{Export, Issued, Press, PublicationPlan},
 };
 use grail_protocol::hash::sha256;
 use grail_roles::{
     bundle::Bundles,
-    mine::Settings as MineSettings,
-    train::Step,
-    validate::{Settings, WeightsSet},
+    mine::MinerSettings,
+    train::TrainerStep,
+    validate::{ValidatorSettings, WeightsSet},
 };
 use grail_testkit::{
     doors::{FakeLearner, HeldKey, MemJournal},
-    model::{Habit, Liar},
+    model::{CheatingGenerator, Habit},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -41,9 +41,9 @@ impl Press for Paper {
         Ok(Vec::new())
     }
 
-    async fn publish(&self, plan: &Plan, _: Export) -> Result<Issued, Fault> {
+    async fn publish(&self, plan: &PublicationPlan, _: Export) -> Result<Issued, Fault> {
         let publication = Publication {
-            kind: Kind::Full,
+            kind: PublicationKind::Full,
             step: None,
             tensors: TensorRoot([1; 32]),
             trained_on: plan.trained_on,
@@ -104,8 +104,8 @@ async fn a_window_leaves_the_same_bytes_as_ever() {
     stage.register(VALIDATOR, true);
     let model = stage.model(&[HONEST]).await;
     let settings =
-        || MineSettings { max_groups: Some(2), program: "golden 1".into(), ..MineSettings::default() };
-    let liar = Liar { model: model.clone(), habit: Habit::Temperature(1.5) };
+        || MinerSettings { max_groups: Some(2), program: "golden 1".into(), ..MinerSettings::default() };
+    let liar = CheatingGenerator { model: model.clone(), habit: Habit::Temperature(1.5) };
     let mut honest = stage.miner_told(HONEST, model.clone(), Some(model.clone()), settings());
     let mut lying = stage.miner_told(LIAR, liar, None, settings());
     stage.mine(&mut honest).await;
@@ -113,7 +113,7 @@ async fn a_window_leaves_the_same_bytes_as_ever() {
 
     let signer = Arc::new(HeldKey(Stage::pair(VALIDATOR)));
     let bundles_of_all = Bundles { everyone: true, ..Bundles::new(Arc::new(bundles.clone()), signer) };
-    let settings = Settings { bundles: Some(bundles_of_all), ..Settings::default() };
+    let settings = ValidatorSettings { bundles: Some(bundles_of_all), ..ValidatorSettings::default() };
     let mut validator = stage.validator_told(VALIDATOR, model, &reports, settings);
     let (_, weights) = stage.judge(&mut validator).await;
     let WeightsSet::Set { block, row } = weights else { panic!("the honest miner has solutions") };
@@ -121,7 +121,7 @@ async fn a_window_leaves_the_same_bytes_as_ever() {
     let learner = FakeLearner::default();
     let press = Arc::new(Paper(stage.manifest.clone()));
     let mut trainer = trainer_with(&stage, &learner, press, &records, from_zero());
-    stage.play(async { while !matches!(trainer.step().await.unwrap(), Step::Published(_)) {} }).await;
+    stage.play(async { while !matches!(trainer.step().await.unwrap(), TrainerStep::Published(_)) {} }).await;
     let (.., journal) = learner.state().saved.clone().unwrap();
 
     let mut left: BTreeMap<String, String> = BTreeMap::new();

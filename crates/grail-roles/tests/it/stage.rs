@@ -26,7 +26,7 @@ use grail_roles::{
     mine::{self, MinedWindow, Miner},
     model::{Fixed, Models},
     reports::Reports,
-    validate::{self, Step, Validator},
+    validate::{self, Validator, ValidatorStep},
 };
 use grail_testkit::{
     doors::{FakeBeacon, HeldKey, ManualClock, MemChain, MemDirectory, MemJournal, MemShelf},
@@ -59,8 +59,8 @@ impl Load for Once {
 }
 
 /// Settings of a miner that answers what the model knows.
-fn quick() -> mine::Settings {
-    mine::Settings { max_groups: Some(KNOWN_GROUPS), ..mine::Settings::default() }
+fn quick() -> mine::MinerSettings {
+    mine::MinerSettings { max_groups: Some(KNOWN_GROUPS), ..mine::MinerSettings::default() }
 }
 
 pub(crate) struct Stage {
@@ -148,7 +148,7 @@ impl Stage {
         id: u8,
         generator: impl Generator + 'static,
         oracle: Option<FakeModel>,
-        settings: mine::Settings,
+        settings: mine::MinerSettings,
     ) -> Miner {
         let once = Once::new(Some(Box::new(generator)), oracle.map(|oracle| Box::new(oracle) as _));
         self.miner_of(id, self.models(once), settings)
@@ -158,8 +158,8 @@ impl Stage {
         self.miner_of(id, models, quick())
     }
 
-    fn miner_of(&self, id: u8, models: Models, settings: mine::Settings) -> Miner {
-        let parts = mine::Parts {
+    fn miner_of(&self, id: u8, models: Models, settings: mine::MinerSettings) -> Miner {
+        let parts = mine::MinerParts {
             sources: self.sources.clone(),
             shelf: Arc::new(self.shelf.clone()),
             clock: Arc::new(self.clock.clone()),
@@ -185,7 +185,7 @@ impl Stage {
         id: u8,
         model: FakeModel,
         reports: &MemJournal,
-        settings: validate::Settings,
+        settings: validate::ValidatorSettings,
     ) -> Validator {
         self.validator_of(id, self.models(Once::new(None, Some(Box::new(model)))), reports, settings)
     }
@@ -223,7 +223,7 @@ impl Stage {
     }
 
     pub(crate) fn validator_with(&self, id: u8, models: Models, reports: &MemJournal) -> Validator {
-        self.validator_of(id, models, reports, validate::Settings::default())
+        self.validator_of(id, models, reports, validate::ValidatorSettings::default())
     }
 
     fn validator_of(
@@ -231,9 +231,9 @@ impl Stage {
         id: u8,
         models: Models,
         reports: &MemJournal,
-        settings: validate::Settings,
+        settings: validate::ValidatorSettings,
     ) -> Validator {
-        let parts = validate::Parts {
+        let parts = validate::ValidatorParts {
             sources: self.sources.clone(),
             writer: Arc::new(self.chain.as_hotkey(Self::pair(id).hotkey())),
             directory: Arc::new(self.directory.clone()),
@@ -294,7 +294,7 @@ impl Stage {
         self.play(async {
             loop {
                 match validator.step().await {
-                    Ok(Step::Judged(window)) => return (window, faults),
+                    Ok(ValidatorStep::Judged(window)) => return (window, faults),
                     Ok(_) => {}
                     Err(fault) => {
                         assert_eq!(fault.retry, Retry::Later, "{fault:?}");
@@ -315,13 +315,13 @@ impl Stage {
             let mut judged = None;
             loop {
                 match validator.step().await.unwrap() {
-                    Step::Judged(window) => judged = Some(window),
-                    Step::Weighed(weights) => {
+                    ValidatorStep::Judged(window) => judged = Some(window),
+                    ValidatorStep::Weighed(weights) => {
                         if let Some(judged) = judged.take() {
                             return (judged, weights);
                         }
                     }
-                    Step::Waited => {}
+                    ValidatorStep::Waited => {}
                 }
             }
         })

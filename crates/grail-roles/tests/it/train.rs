@@ -9,7 +9,7 @@ use grail_artifact::{
 use grail_env::Environment;
 use grail_ports::{
     Retry,
-    publish::{Issued, Plan, Press},
+    publish::{Issued, Press, PublicationPlan},
 };
 use grail_protocol::{
     params::DEV_FAST,
@@ -17,7 +17,7 @@ use grail_protocol::{
 };
 use grail_roles::{
     environments::Environments,
-    train::{Parts, Records, Settings, Step, Trainer, WindowRecord},
+    train::{Records, Trainer, TrainerParts, TrainerSettings, TrainerStep, WindowRecord},
 };
 use grail_testkit::{
     doors::{FakeLearner, FakePress, MemJournal},
@@ -45,13 +45,13 @@ impl Machine {
     }
 
     /// Plans carried out, and the weights that went out with each.
-    fn published(&self) -> Vec<(Plan, String)> {
+    fn published(&self) -> Vec<(PublicationPlan, String)> {
         let weights = |issued: &Issued| fs::read_to_string(issued.folder.join("model.safetensors")).unwrap();
         self.press.carried_out().into_iter().map(|(plan, issued)| (plan, weights(&issued))).collect()
     }
 }
 
-fn trainer(stage: &Stage, machine: &Machine, settings: Settings) -> Trainer {
+fn trainer(stage: &Stage, machine: &Machine, settings: TrainerSettings) -> Trainer {
     trainer_with(stage, &machine.learner, Arc::new(machine.press.clone()), &machine.records, settings)
 }
 
@@ -60,9 +60,9 @@ pub(crate) fn trainer_with(
     learner: &FakeLearner,
     press: Arc<dyn Press>,
     records: &MemJournal,
-    settings: Settings,
+    settings: TrainerSettings,
 ) -> Trainer {
-    let parts = Parts {
+    let parts = TrainerParts {
         sources: stage.sources.clone(),
         directory: Arc::new(stage.directory.clone()),
         clock: Arc::new(stage.clock.clone()),
@@ -78,8 +78,8 @@ pub(crate) fn trainer_with(
     Trainer::new(parts, settings).unwrap()
 }
 
-pub(crate) fn from_zero() -> Settings {
-    Settings { from: Some(WindowStart(0)), ..Settings::default() }
+pub(crate) fn from_zero() -> TrainerSettings {
+    TrainerSettings { from: Some(WindowStart(0)), ..TrainerSettings::default() }
 }
 
 /// Lets the trainer work until it has finished a window.
@@ -87,7 +87,7 @@ async fn trained(stage: &Stage, trainer: &mut Trainer) -> WindowRecord {
     stage
         .play(async {
             loop {
-                if let Step::Trained(record) = trainer.step().await.unwrap() {
+                if let TrainerStep::Trained(record) = trainer.step().await.unwrap() {
                     return *record;
                 }
             }
@@ -189,7 +189,7 @@ async fn only_trusted_signatures_count_and_a_window_without_one_is_given_up() {
     assert!(machine.published().is_empty(), "nothing moved, so nothing goes out");
 
     // Whoever names the stranger trusts it.
-    let trusting = Settings { validators: vec![Stage::pair(STRANGER).hotkey()], ..from_zero() };
+    let trusting = TrainerSettings { validators: vec![Stage::pair(STRANGER).hotkey()], ..from_zero() };
     let mut trainer = trainer(&stage, &Machine::new(&stage), trusting);
     assert_eq!(trained(&stage, &mut trainer).await.groups, 4);
 }
@@ -209,7 +209,7 @@ async fn a_kill_at_any_step_ends_at_the_same_weights_and_numbers() {
                         role = trainer(&stage, &machine, from_zero());
                     }
                     steps += 1;
-                    if let Step::Published(_) = role.step().await.unwrap() {
+                    if let TrainerStep::Published(_) = role.step().await.unwrap() {
                         return;
                     }
                 }
@@ -241,7 +241,7 @@ async fn a_full_disk_and_a_lost_store_are_waited_out() {
         .play(async {
             loop {
                 match role.step().await {
-                    Ok(Step::Published(_)) => return,
+                    Ok(TrainerStep::Published(_)) => return,
                     Ok(_) => {}
                     Err(fault) => {
                         assert_eq!(fault.retry, Retry::Later);
@@ -268,7 +268,7 @@ async fn a_state_of_another_history_and_a_lost_state_are_told() {
     };
     let machine = Machine::new(&stage);
     let mut role = trainer(&stage, &machine, from_zero());
-    stage.play(async { while !matches!(role.step().await.unwrap(), Step::Published(_)) {} }).await;
+    stage.play(async { while !matches!(role.step().await.unwrap(), TrainerStep::Published(_)) {} }).await;
 
     let (weights, steps, journal) = machine.learner.state().saved.clone().unwrap();
     let with = |field: &str, value: Value| {
@@ -289,8 +289,8 @@ async fn a_state_of_another_history_and_a_lost_state_are_told() {
 #[test]
 fn a_root_reads_as_what_it_is() {
     // The plan's digest travels in the journal as text.
-    let plan = Plan { window: WindowStart(8), sequence: 3, trained_on: RootHex([7; 32]) };
+    let plan = PublicationPlan { window: WindowStart(8), sequence: 3, trained_on: RootHex([7; 32]) };
     let text = serde_json::to_value(plan).unwrap();
     assert_eq!(text["trained_on"], "07".repeat(32));
-    assert_eq!(serde_json::from_value::<Plan>(text).unwrap(), plan);
+    assert_eq!(serde_json::from_value::<PublicationPlan>(text).unwrap(), plan);
 }

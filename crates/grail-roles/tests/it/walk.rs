@@ -11,12 +11,12 @@ use grail_protocol::{
 };
 use grail_roles::{
     mine::Upload,
-    reports::{Outcome, WindowReport},
-    validate::{Step, WeightsSet},
+    reports::{FileOutcome, WindowReport},
+    validate::{ValidatorStep, WeightsSet},
 };
 use grail_testkit::{
     doors::{ManualClock, MemJournal},
-    model::{FakeModel, Habit, Liar},
+    model::{CheatingGenerator, FakeModel, Habit},
 };
 use grail_verify::MinerReport;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ const LATE: u8 = 3;
 const ABSENT: u8 = 4;
 const VALIDATOR: u8 = 9;
 
-fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
+fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a FileOutcome {
     &report
         .miners
         .iter()
@@ -38,9 +38,9 @@ fn outcome<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a Outcome {
 
 fn judged<'a>(report: &'a WindowReport, hotkey: &Hotkey) -> &'a MinerReport {
     match outcome(report, hotkey) {
-        Outcome::Judged(report) => report,
-        Outcome::Absent => panic!("{hotkey} has no file"),
-        Outcome::Excluded(exclusion) => panic!("{exclusion}"),
+        FileOutcome::Judged(report) => report,
+        FileOutcome::Absent => panic!("{hotkey} has no file"),
+        FileOutcome::Excluded(exclusion) => panic!("{exclusion}"),
     }
 }
 
@@ -60,7 +60,7 @@ async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
     let mined = stage.mine(&mut stage.miner(HONEST, model.clone(), Some(model.clone()))).await;
     assert!(matches!(mined.upload, Upload::Stored { margin_ms: 1.., .. }), "{mined:?}");
     assert!(mined.successes > 0 && mined.self_check.is_some_and(|report| report.is_clean()));
-    let liar = Liar { model: model.clone(), habit: Habit::Temperature(1.5) };
+    let liar = CheatingGenerator { model: model.clone(), habit: Habit::Temperature(1.5) };
     stage.mine(&mut stage.miner(HOT, liar, None)).await;
     stage.mine(&mut stage.miner(LATE, model.clone(), None)).await;
     // The same bytes, stored a millisecond after the deadline.
@@ -82,7 +82,7 @@ async fn one_window_tells_the_honest_from_the_lying_the_late_and_the_absent() {
     assert!(lies.rejected_total() >= 16, "{lies:?}");
     let codes: Vec<&String> = judged(report, &late).tally.rejected.keys().collect();
     assert_eq!(codes, ["late-upload"]);
-    assert_eq!(outcome(report, &absent), &Outcome::Absent);
+    assert_eq!(outcome(report, &absent), &FileOutcome::Absent);
 
     let uid = stage.chain.metagraph().await.unwrap().find(&honest).unwrap().uid;
     match weights {
@@ -176,7 +176,7 @@ async fn a_miner_keeps_back_what_a_validator_would_refuse() {
     let stage = Stage::new();
     let hotkey = stage.register(HONEST, false);
     let model = stage.model(&[HONEST]).await;
-    let broken = Liar { model: model.clone(), habit: Habit::OwnNoise(1) };
+    let broken = CheatingGenerator { model: model.clone(), habit: Habit::OwnNoise(1) };
     let mined = stage.mine(&mut stage.miner(HONEST, broken, Some(model))).await;
     assert!(matches!(mined.upload, Upload::KeptBack));
     assert!(mined.self_check.unwrap().rejections().count() > 0);
@@ -300,7 +300,7 @@ async fn weights_that_cannot_be_set_keep_no_window_from_being_judged() {
     let first = stage
         .play(async {
             loop {
-                if let Step::Judged(window) = validator.step().await.unwrap() {
+                if let ValidatorStep::Judged(window) = validator.step().await.unwrap() {
                     return window;
                 }
             }
@@ -312,5 +312,5 @@ async fn weights_that_cannot_be_set_keep_no_window_from_being_judged() {
     stage.clock.advance(2 * DEV_FAST.window_length * DEV_FAST.block_time_ms);
     stage.chain.trouble().fail(1);
     let second = stage.play(validator.step()).await.unwrap();
-    assert!(matches!(second, Step::Judged(window) if window.report.window == WindowStart(8)));
+    assert!(matches!(second, ValidatorStep::Judged(window) if window.report.window == WindowStart(8)));
 }

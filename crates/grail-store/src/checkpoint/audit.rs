@@ -1,12 +1,14 @@
 use super::{
-    consume::Limits,
+    consume::ConsumerLimits,
     download::{Meter, Tell},
-    error::{Refusal, Stop},
+    error::{CheckpointRefusal, Stop},
     manifest::{marker_trouble, signed_manifest, step_of},
 };
 use futures::{StreamExt as _, stream};
 use grail_artifact::{
-    checkpoint::{CheckpointKey, FileName, Inventory, Kind, Listing, Place, Readiness, Step},
+    checkpoint::{
+        CheckpointKey, CheckpointPlace, DeltaStep, FileName, Inventory, Listing, PublicationKind, Readiness,
+    },
     manifest::{Manifest, ManifestError},
 };
 use grail_ports::{Door, Fault, Retry, checkpoint::CheckpointShelf};
@@ -26,17 +28,17 @@ pub struct Audit {
     shelf: Arc<dyn CheckpointShelf>,
     trainer: Hotkey,
     params: Params,
-    limits: Limits,
+    limits: ConsumerLimits,
     genesis: Option<CheckpointId>,
     inventory: Inventory,
-    written: BTreeMap<Place, UnixMillis>,
+    written: BTreeMap<CheckpointPlace, UnixMillis>,
 }
 
 /// A place on the shelf, looked at.
 #[derive(Debug)]
 pub struct Looked {
     /// Which.
-    pub place: Place,
+    pub place: CheckpointPlace,
     /// Its files and their sizes.
     pub files: Listing,
     /// When the youngest of them was written, by the store's clock. None where nothing is there.
@@ -44,7 +46,7 @@ pub struct Looked {
     /// Its manifest, where that is the trainer's.
     pub manifest: Option<Manifest>,
     /// Everything that is wrong; nothing where a consumer may take it.
-    pub problems: Vec<Refusal>,
+    pub problems: Vec<CheckpointRefusal>,
 }
 
 impl std::fmt::Debug for Audit {
@@ -60,7 +62,7 @@ impl Audit {
         shelf: Arc<dyn CheckpointShelf>,
         trainer: Hotkey,
         params: Params,
-        limits: Limits,
+        limits: ConsumerLimits,
         genesis: Option<CheckpointId>,
     ) -> Result<Self, Fault> {
         let listed = shelf.list().await?;
@@ -78,22 +80,22 @@ impl Audit {
     }
 
     /// Every place of which anything is there, the newest window first.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = self.inventory.places().map(|(place, _)| place).collect();
+    pub fn places(&self) -> Vec<CheckpointPlace> {
+        let mut places: Vec<CheckpointPlace> = self.inventory.places().map(|(place, _)| place).collect();
         places.sort_by_key(|place| std::cmp::Reverse((place.window(), *place)));
         places
     }
 
     /// Looks at one place by itself: manifest, marker, and the sizes of its files. Errors: the store's.
-    pub async fn look(&self, place: Place) -> Result<Looked, Fault> {
+    pub async fn look(&self, place: CheckpointPlace) -> Result<Looked, Fault> {
         let files = self.inventory.listing(place).cloned().unwrap_or_default();
         let written_at = self.written.get(&place).copied();
         let mut looked = Looked { place, files, written_at, manifest: None, problems: Vec::new() };
         let ready = self.inventory.is_ready(place);
         if looked.files.is_empty() {
-            looked.problems.push(Refusal::Absent);
+            looked.problems.push(CheckpointRefusal::Absent);
         } else if !ready {
-            looked.problems.push(Refusal::NotReady);
+            looked.problems.push(CheckpointRefusal::NotReady);
         }
         if looked.files.contains_key(&FileName::manifest()) {
             let signed = signed_manifest(&*self.shelf, place, &self.trainer, &self.params, None).await;
@@ -104,13 +106,13 @@ impl Audit {
         let trouble = keep(marker, &mut looked.problems)?.flatten();
         looked.problems.extend(trouble);
         if let Readiness::Broken { files } = self.inventory.readiness(place, manifest) {
-            looked.problems.push(Refusal::Broken { files });
+            looked.problems.push(CheckpointRefusal::Broken { files });
         }
         Ok(looked)
     }
 
     /// Looks at one place and, where it is a delta, at everything that it is made from, down to a whole checkpoint.
-    pub async fn trace(&self, place: Place) -> Result<Looked, Fault> {
+    pub async fn trace(&self, place: CheckpointPlace) -> Result<Looked, Fault> {
         let looked = self.look(place).await?;
         let Some(mut manifest) = looked.manifest.clone() else { return Ok(looked) };
         let Looked { mut problems, .. } = looked;
@@ -121,30 +123,30 @@ impl Audit {
             }
             chain += 1;
             if chain > self.limits.chain {
-                problems.push(Refusal::ChainTooLong { most: self.limits.chain });
+                problems.push(CheckpointRefusal::ChainTooLong { most: self.limits.chain });
                 break;
             }
             let window = step.base_window;
-            let places = [Place::Window(window), Place::Milestone(window)];
+            let places = [CheckpointPlace::Window(window), CheckpointPlace::Milestone(window)];
             let Some(base) = places.into_iter().find(|place| self.inventory.is_ready(*place)) else {
-                problems.push(Refusal::NoBase { window });
+                problems.push(CheckpointRefusal::NoBase { window });
                 break;
             };
             let base = self.look(base).await?;
-            let of_base = |source| Refusal::Base { window, source: Box::new(source) };
+            let of_base = |source| CheckpointRefusal::Base { window, source: Box::new(source) };
             problems.extend(base.problems.into_iter().map(of_base));
             let Some(base) = base.manifest else { break };
             if base.id() != step.base {
-                problems.push(Refusal::WrongBase { window, want: step.base, got: base.id() });
+                problems.push(CheckpointRefusal::WrongBase { window, want: step.base, got: base.id() });
                 break;
             }
             if base.sequence >= manifest.sequence {
                 let source = ManifestError::OldSequence { got: manifest.sequence, last: base.sequence };
-                problems.push(Refusal::Manifest { source });
+                problems.push(CheckpointRefusal::Manifest { source });
             }
             if chain == 1 {
                 let files = not_to_be_had(&manifest, &looked.files, &base);
-                problems.extend((!files.is_empty()).then_some(Refusal::Broken { files }));
+                problems.extend((!files.is_empty()).then_some(CheckpointRefusal::Broken { files }));
             }
             manifest = base;
         }
@@ -154,7 +156,7 @@ impl Audit {
     /// Reads every byte of the files that the manifest names and that lie there, and compares their digests. Keeps nothing.
     ///
     /// Returns what is wrong. Errors: the store's.
-    pub async fn digests(&self, looked: &Looked, tell: Tell) -> Result<Vec<Refusal>, Fault> {
+    pub async fn digests(&self, looked: &Looked, tell: Tell) -> Result<Vec<CheckpointRefusal>, Fault> {
         let Some(manifest) = &looked.manifest else { return Ok(Vec::new()) };
         let deltas = step_of(manifest).into_iter().flat_map(|step| &step.deltas);
         let deltas = deltas.map(|delta| (delta.name(), delta.size, &delta.sha256));
@@ -170,7 +172,9 @@ impl Audit {
         for (name, size, want) in there {
             let file = name.to_string();
             match keep(self.digest(&looked.place.file(name), size, &meter).await, &mut wrong)? {
-                Some(got) if got != *want => wrong.push(Refusal::Digest { file, got, want: want.clone() }),
+                Some(got) if got != *want => {
+                    wrong.push(CheckpointRefusal::Digest { file, got, want: want.clone() })
+                }
                 _ => {}
             }
         }
@@ -189,9 +193,9 @@ impl Audit {
         let mut hasher = Sha256::new();
         while let Some((bytes, part)) = parts.next().await {
             let file = || key.name.to_string();
-            let part = part?.ok_or_else(|| Refusal::Gone { file: file() })?;
+            let part = part?.ok_or_else(|| CheckpointRefusal::Gone { file: file() })?;
             if part.size != size {
-                return Err(Refusal::Size { file: file(), got: part.size, want: size }.into());
+                return Err(CheckpointRefusal::Size { file: file(), got: part.size, want: size }.into());
             }
             if part.body.len() as u64 != bytes {
                 let doing = format!("fetch {key}: {} of {bytes} bytes came", part.body.len());
@@ -218,8 +222,9 @@ impl Looked {
 }
 
 /// The step that a delta cannot do without; a full checkpoint needs none.
-fn needed(manifest: &Manifest) -> Option<&Step> {
-    let publication = manifest.publication.as_ref().filter(|publication| publication.kind == Kind::Delta)?;
+fn needed(manifest: &Manifest) -> Option<&DeltaStep> {
+    let publication =
+        manifest.publication.as_ref().filter(|publication| publication.kind == PublicationKind::Delta)?;
     publication.step.as_ref()
 }
 
@@ -235,7 +240,7 @@ fn not_to_be_had(manifest: &Manifest, there: &Listing, base: &Manifest) -> BTree
 }
 
 /// Keeps a refusal among the problems; lets a fault through.
-fn keep<T>(done: Result<T, Stop>, problems: &mut Vec<Refusal>) -> Result<Option<T>, Fault> {
+fn keep<T>(done: Result<T, Stop>, problems: &mut Vec<CheckpointRefusal>) -> Result<Option<T>, Fault> {
     match done {
         Ok(done) => Ok(Some(done)),
         Err(Stop::Refused(refusal)) => {

@@ -5,7 +5,7 @@ use super::{
     files::{disk, later},
 };
 use grail_artifact::{
-    checkpoint::{Place, Trust, verify_manifest},
+    checkpoint::{CheckpointPlace, Trust, verify_manifest},
     manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
 };
 use grail_fs::{DiskError, FileLock, ReadError};
@@ -58,7 +58,9 @@ impl Cache {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.root).map_err(unlisted)? {
             let name = entry.map_err(unlisted)?.file_name();
-            let Some(place) = name.to_str().and_then(|name| name.parse::<Place>().ok()) else { continue };
+            let Some(place) = name.to_str().and_then(|name| name.parse::<CheckpointPlace>().ok()) else {
+                continue;
+            };
             let folder = self.root.join(&name);
             match look(&folder, place, trainer, params) {
                 Ok(Some(manifest)) => found.push(Found { folder, manifest }),
@@ -96,7 +98,8 @@ impl Cache {
         let unlisted = |error| disk("list", &self.root, error);
         for entry in fs::read_dir(&self.root).map_err(unlisted)? {
             let name = entry.map_err(unlisted)?.file_name();
-            let place = name.to_str().and_then(|name| name.strip_suffix(PARTIAL)).map(str::parse::<Place>);
+            let place =
+                name.to_str().and_then(|name| name.strip_suffix(PARTIAL)).map(str::parse::<CheckpointPlace>);
             if place.is_some_and(|place| place.is_ok_and(|place| place.window() <= newest)) {
                 gone.push(self.root.join(name));
             }
@@ -115,7 +118,7 @@ impl Cache {
     }
 
     /// The folder in which a checkpoint is put together: what an earlier attempt at the same one left, or an empty one.
-    pub(super) fn draft(&self, place: Place, id: CheckpointId) -> Result<PathBuf, Fault> {
+    pub(super) fn draft(&self, place: CheckpointPlace, id: CheckpointId) -> Result<PathBuf, Fault> {
         let folder = self.root.join(format!("{place}{PARTIAL}"));
         let marker = folder.join(ID_FILE);
         let same = fs::read_to_string(&marker).is_ok_and(|text| text == id.to_string());
@@ -131,7 +134,12 @@ impl Cache {
     }
 
     /// Gives a draft its name. Its files are there and verified; the manifest comes last.
-    pub(super) fn finish(&self, place: Place, draft: &Path, manifest: Manifest) -> Result<Found, Stop> {
+    pub(super) fn finish(
+        &self,
+        place: CheckpointPlace,
+        draft: &Path,
+        manifest: Manifest,
+    ) -> Result<Found, Stop> {
         let folder = self.root.join(place.to_string());
         let json = manifest.to_json()?;
         let listed =
@@ -159,7 +167,7 @@ impl Cache {
 /// The manifest of a folder that is what its name says; `None` where it is not.
 fn look(
     folder: &Path,
-    place: Place,
+    place: CheckpointPlace,
     trainer: &Hotkey,
     params: &Params,
 ) -> Result<Option<Manifest>, DiskError> {

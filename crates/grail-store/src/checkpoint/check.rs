@@ -4,12 +4,12 @@ use super::{
     Found,
     describe::names,
     download::{Meter, Tell},
-    error::Refusal,
+    error::CheckpointRefusal,
     files::{later, tensor_root},
 };
 use grail_artifact::{
     checkpoint::{Trust, verify_manifest},
-    delta::Options,
+    delta::DeltaOptions,
     manifest::{FileEntry, MANIFEST_BYTES, MANIFEST_FILE, Manifest},
     tensors::TensorError,
 };
@@ -29,43 +29,43 @@ use std::{fs, path::Path};
 pub fn check(
     folder: &Path,
     manifest: &Manifest,
-    weights: Option<Options>,
+    weights: Option<DeltaOptions>,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Refusal>, DiskError> {
+) -> Result<Vec<CheckpointRefusal>, DiskError> {
     let mut wrong = sizes(folder, manifest)?;
     let listed = |name: &String| manifest.files.iter().any(|file| file.name == *name);
     let strays = names(folder)?.into_iter().filter(|name| !listed(name));
-    wrong.extend(strays.map(|file| Refusal::Stray { file }));
+    wrong.extend(strays.map(|file| CheckpointRefusal::Stray { file }));
     if !wrong.is_empty() {
         return Ok(wrong);
     }
     for FileEntry { name, sha256: want, .. } in &manifest.files {
         let (_, got) = grail_fs::digest(&folder.join(name), progress)?;
         if got != *want {
-            wrong.push(Refusal::Digest { file: name.clone(), got, want: want.clone() });
+            wrong.push(CheckpointRefusal::Digest { file: name.clone(), got, want: want.clone() });
         }
     }
     if let (Some(options), Some(publication)) = (weights.filter(|_| wrong.is_empty()), &manifest.publication)
     {
         match tensor_root(folder, &manifest.files, options, &mut |_| {}) {
             Ok(got) if got == publication.tensors => {}
-            Ok(got) => wrong.push(Refusal::Root { got, want: publication.tensors }),
+            Ok(got) => wrong.push(CheckpointRefusal::Root { got, want: publication.tensors }),
             Err(TensorError::Read { source }) => return Err(DiskError::new("read", folder, source)),
-            Err(source) => wrong.push(Refusal::Tensors { source }),
+            Err(source) => wrong.push(CheckpointRefusal::Tensors { source }),
         }
     }
     Ok(wrong)
 }
 
 /// Files of a manifest that are not in the folder, or of another size there.
-pub(super) fn sizes(folder: &Path, manifest: &Manifest) -> Result<Vec<Refusal>, DiskError> {
+pub(super) fn sizes(folder: &Path, manifest: &Manifest) -> Result<Vec<CheckpointRefusal>, DiskError> {
     let mut wrong = Vec::new();
     for FileEntry { name, size: want, .. } in &manifest.files {
         let (path, file, want) = (folder.join(name), name.clone(), *want);
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() == want => {}
-            Ok(metadata) => wrong.push(Refusal::Size { file, got: metadata.len(), want }),
-            Err(error) if grail_fs::is_absence(&error) => wrong.push(Refusal::Gone { file }),
+            Ok(metadata) => wrong.push(CheckpointRefusal::Size { file, got: metadata.len(), want }),
+            Err(error) if grail_fs::is_absence(&error) => wrong.push(CheckpointRefusal::Gone { file }),
             Err(error) => return Err(DiskError::new("read", path, error)),
         }
     }
@@ -84,18 +84,20 @@ pub fn require(found: &Found, progress: &mut dyn FnMut(u64)) -> Result<(), Fault
     let Some(first) = wrong.into_iter().next() else { return Ok(()) };
     let path = |file: &String| folder.join(file).display().to_string();
     let doing = match &first {
-        Refusal::Size { file, got, want } => format!(
+        CheckpointRefusal::Size { file, got, want } => format!(
             "{} has a size of {got}, the manifest says {want}; fetch the checkpoint again",
             path(file)
         ),
-        Refusal::Digest { file, got, want } => {
+        CheckpointRefusal::Digest { file, got, want } => {
             format!("{} has digest {got}, the manifest says {want}; fetch the checkpoint again", path(file))
         }
-        Refusal::Stray { file } => format!(
+        CheckpointRefusal::Stray { file } => format!(
             "{} is not in the checkpoint's manifest; move it away, or fetch the checkpoint again",
             path(file)
         ),
-        Refusal::Gone { file } => format!("{} is not there; fetch the checkpoint again", path(file)),
+        CheckpointRefusal::Gone { file } => {
+            format!("{} is not there; fetch the checkpoint again", path(file))
+        }
         other => format!("the checkpoint in {} is refused: {other}", folder.display()),
     };
     Err(Fault::plain(Door::Model, Retry::Never, doing))
@@ -108,22 +110,22 @@ pub fn check_published(
     folder: &Path,
     trainer: &Hotkey,
     params: &Params,
-    options: Options,
+    options: DeltaOptions,
     tell: Tell,
-) -> Result<(Option<Manifest>, Vec<Refusal>), Fault> {
+) -> Result<(Option<Manifest>, Vec<CheckpointRefusal>), Fault> {
     let path = folder.join(MANIFEST_FILE);
     let file = MANIFEST_FILE.to_owned();
     let json = match grail_fs::read(&path, MANIFEST_BYTES) {
         Ok(Some(json)) => json,
-        Ok(None) => return Ok((None, vec![Refusal::Gone { file }])),
+        Ok(None) => return Ok((None, vec![CheckpointRefusal::Gone { file }])),
         Err(ReadError::TooLarge { got, most: want, .. }) => {
-            return Ok((None, vec![Refusal::Size { file, got, want }]));
+            return Ok((None, vec![CheckpointRefusal::Size { file, got, want }]));
         }
         Err(error) => return Err(error.into()),
     };
     let manifest = match verify_manifest(&json, params, Trust::Trainer(trainer), None) {
         Ok(manifest) => manifest,
-        Err(source) => return Ok((None, vec![Refusal::Manifest { source }])),
+        Err(source) => return Ok((None, vec![CheckpointRefusal::Manifest { source }])),
     };
     let meter = Meter::new(manifest.files.iter().map(|file| file.size).fold(0, u64::saturating_add), tell);
     let wrong = check(folder, &manifest, Some(options), &mut |bytes| meter.add(bytes)).map_err(later)?;
@@ -176,7 +178,7 @@ mod tests {
             let (dir, found) = described();
             fs::write(dir.path().join(stray), "another prompt").unwrap();
             let wrong = check(dir.path(), &found.manifest, None, &mut |_| {}).unwrap();
-            assert!(matches!(&wrong[..], [Refusal::Stray { file }] if file == stray), "{wrong:?}");
+            assert!(matches!(&wrong[..], [CheckpointRefusal::Stray { file }] if file == stray), "{wrong:?}");
             let fault = require(&found, &mut |_| {}).unwrap_err();
             assert!(fault.doing.contains(stray) && fault.doing.contains("move it away"), "{fault:?}");
         }

@@ -2,14 +2,16 @@ use super::{
     Found,
     cache::{Cache, CacheLock},
     download::{Line, Meter, Tell, Wanted, blocking, download},
-    error::{Refusal, Stop},
+    error::{CheckpointRefusal, Stop},
     files::{apply_deltas, disk, is_entry, later, tensor_root},
     manifest::{marker_trouble, signed_manifest, step_of},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use grail_artifact::{
-    checkpoint::{DeltaFile, FileName, Inventory, Kind, Moment, Place, Readiness, Step},
-    delta::Options,
+    checkpoint::{
+        CheckpointPlace, DeltaFile, DeltaStep, FileName, Inventory, Moment, PublicationKind, Readiness,
+    },
+    delta::DeltaOptions,
     manifest::{FileEntry, Manifest, ManifestError},
     tensors::TensorError,
 };
@@ -22,7 +24,7 @@ use std::{path::Path, sync::Arc};
 
 /// Bounds on what a consumer takes, and how it fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConsumerLimits {
     /// Most bytes of a checkpoint, deltas on the way included.
     pub checkpoint_bytes: u64,
     /// Most deltas in a row.
@@ -35,7 +37,7 @@ pub struct Limits {
     pub workers: usize,
 }
 
-impl Default for Limits {
+impl Default for ConsumerLimits {
     /// 64 GiB, 32 deltas, 16 MiB a request by fours, one thread.
     fn default() -> Self {
         Self { checkpoint_bytes: 64 << 30, chain: 32, range_bytes: 16 << 20, ranges: 4, workers: 1 }
@@ -50,7 +52,7 @@ pub struct Followed {
     /// Whether it is new.
     pub is_new: bool,
     /// Newer ones that were looked at and not taken, newest first.
-    pub refused: Vec<(Place, Refusal)>,
+    pub refused: Vec<(CheckpointPlace, CheckpointRefusal)>,
 }
 
 /// Follows one trainer's checkpoints.
@@ -60,7 +62,7 @@ pub struct Consumer {
     cache: Cache,
     trainer: Hotkey,
     params: Params,
-    limits: Limits,
+    limits: ConsumerLimits,
     genesis: Option<Found>,
 }
 
@@ -81,7 +83,7 @@ impl Consumer {
         cache: Cache,
         trainer: Hotkey,
         params: Params,
-        limits: Limits,
+        limits: ConsumerLimits,
         genesis: Option<Found>,
     ) -> Self {
         Self { shelf, cache, trainer, params, limits, genesis }
@@ -103,7 +105,7 @@ impl Consumer {
         let here = self.cache.finished(&self.trainer, &self.params)?;
         let inventory = Inventory::new(self.shelf.list().await?);
         let in_time = |one: &Found| {
-            let marked = inventory.marked_at(Place::Window(one.manifest.window));
+            let marked = inventory.marked_at(CheckpointPlace::Window(one.manifest.window));
             one.manifest.window < moment.before && marked.is_none_or(|at| at <= moment.marked_by)
         };
         let newest = here.iter().rev().find(|one| in_time(one)).cloned().or_else(|| self.genesis.clone());
@@ -111,13 +113,13 @@ impl Consumer {
         let windows: Vec<WindowStart> = inventory.ready_for(moment).take_while(newer).collect();
         let mut refused = Vec::new();
         let unfinished = inventory.places().map(|(place, _)| place).filter(|place| {
-            matches!(place, Place::Window(window) if *window < moment.before && newer(window))
+            matches!(place, CheckpointPlace::Window(window) if *window < moment.before && newer(window))
                 && !inventory.is_ready(*place)
         });
-        refused.extend(unfinished.map(|place| (place, Refusal::NotReady)));
+        refused.extend(unfinished.map(|place| (place, CheckpointRefusal::NotReady)));
         let attempt = self.attempt(&inventory, lock, tell);
         for window in windows {
-            let place = Place::Window(window);
+            let place = CheckpointPlace::Window(window);
             match attempt.take(place, newest.as_ref()).await {
                 Ok(local) => {
                     refused.sort_by_key(|(place, _)| std::cmp::Reverse(place.window()));
@@ -137,7 +139,11 @@ impl Consumer {
     /// The checkpoint of one place, whatever its age, fetched where it is not here. `Ok(Err(…))` where it is refused.
     ///
     /// Errors: a fault of ours, as with [`Self::follow`].
-    pub async fn take(&self, place: Place, tell: Tell) -> Result<Result<Found, Refusal>, Fault> {
+    pub async fn take(
+        &self,
+        place: CheckpointPlace,
+        tell: Tell,
+    ) -> Result<Result<Found, CheckpointRefusal>, Fault> {
         let lock = self.cache.lock()?;
         let inventory = Inventory::new(self.shelf.list().await?);
         match self.attempt(&inventory, lock, tell).take(place, None).await {
@@ -148,7 +154,7 @@ impl Consumer {
     }
 
     fn attempt<'a>(&'a self, inventory: &'a Inventory, lock: Arc<CacheLock>, tell: Tell) -> Attempt<'a> {
-        let Limits { range_bytes, ranges, .. } = self.limits;
+        let ConsumerLimits { range_bytes, ranges, .. } = self.limits;
         let line = Line { shelf: Arc::clone(&self.shelf), range_bytes, ranges, lock };
         Attempt { consumer: self, inventory, line, tell }
     }
@@ -159,8 +165,8 @@ impl Consumer {
         Ok(finished.into_iter().chain(self.genesis.clone()).find(|one| one.manifest.id() == id))
     }
 
-    fn options(&self) -> Options {
-        Options { workers: self.limits.workers, ..Options::default() }
+    fn options(&self) -> DeltaOptions {
+        DeltaOptions { workers: self.limits.workers, ..DeltaOptions::default() }
     }
 }
 
@@ -178,19 +184,19 @@ impl Attempt<'_> {
         Arc::clone(&self.line.lock)
     }
 
-    async fn take(&self, place: Place, current: Option<&Found>) -> Result<Found, Stop> {
+    async fn take(&self, place: CheckpointPlace, current: Option<&Found>) -> Result<Found, Stop> {
         let last = current.map(|one| one.manifest.sequence);
         let manifest = self.manifest(place, last).await?;
         self.obtain(place, manifest, self.consumer.limits.chain).await
     }
 
     /// Reads a manifest and everything that says whether to go on; no file of the checkpoint is touched.
-    async fn manifest(&self, place: Place, last_sequence: Option<u64>) -> Result<Manifest, Stop> {
+    async fn manifest(&self, place: CheckpointPlace, last_sequence: Option<u64>) -> Result<Manifest, Stop> {
         if self.inventory.listing(place).is_none() {
-            return Err(Refusal::Absent.into());
+            return Err(CheckpointRefusal::Absent.into());
         }
         if !self.inventory.is_ready(place) {
-            return Err(Refusal::NotReady.into());
+            return Err(CheckpointRefusal::NotReady.into());
         }
         let (shelf, consumer) = (&*self.line.shelf, self.consumer);
         let manifest =
@@ -199,22 +205,34 @@ impl Attempt<'_> {
             return Err(refusal.into());
         }
         if let Readiness::Broken { files } = self.inventory.readiness(place, &manifest) {
-            return Err(Refusal::Broken { files }.into());
+            return Err(CheckpointRefusal::Broken { files }.into());
         }
         let deltas = step_of(&manifest).into_iter().flat_map(|step| &step.deltas).map(|delta| delta.size);
         let bytes = manifest.files.iter().map(|file| file.size).chain(deltas).fold(0u64, u64::saturating_add);
         if bytes > self.consumer.limits.checkpoint_bytes {
-            return Err(Refusal::TooLarge { got: bytes, most: self.consumer.limits.checkpoint_bytes }.into());
+            return Err(CheckpointRefusal::TooLarge {
+                got: bytes,
+                most: self.consumer.limits.checkpoint_bytes,
+            }
+            .into());
         }
         Ok(manifest)
     }
 
-    fn obtain(&self, place: Place, manifest: Manifest, chain: usize) -> BoxFuture<'_, Result<Found, Stop>> {
+    fn obtain(
+        &self,
+        place: CheckpointPlace,
+        manifest: Manifest,
+        chain: usize,
+    ) -> BoxFuture<'_, Result<Found, Stop>> {
         async move {
             if let Some(local) = self.consumer.find(manifest.id())? {
                 return Ok(local);
             }
-            let full = manifest.publication.as_ref().is_none_or(|publication| publication.kind == Kind::Full);
+            let full = manifest
+                .publication
+                .as_ref()
+                .is_none_or(|publication| publication.kind == PublicationKind::Full);
             if let Some(step) = step_of(&manifest) {
                 let base = match self.consumer.find(step.base)? {
                     Some(base) => Some(base),
@@ -237,22 +255,22 @@ impl Attempt<'_> {
     }
 
     /// Fetches the base of a delta, which may be one itself.
-    async fn base(&self, step: &Step, manifest: &Manifest, chain: usize) -> Result<Found, Stop> {
+    async fn base(&self, step: &DeltaStep, manifest: &Manifest, chain: usize) -> Result<Found, Stop> {
         let window = step.base_window;
         let Some(chain) = chain.checked_sub(1) else {
-            return Err(Refusal::ChainTooLong { most: self.consumer.limits.chain }.into());
+            return Err(CheckpointRefusal::ChainTooLong { most: self.consumer.limits.chain }.into());
         };
-        let places = [Place::Window(window), Place::Milestone(window)];
+        let places = [CheckpointPlace::Window(window), CheckpointPlace::Milestone(window)];
         let Some(place) = places.into_iter().find(|place| self.inventory.is_ready(*place)) else {
-            return Err(Refusal::NoBase { window }.into());
+            return Err(CheckpointRefusal::NoBase { window }.into());
         };
         let refused = |stop| match stop {
-            Stop::Refused(source) => Refusal::Base { window, source: Box::new(source) }.into(),
+            Stop::Refused(source) => CheckpointRefusal::Base { window, source: Box::new(source) }.into(),
             fault => fault,
         };
         let base = self.manifest(place, None).await.map_err(refused)?;
         if base.id() != step.base {
-            return Err(Refusal::WrongBase { window, want: step.base, got: base.id() }.into());
+            return Err(CheckpointRefusal::WrongBase { window, want: step.base, got: base.id() }.into());
         }
         if base.sequence >= manifest.sequence {
             let source = ManifestError::OldSequence { got: manifest.sequence, last: base.sequence };
@@ -262,7 +280,7 @@ impl Attempt<'_> {
     }
 
     /// Every file as it lies on the shelf.
-    async fn whole(&self, place: Place, manifest: &Manifest) -> Result<Found, Stop> {
+    async fn whole(&self, place: CheckpointPlace, manifest: &Manifest) -> Result<Found, Stop> {
         let draft = self.consumer.cache.draft(place, manifest.id())?;
         let total = manifest.files.iter().map(|file| file.size).fold(0, u64::saturating_add);
         let meter = Meter::new(total, Arc::clone(&self.tell));
@@ -275,9 +293,9 @@ impl Attempt<'_> {
     /// Weights from deltas and a base that is here; other files from the base where it has the same.
     async fn by_step(
         &self,
-        place: Place,
+        place: CheckpointPlace,
         manifest: &Manifest,
-        step: &Step,
+        step: &DeltaStep,
         base: &Found,
     ) -> Result<Found, Stop> {
         let draft = self.consumer.cache.draft(place, manifest.id())?;
@@ -320,7 +338,7 @@ impl Attempt<'_> {
 
     async fn fetch(
         &self,
-        place: Place,
+        place: CheckpointPlace,
         draft: &Path,
         name: &str,
         (size, sha256): (u64, &str),
@@ -335,7 +353,7 @@ impl Attempt<'_> {
     }
 
     /// Compares the weights with their root, and puts the folder into place.
-    async fn finish(&self, place: Place, draft: &Path, manifest: &Manifest) -> Result<Found, Stop> {
+    async fn finish(&self, place: CheckpointPlace, draft: &Path, manifest: &Manifest) -> Result<Found, Stop> {
         if let Some(publication) = &manifest.publication {
             let (folder, files, options) =
                 (draft.to_owned(), manifest.files.clone(), self.consumer.options());
@@ -343,10 +361,10 @@ impl Attempt<'_> {
             let got = match blocking(self.lock(), "hash the weights", root).await? {
                 Ok(got) => got,
                 Err(TensorError::Read { source }) => return Err(disk("read", draft, source).into()),
-                Err(source) => return Err(Refusal::Tensors { source }.into()),
+                Err(source) => return Err(CheckpointRefusal::Tensors { source }.into()),
             };
             if got != publication.tensors {
-                return Err(Refusal::Root { got, want: publication.tensors }.into());
+                return Err(CheckpointRefusal::Root { got, want: publication.tensors }.into());
             }
         }
         let (cache, draft, manifest) = (self.consumer.cache.clone(), draft.to_owned(), manifest.clone());

@@ -1,6 +1,6 @@
 use super::{
     cache::CacheLock,
-    error::{Refusal, Stop},
+    error::{CheckpointRefusal, Stop},
     files::{disk, is_entry, later},
 };
 use bytes::Bytes;
@@ -24,7 +24,7 @@ use std::{
 
 /// How far a checkpoint is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+pub struct DownloadProgress {
     /// Bytes fetched, found here, or made from deltas.
     pub done: u64,
     /// Bytes altogether.
@@ -32,7 +32,7 @@ pub struct Progress {
 }
 
 /// Is told about progress now and then.
-pub type Tell = Arc<dyn Fn(Progress) + Send + Sync>;
+pub type Tell = Arc<dyn Fn(DownloadProgress) + Send + Sync>;
 
 /// Counts bytes and tells.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Meter {
 
     pub(super) fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        (self.tell)(Progress { done, total: self.total });
+        (self.tell)(DownloadProgress { done, total: self.total });
     }
 }
 
@@ -123,7 +123,7 @@ pub(super) async fn download(line: &Line, wanted: &Wanted, meter: &Meter) -> Res
         grail_fs::remove_file(&partial).map_err(later)?;
         if !resumed {
             let file = wanted.key.name.to_string();
-            return Err(Refusal::Digest { file, got, want: wanted.sha256.clone() }.into());
+            return Err(CheckpointRefusal::Digest { file, got, want: wanted.sha256.clone() }.into());
         }
         tracing::info!(key = %wanted.key, "what an earlier attempt had left was not good; beginning again");
         draft = open(Arc::clone(&line.lock), &partial, wanted.size).await?;
@@ -184,9 +184,9 @@ async fn rest(line: &Line, wanted: &Wanted, mut draft: Draft, meter: &Meter) -> 
         }
         let Some((bytes, part)) = under_way.next().await else { return Ok(draft) };
         let file = || wanted.key.name.to_string();
-        let part = part?.ok_or_else(|| Refusal::Gone { file: file() })?;
+        let part = part?.ok_or_else(|| CheckpointRefusal::Gone { file: file() })?;
         if part.size != wanted.size {
-            return Err(Refusal::Size { file: file(), got: part.size, want: wanted.size }.into());
+            return Err(CheckpointRefusal::Size { file: file(), got: part.size, want: wanted.size }.into());
         }
         if part.body.len() as u64 != bytes {
             let doing = format!("fetch {}: {} of {bytes} bytes came", wanted.key, part.body.len());

@@ -1,5 +1,5 @@
 use grail_artifact::{
-    checkpoint::Place,
+    checkpoint::CheckpointPlace,
     delta::DeltaError,
     manifest::ManifestError,
     tensors::{TensorError, TensorRoot},
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 /// Why a checkpoint on the shelf is not followed. Whoever wrote it is at fault; the one in use stays.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum CheckpointRefusal {
     /// Nothing is there.
     #[error("nothing lies there")]
     Absent,
@@ -123,7 +123,7 @@ pub enum Refusal {
         /// The base's window.
         window: WindowStart,
         /// Why.
-        source: Box<Refusal>,
+        source: Box<CheckpointRefusal>,
     },
     /// More deltas in a row than this consumer follows.
     #[error("it is more than {most} deltas away from a whole checkpoint")]
@@ -140,7 +140,7 @@ pub enum PublishError {
     #[error("{place} already holds the checkpoint {holds}; a published checkpoint is never replaced")]
     Taken {
         /// Where.
-        place: Place,
+        place: CheckpointPlace,
         /// Text of the marker there.
         holds: String,
     },
@@ -179,19 +179,19 @@ pub enum PublishError {
 /// Why an attempt ended: theirs or ours.
 #[derive(Debug)]
 pub(super) enum Stop {
-    Refused(Refusal),
+    Refused(CheckpointRefusal),
     Fault(Fault),
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
+impl From<CheckpointRefusal> for Stop {
+    fn from(refusal: CheckpointRefusal) -> Self {
         Self::Refused(refusal)
     }
 }
 
 impl From<ManifestError> for Stop {
     fn from(source: ManifestError) -> Self {
-        Self::Refused(Refusal::Manifest { source })
+        Self::Refused(CheckpointRefusal::Manifest { source })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Files of a checkpoint on this machine. Everything here blocks.
 
-use super::error::{Refusal, Stop};
+use super::error::{CheckpointRefusal, Stop};
 use grail_artifact::{
     checkpoint::DeltaFile,
-    delta::{Applied, Base, DeltaError, Options, apply, encode},
+    delta::{Applied, Base, DeltaError, DeltaOptions, apply, encode},
     manifest::FileEntry,
     tensors::{Census, SafetensorsFile, Shards, TensorError, TensorRoot},
 };
@@ -56,7 +56,7 @@ fn weights(folder: &Path, files: &[FileEntry]) -> Result<Shards<BufReader<File>>
 pub fn tensor_root(
     folder: &Path,
     files: &[FileEntry],
-    options: Options,
+    options: DeltaOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<TensorRoot, TensorError> {
     Ok(Census::take(&mut weights(folder, files)?, options.workers, progress)?.root())
@@ -70,7 +70,7 @@ pub fn make_deltas(
     folder: &Path,
     files: &[FileEntry],
     deltas: &Path,
-    options: Options,
+    options: DeltaOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<DeltaFile>, DeltaError> {
     let write = |source| DeltaError::Write { source };
@@ -98,7 +98,7 @@ pub(super) fn apply_deltas(
     base: (&Path, &[FileEntry]),
     draft: &Path,
     wanted: &[(FileEntry, DeltaFile)],
-    options: Options,
+    options: DeltaOptions,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), Stop> {
     let unreadable = |source| Stop::from(ours(base.0, source));
@@ -118,14 +118,14 @@ pub(super) fn apply_deltas(
             Err(DeltaError::Tensors { source: TensorError::Read { source } }) => {
                 return Err(disk("read", base.0, source).into());
             }
-            Err(source) => return Err(Refusal::Delta { file: delta.name(), source }.into()),
+            Err(source) => return Err(CheckpointRefusal::Delta { file: delta.name(), source }.into()),
         };
         let (file, got) = (entry.name.clone(), hex::encode(sha256));
         if bytes != entry.size {
-            return Err(Refusal::Size { file, got: bytes, want: entry.size }.into());
+            return Err(CheckpointRefusal::Size { file, got: bytes, want: entry.size }.into());
         }
         if got != entry.sha256 {
-            return Err(Refusal::Digest { file, got, want: entry.sha256.clone() }.into());
+            return Err(CheckpointRefusal::Digest { file, got, want: entry.sha256.clone() }.into());
         }
         out.sync_all().map_err(|error| disk("write", &partial, error))?;
         grail_fs::publish(&partial, &path)

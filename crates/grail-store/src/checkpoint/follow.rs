@@ -1,6 +1,6 @@
 //! The checkpoint of a moment, as a role asks for it.
 
-use super::{Cache, Consumer, Found, Limits, Tell};
+use super::{Cache, Consumer, ConsumerLimits, Found, Tell};
 use async_trait::async_trait;
 use grail_artifact::checkpoint::Moment;
 use grail_ports::{Fault, checkpoint::CheckpointShelf, follow::Checkpoints};
@@ -52,7 +52,7 @@ impl Follower {
     ) -> Result<Self, Fault> {
         let cache = Cache::open(here)?;
         let first = Some(genesis.clone());
-        let consumer = Consumer::new(shelf, cache.clone(), trainer, params, Limits::default(), first);
+        let consumer = Consumer::new(shelf, cache.clone(), trainer, params, ConsumerLimits::default(), first);
         Ok(Self { genesis, followed: Some(Followed { consumer, cache, trainer, params, watch }) })
     }
 }

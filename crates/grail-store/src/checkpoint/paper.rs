@@ -7,7 +7,7 @@ use super::{
 };
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{Inventory, Moment, Place, Readiness},
+    checkpoint::{Inventory, Moment, CheckpointPlace, Readiness},
     manifest::Manifest,
 };
 use grail_ports::{Fault, checkpoint::CheckpointShelf, follow::Checkpoints};
@@ -58,7 +58,7 @@ impl Checkpoints for ManifestFollower {
         let inventory = Inventory::new(shelf.list().await?);
         let newer = |window: &_| *window > self.genesis.manifest.window;
         for window in inventory.ready_for(moment).take_while(newer) {
-            let place = Place::Window(window);
+            let place = CheckpointPlace::Window(window);
             let last = Some(self.genesis.manifest.sequence);
             let looked = async {
                 let manifest = signed_manifest(shelf, place, trainer, params, last).await?;

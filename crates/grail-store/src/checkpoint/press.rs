@@ -13,14 +13,16 @@ use super::{
 };
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{CheckpointKey, FileName, Kind, Place, Publication, Retention, Step},
-    delta::Options,
+    checkpoint::{
+        CheckpointKey, CheckpointPlace, DeltaStep, FileName, Publication, PublicationKind, Retention,
+    },
+    delta::DeltaOptions,
     manifest::{MANIFEST_FILE, Manifest, ManifestError, PUBLISHED_VERSION},
 };
 use grail_ports::{
     Door, Fault, Retry,
     checkpoint::CheckpointShelf,
-    publish::{Export, Issued, Plan, Press},
+    publish::{Export, Issued, Press, PublicationPlan},
     sign::Sign,
 };
 use grail_protocol::{params::Params, words::WindowStart};
@@ -108,7 +110,7 @@ impl StorePress {
     }
 
     fn beside(&self, window: WindowStart, ending: &str) -> PathBuf {
-        self.root.join(format!("{}{ending}", Place::Window(window)))
+        self.root.join(format!("{}{ending}", CheckpointPlace::Window(window)))
     }
 
     fn full_next(&self) -> PathBuf {
@@ -125,7 +127,7 @@ impl StorePress {
     }
 
     /// Makes the checkpoint of a plan on this disk. Blocks.
-    fn make(&self, plan: &Plan, base: &Found, export: Export) -> Result<Found, MakeError> {
+    fn make(&self, plan: &PublicationPlan, base: &Found, export: Export) -> Result<Found, MakeError> {
         let (draft, deltas) = (self.beside(plan.window, ".draft"), self.beside(plan.window, ".deltas"));
         for folder in [&draft, &deltas] {
             grail_fs::remove_folder(folder)?;
@@ -144,7 +146,7 @@ impl StorePress {
             numeric: first.numeric,
         };
         let mut manifest = describe(&draft, terms, &mut |_| {})?;
-        let options = Options { workers: self.settings.workers, ..Options::default() };
+        let options = DeltaOptions { workers: self.settings.workers, ..DeltaOptions::default() };
         let old = (base.folder.as_path(), &base.manifest.files[..]);
         let made = make_deltas(old, &draft, &manifest.files, &deltas, options, &mut |_| {})
             .map_err(|error| disk_fault("make the deltas", error))?;
@@ -152,12 +154,12 @@ impl StorePress {
             || self.is_milestone(plan.window)
             || self.full_next().exists()
             || made.is_empty();
-        let step = Step { base: base.manifest.id(), base_window: base.manifest.window, deltas: made };
+        let step = DeltaStep { base: base.manifest.id(), base_window: base.manifest.window, deltas: made };
         manifest.version = PUBLISHED_VERSION;
         manifest.window = plan.window;
         manifest.sequence = plan.sequence;
         manifest.publication = Some(Publication {
-            kind: if whole { Kind::Full } else { Kind::Delta },
+            kind: if whole { PublicationKind::Full } else { PublicationKind::Delta },
             step: (!step.deltas.is_empty()).then_some(step),
             tensors: tensor_root(&draft, &manifest.files, options, &mut |_| {})
                 .map_err(|error| disk_fault("hash the weights", error))?,
@@ -178,7 +180,7 @@ impl StorePress {
     }
 
     /// The checkpoint of a plan on this disk, made where it is not there, and its base.
-    fn ready(&self, plan: &Plan, export: Export) -> Result<(Found, Found), Fault> {
+    fn ready(&self, plan: &PublicationPlan, export: Export) -> Result<(Found, Found), Fault> {
         let finished = self.finished()?;
         let older = finished.iter().rev().find(|one| one.manifest.sequence < plan.sequence);
         let base = older.unwrap_or(&self.genesis).clone();
@@ -197,7 +199,7 @@ impl StorePress {
         Ok((local, base))
     }
 
-    async fn send(&self, place: Place, outgoing: &Outgoing) -> Result<u64, Fault> {
+    async fn send(&self, place: CheckpointPlace, outgoing: &Outgoing) -> Result<u64, Fault> {
         let sent = self.publisher.publish(place, outgoing, Arc::new(|_| {})).await;
         match sent {
             Ok(Published::Now { bytes }) => Ok(bytes),
@@ -218,7 +220,7 @@ impl StorePress {
         for delta in step.into_iter().flat_map(|step| &step.deltas) {
             // A checked manifest has plain names only.
             let Ok(name) = FileName::new(delta.name()) else { continue };
-            let key = Place::Window(local.manifest.window).file(name);
+            let key = CheckpointPlace::Window(local.manifest.window).file(name);
             sound &= digest_on_shelf(self.shelf.as_ref(), &key, delta.size).await?.as_deref()
                 == Some(delta.sha256.as_str());
         }
@@ -253,7 +255,7 @@ impl StorePress {
             let name = entry?.file_name();
             let stem = name.to_str().and_then(|name| name.rsplit_once('.'));
             let Some((place, "deltas" | "draft")) = stem else { continue };
-            if place.parse::<Place>().is_ok_and(|place| !kept.contains(&place.window())) {
+            if place.parse::<CheckpointPlace>().is_ok_and(|place| !kept.contains(&place.window())) {
                 fs::remove_dir_all(self.root.join(&name))?;
             }
         }
@@ -267,7 +269,7 @@ impl Press for StorePress {
         Ok(self.finished()?.into_iter().map(|local| local.manifest).collect())
     }
 
-    async fn publish(&self, plan: &Plan, export: Export) -> Result<Issued, Fault> {
+    async fn publish(&self, plan: &PublicationPlan, export: Export) -> Result<Issued, Fault> {
         let (press, own) = (self.clone(), *plan);
         let made = tokio::task::spawn_blocking(move || press.ready(&own, export)).await;
         let (local, base) = made.map_err(|error| {
@@ -279,9 +281,9 @@ impl Press for StorePress {
             deltas: self.beside(plan.window, ".deltas"),
             base: Some(base.manifest),
         };
-        let mut sent_bytes = self.send(Place::Window(plan.window), &outgoing).await?;
+        let mut sent_bytes = self.send(CheckpointPlace::Window(plan.window), &outgoing).await?;
         if self.is_milestone(plan.window) {
-            sent_bytes += self.send(Place::Milestone(plan.window), &outgoing).await?;
+            sent_bytes += self.send(CheckpointPlace::Milestone(plan.window), &outgoing).await?;
         }
         self.read_back(&local).await?;
         self.tidy().await;

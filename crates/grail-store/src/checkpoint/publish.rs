@@ -8,8 +8,8 @@ use super::{
 use bytes::Bytes;
 use grail_artifact::{
     checkpoint::{
-        CheckpointKey, FileName, Held, Inventory, Kind, Moment, Place, Plan, Retention, Trust, plan,
-        verify_manifest,
+        CheckpointKey, CheckpointPlace, FileName, Held, Inventory, Moment, PublicationKind, Retention,
+        RetentionPlan, Trust, plan, verify_manifest,
     },
     manifest::{MANIFEST_BYTES, Manifest, ManifestError},
 };
@@ -73,7 +73,7 @@ impl Publisher {
     /// a retry is as good as a first try. Nobody reads what is not marked.
     pub async fn publish(
         &self,
-        place: Place,
+        place: CheckpointPlace,
         outgoing: &Outgoing,
         tell: Tell,
     ) -> Result<Published, PublishError> {
@@ -85,7 +85,7 @@ impl Publisher {
             return Err(ManifestError::Field { field: "window", detail }.into());
         }
         let kind = manifest.publication.as_ref().map(|publication| publication.kind);
-        if matches!(place, Place::Milestone(_)) && kind != Some(Kind::Full) {
+        if matches!(place, CheckpointPlace::Milestone(_)) && kind != Some(PublicationKind::Full) {
             let detail = "a milestone is whole, for what it is made from is not kept".to_owned();
             return Err(ManifestError::Field { field: "kind", detail }.into());
         }
@@ -123,7 +123,7 @@ impl Publisher {
     }
 
     /// What was sent must be what lies there, before anybody is told.
-    async fn look_again(&self, place: Place, files: &[Content]) -> Result<(), PublishError> {
+    async fn look_again(&self, place: CheckpointPlace, files: &[Content]) -> Result<(), PublishError> {
         let inventory = Inventory::new(self.shelf.list().await?);
         let listing = inventory.listing(place).cloned().unwrap_or_default();
         let mut wrong: BTreeSet<String> = files
@@ -138,7 +138,7 @@ impl Publisher {
     }
 
     /// Reads the shelf and decides what to keep. Deletes nothing.
-    pub async fn plan(&self, retention: Retention) -> Result<Plan, Fault> {
+    pub async fn plan(&self, retention: Retention) -> Result<RetentionPlan, Fault> {
         let inventory = Inventory::new(self.shelf.list().await?);
         let mut manifests = BTreeMap::new();
         for (place, _) in inventory.places().filter(|(place, _)| inventory.is_ready(*place)) {
@@ -159,11 +159,12 @@ impl Publisher {
     /// Deletes what the plan deletes, file by file, each marker first. Returns how many files went.
     ///
     /// The shelf is looked at again before: a plan that would delete what is now the newest ready one is refused.
-    pub async fn prune(&self, plan: &Plan) -> Result<u64, Fault> {
+    pub async fn prune(&self, plan: &RetentionPlan) -> Result<u64, Fault> {
         let inventory = Inventory::new(self.shelf.list().await?);
         let newest = inventory.ready_for(Moment::ANY).next();
-        let guarded =
-            |place: &&Place| Some(**place) == newest.map(Place::Window) || plan.keep.contains_key(place);
+        let guarded = |place: &&CheckpointPlace| {
+            Some(**place) == newest.map(CheckpointPlace::Window) || plan.keep.contains_key(place)
+        };
         if let Some(place) = plan.delete.iter().find(guarded) {
             let doing = format!("delete {place}, which is the newest that is ready; make a new plan");
             return Err(Fault::plain(Door::Inside, Retry::Never, doing));
@@ -207,7 +208,7 @@ fn content(outgoing: &Outgoing) -> Vec<Content> {
     let publication = outgoing.manifest.publication.as_ref();
     let deltas: Vec<_> =
         publication.and_then(|p| p.step.as_ref()).into_iter().flat_map(|s| &s.deltas).collect();
-    let full = publication.is_none_or(|publication| publication.kind == Kind::Full);
+    let full = publication.is_none_or(|publication| publication.kind == PublicationKind::Full);
     let lent = |file| outgoing.base.as_ref().is_some_and(|base| base.files.contains(file));
     let whole = outgoing
         .manifest

@@ -60,7 +60,7 @@ impl Default for Patience {
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct ProbeReport {
     /// Every mistake, the one to mend first at the front. Empty: the bucket is as it should be.
     pub mistakes: Vec<Mistake>,
     /// Milliseconds by which the store's clock is ahead of ours; the store tells it in whole seconds.
@@ -76,8 +76,8 @@ pub struct Report {
 }
 
 /// Examines a bucket: some fifteen small requests. `clock` is ours, to be compared with the store's.
-pub async fn examine(subject: &Subject, clock: &dyn Clock, patience: Patience) -> Report {
-    let mut report = Report::default();
+pub async fn examine(subject: &Subject, clock: &dyn Clock, patience: Patience) -> ProbeReport {
+    let mut report = ProbeReport::default();
     if !settings(subject, &mut report.mistakes) {
         return report;
     }

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use grail_artifact::{
     checkpoint::{
-        CheckpointKey, DeltaFile, FileName, Kind, Listed, Moment, Place, Publication, Retention, Step,
+        CheckpointKey, CheckpointPlace, DeltaFile, DeltaStep, FileName, Listed, Moment, Publication,
+        PublicationKind, Retention,
     },
-    delta::Options,
+    delta::DeltaOptions,
     manifest::{FileEntry, Manifest, ManifestError, PUBLISHED_VERSION},
-    tensors::{Dtype, Header},
+    tensors::{Header, StoredDtype},
     window::RootHex,
 };
 use grail_ports::{
@@ -30,8 +31,8 @@ use grail_protocol::{
 use grail_store::{
     Shelf, StoreError, Transfer,
     checkpoint::{
-        Cache, Consumer, Found, Limits, Outgoing, PublishError, Published, Publisher, Refusal, Tell, check,
-        make_deltas, tensor_root,
+        Cache, CheckpointRefusal, Consumer, ConsumerLimits, Found, Outgoing, PublishError, Published,
+        Publisher, Tell, check, make_deltas, tensor_root,
     },
 };
 use grail_testkit::doors::{MemCheckpoints, conformance};
@@ -61,7 +62,7 @@ fn quiet() -> Tell {
 /// Weights of window `w`: most of them the same in every window.
 pub(crate) fn weights(window: u64) -> Vec<u8> {
     let header = Header::build(
-        &[("embed", Dtype::BF16, &[64, 64]), ("norm", Dtype::F32, &[16])],
+        &[("embed", StoredDtype::BF16, &[64, 64]), ("norm", StoredDtype::F32, &[16])],
         &BTreeMap::from([("format".to_owned(), "pt".to_owned())]),
     )
     .unwrap();
@@ -81,7 +82,7 @@ struct Trained {
 }
 
 /// A trainer's step to `window`, from `base` where there is one.
-fn train(window: u64, sequence: u64, kind: Kind, base: Option<&Trained>) -> Trained {
+fn train(window: u64, sequence: u64, kind: PublicationKind, base: Option<&Trained>) -> Trained {
     let dir = tempfile::tempdir().unwrap();
     let files: Vec<FileEntry> =
         [("config.json", b"{\"model_type\": \"qwen2\"}".to_vec()), ("model.safetensors", weights(window))]
@@ -91,8 +92,8 @@ fn train(window: u64, sequence: u64, kind: Kind, base: Option<&Trained>) -> Trai
                 FileEntry { name: name.into(), size: bytes.len() as u64, sha256: hex::encode(sha256(&bytes)) }
             })
             .collect();
-    let options = Options::default();
-    let step = base.map(|base| Step {
+    let options = DeltaOptions::default();
+    let step = base.map(|base| DeltaStep {
         base: base.manifest.id(),
         base_window: base.manifest.window,
         deltas: make_deltas(
@@ -129,8 +130,8 @@ fn train(window: u64, sequence: u64, kind: Kind, base: Option<&Trained>) -> Trai
 }
 
 impl Trained {
-    fn place(&self) -> Place {
-        Place::Window(self.manifest.window)
+    fn place(&self) -> CheckpointPlace {
+        CheckpointPlace::Window(self.manifest.window)
     }
 
     fn outgoing(&self, base: Option<&Self>) -> Outgoing {
@@ -158,7 +159,7 @@ async fn publish(shelf: &MemCheckpoints, trained: &Trained, base: Option<&Traine
 }
 
 fn consumer(shelf: impl CheckpointShelf + 'static, cache: &Path) -> Consumer {
-    let limits = Limits { range_bytes: 1_000, ranges: 3, ..Limits::default() };
+    let limits = ConsumerLimits { range_bytes: 1_000, ranges: 3, ..ConsumerLimits::default() };
     Consumer::new(Arc::new(shelf), Cache::open(cache).unwrap(), trainer().hotkey(), DEV, limits, None)
 }
 
@@ -172,7 +173,10 @@ fn is_whole(local: &Found, trained: &Trained) {
     assert_eq!(names, ["config.json", "manifest.json", "model.safetensors"], "nothing is left over");
 }
 
-async fn follow(shelf: &MemCheckpoints, cache: &Path) -> (Option<Found>, Vec<(Place, Refusal)>) {
+async fn follow(
+    shelf: &MemCheckpoints,
+    cache: &Path,
+) -> (Option<Found>, Vec<(CheckpointPlace, CheckpointRefusal)>) {
     let followed = consumer(shelf.clone(), cache).follow(before(1_000_000), quiet()).await.unwrap();
     (followed.current, followed.refused)
 }
@@ -206,7 +210,7 @@ async fn a_bucket_keeps_the_promises_of_the_door() {
 
     let readable = Shelf::bucket(&location(&server.url), &read_pair(), transfer()).unwrap();
     assert!(!readable.list().await.unwrap().is_empty());
-    let key = Place::Window(WindowStart(100)).file(FileName::ready());
+    let key = CheckpointPlace::Window(WindowStart(100)).file(FileName::ready());
     let fault = readable.put(&key, Bytes::new()).await.unwrap_err();
     assert!(matches!(cause(&fault), StoreError::ReadOnlyBucket), "{fault:?}");
 }
@@ -214,9 +218,9 @@ async fn a_bucket_keeps_the_promises_of_the_door() {
 #[tokio::test]
 async fn full_and_delta_checkpoints_arrive_bit_for_bit() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
-    let second = train(40, 2, Kind::Delta, Some(&first));
-    let third = train(60, 3, Kind::Delta, Some(&second));
+    let first = train(20, 1, PublicationKind::Full, None);
+    let second = train(40, 2, PublicationKind::Delta, Some(&first));
+    let third = train(60, 3, PublicationKind::Delta, Some(&second));
     publish(&shelf, &first, None).await;
     is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &first);
 
@@ -242,14 +246,17 @@ async fn full_and_delta_checkpoints_arrive_bit_for_bit() {
     publish(&missing, &third, Some(&second)).await;
     let (current, refused) = follow(&missing, tempfile::tempdir().unwrap().path()).await;
     assert!(current.is_none());
-    assert!(matches!(&refused[..], [(_, Refusal::NoBase { window: WindowStart(40) })]), "{refused:?}");
+    assert!(
+        matches!(&refused[..], [(_, CheckpointRefusal::NoBase { window: WindowStart(40) })]),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_damaged_delta_is_refused_and_the_whole_one_beside_it_taken() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
-    let second = train(40, 2, Kind::Full, Some(&first));
+    let first = train(20, 1, PublicationKind::Full, None);
+    let second = train(40, 2, PublicationKind::Full, Some(&first));
     publish(&shelf, &first, None).await;
     follow(&shelf, cache.path()).await;
     publish(&shelf, &second, Some(&first)).await;
@@ -266,7 +273,7 @@ async fn a_damaged_delta_is_refused_and_the_whole_one_beside_it_taken() {
 #[tokio::test]
 async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
     type Damage = fn(&MemCheckpoints, &mut Trained);
-    type Named = fn(&Refusal) -> bool;
+    type Named = fn(&CheckpointRefusal) -> bool;
     let damages: [(&str, Damage, Named); 13] = [
         (
             "corrupted",
@@ -276,7 +283,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 body[5_000] ^= 4;
                 shelf.place(key, body);
             },
-            |refusal| matches!(refusal, Refusal::Digest { file, .. } if file == "model.safetensors"),
+            |refusal| matches!(refusal, CheckpointRefusal::Digest { file, .. } if file == "model.safetensors"),
         ),
         (
             "truncated",
@@ -285,17 +292,17 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 let body = shelf.peek(&key).unwrap();
                 shelf.place(key, body.slice(..4_000));
             },
-            |refusal| matches!(refusal, Refusal::Broken { files } if files.contains("model.safetensors")),
+            |refusal| matches!(refusal, CheckpointRefusal::Broken { files } if files.contains("model.safetensors")),
         ),
         (
             "a file lost",
             |shelf, second| assert!(shelf.lose(&file(second, "config.json"))),
-            |refusal| matches!(refusal, Refusal::Broken { files } if files.contains("config.json")),
+            |refusal| matches!(refusal, CheckpointRefusal::Broken { files } if files.contains("config.json")),
         ),
         (
             "no marker",
             |shelf, second| assert!(shelf.lose(&file(second, "READY"))),
-            |refusal| matches!(refusal, Refusal::NotReady),
+            |refusal| matches!(refusal, CheckpointRefusal::NotReady),
         ),
         (
             "half uploaded: only the content is there",
@@ -303,7 +310,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 assert!(shelf.lose(&file(second, "READY")) && shelf.lose(&file(second, "manifest.json")));
                 assert!(shelf.lose(&file(second, "model.safetensors")));
             },
-            |refusal| matches!(refusal, Refusal::NotReady),
+            |refusal| matches!(refusal, CheckpointRefusal::NotReady),
         ),
         (
             "re-signed by another key",
@@ -314,7 +321,9 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 manifest.sign(&thief, [3; 32]).unwrap();
                 shelf.place(file(second, "manifest.json"), manifest.to_json().unwrap());
             },
-            |refusal| matches!(refusal, Refusal::Manifest { source: ManifestError::WrongKey { .. } }),
+            |refusal| {
+                matches!(refusal, CheckpointRefusal::Manifest { source: ManifestError::WrongKey { .. } })
+            },
         ),
         (
             "changed after it was signed",
@@ -322,7 +331,9 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 second.manifest.max_new_tokens -= 1;
                 shelf.place(file(second, "manifest.json"), second.manifest.to_json().unwrap());
             },
-            |refusal| matches!(refusal, Refusal::Manifest { source: ManifestError::BadSignature { .. } }),
+            |refusal| {
+                matches!(refusal, CheckpointRefusal::Manifest { source: ManifestError::BadSignature { .. } })
+            },
         ),
         (
             "not signed",
@@ -330,7 +341,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 second.manifest.publication.as_mut().unwrap().signature = None;
                 shelf.place(file(second, "manifest.json"), second.manifest.to_json().unwrap());
             },
-            |refusal| matches!(refusal, Refusal::Manifest { source: ManifestError::Unsigned }),
+            |refusal| matches!(refusal, CheckpointRefusal::Manifest { source: ManifestError::Unsigned }),
         ),
         (
             "an older sequence number in a newer window",
@@ -341,7 +352,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
             |refusal| {
                 matches!(
                     refusal,
-                    Refusal::Manifest { source: ManifestError::OldSequence { got: 1, last: 1 } }
+                    CheckpointRefusal::Manifest { source: ManifestError::OldSequence { got: 1, last: 1 } }
                 )
             },
         ),
@@ -353,14 +364,14 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 shelf.place(key, second.manifest.to_json().unwrap());
                 second.manifest.window = WindowStart(40);
             },
-            |refusal| matches!(refusal, Refusal::WrongPlace { says: WindowStart(80) }),
+            |refusal| matches!(refusal, CheckpointRefusal::WrongPlace { says: WindowStart(80) }),
         ),
         (
             "a marker of an earlier attempt",
             |shelf, second| {
                 shelf.place(file(second, "READY"), CheckpointId::from_bytes([1; 32]).to_string() + "\n")
             },
-            |refusal| matches!(refusal, Refusal::ForeignMarker),
+            |refusal| matches!(refusal, CheckpointRefusal::ForeignMarker),
         ),
         (
             "another root",
@@ -369,7 +380,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 shelf.place(file(second, "manifest.json"), second.manifest.to_json().unwrap());
                 shelf.place(file(second, "READY"), format!("{}\n", second.manifest.id()));
             },
-            |refusal| matches!(refusal, Refusal::Root { .. }),
+            |refusal| matches!(refusal, CheckpointRefusal::Root { .. }),
         ),
         (
             "too large",
@@ -378,15 +389,17 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
                 shelf.place(file(second, "manifest.json"), second.manifest.to_json().unwrap());
                 shelf.place(file(second, "READY"), format!("{}\n", second.manifest.id()));
             },
-            |refusal| matches!(refusal, Refusal::Broken { .. } | Refusal::TooLarge { .. }),
+            |refusal| {
+                matches!(refusal, CheckpointRefusal::Broken { .. } | CheckpointRefusal::TooLarge { .. })
+            },
         ),
     ];
-    let first = train(20, 1, Kind::Full, None);
+    let first = train(20, 1, PublicationKind::Full, None);
     for (name, damage, named) in damages {
         let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
         publish(&shelf, &first, None).await;
         follow(&shelf, cache.path()).await;
-        let mut second = train(40, 2, Kind::Full, None);
+        let mut second = train(40, 2, PublicationKind::Full, None);
         publish(&shelf, &second, None).await;
         damage(&shelf, &mut second);
         let (current, refused) = follow(&shelf, cache.path()).await;
@@ -396,7 +409,7 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
         );
         is_whole(&current.unwrap(), &first);
         // What was wrong does not stand in the way of what is right.
-        let third = train(60, 3, Kind::Full, None);
+        let third = train(60, 3, PublicationKind::Full, None);
         publish(&shelf, &third, None).await;
         is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &third);
     }
@@ -405,10 +418,10 @@ async fn what_is_wrong_is_refused_by_name_and_the_one_in_use_stays() {
 #[tokio::test]
 async fn a_store_out_of_reach_is_a_fault_and_changes_nothing() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
+    let first = train(20, 1, PublicationKind::Full, None);
     publish(&shelf, &first, None).await;
     follow(&shelf, cache.path()).await;
-    publish(&shelf, &train(40, 2, Kind::Full, None), None).await;
+    publish(&shelf, &train(40, 2, PublicationKind::Full, None), None).await;
     shelf.reading().fail(u32::MAX);
     let consumer = consumer(shelf.clone(), cache.path());
     assert!(consumer.follow(before(100), quiet()).await.is_err());
@@ -417,8 +430,8 @@ async fn a_store_out_of_reach_is_a_fault_and_changes_nothing() {
 
 #[tokio::test]
 async fn an_upload_that_fails_anywhere_is_taken_up_again_and_accepted() {
-    let first = train(20, 1, Kind::Full, None);
-    let second = train(40, 2, Kind::Delta, Some(&first));
+    let first = train(20, 1, PublicationKind::Full, None);
+    let second = train(40, 2, PublicationKind::Delta, Some(&first));
     // A delta, a manifest, a marker: it may fail at each of the three, or before any.
     for calls in 0..=3 {
         let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
@@ -434,7 +447,10 @@ async fn an_upload_that_fails_anywhere_is_taken_up_again_and_accepted() {
         assert!(matches!(failed, Err(PublishError::Fault { .. })), "{calls}: {failed:?}");
         let (current, refused) = follow(&shelf, cache.path()).await;
         is_whole(&current.unwrap(), &first);
-        assert!(refused.iter().all(|(_, refusal)| matches!(refusal, Refusal::NotReady)), "{refused:?}");
+        assert!(
+            refused.iter().all(|(_, refusal)| matches!(refusal, CheckpointRefusal::NotReady)),
+            "{refused:?}"
+        );
 
         assert!(matches!(publish(&shelf, &second, Some(&first)).await, Published::Now { .. }));
         is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &second);
@@ -452,21 +468,21 @@ async fn an_upload_that_fails_anywhere_is_taken_up_again_and_accepted() {
 #[tokio::test]
 async fn a_published_checkpoint_is_never_replaced_and_a_bad_one_never_sent() {
     let shelf = MemCheckpoints::default();
-    let first = train(20, 1, Kind::Full, None);
+    let first = train(20, 1, PublicationKind::Full, None);
     publish(&shelf, &first, None).await;
-    let mut other = train(20, 2, Kind::Full, None);
+    let mut other = train(20, 2, PublicationKind::Full, None);
     let taken = publisher(&shelf).publish(other.place(), &other.outgoing(None), quiet()).await;
     let holds = first.manifest.id().to_string();
     assert!(matches!(taken, Err(PublishError::Taken { holds: got, .. }) if got == holds));
 
-    let elsewhere = Place::Window(WindowStart(40));
+    let elsewhere = CheckpointPlace::Window(WindowStart(40));
     let refused = publisher(&shelf).publish(elsewhere, &other.outgoing(None), quiet()).await;
     assert!(matches!(refused, Err(PublishError::Manifest { .. })));
     other.manifest.sequence = 3;
     let refused = publisher(&shelf).publish(other.place(), &other.outgoing(None), quiet()).await;
     assert!(matches!(refused, Err(PublishError::Manifest { source: ManifestError::BadSignature { .. } })));
 
-    let short = train(40, 2, Kind::Full, None);
+    let short = train(40, 2, PublicationKind::Full, None);
     fs::write(short.dir.path().join("model.safetensors"), "short").unwrap();
     let refused = publisher(&shelf).publish(short.place(), &short.outgoing(None), quiet()).await;
     assert!(matches!(refused, Err(PublishError::Size { got: 5, .. })));
@@ -557,8 +573,8 @@ impl CheckpointShelf for Dying {
 #[tokio::test]
 async fn a_consumer_killed_at_any_fetch_goes_on_from_what_its_disk_holds() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
-    let second = train(40, 2, Kind::Delta, Some(&first));
+    let first = train(20, 1, PublicationKind::Full, None);
+    let second = train(40, 2, PublicationKind::Delta, Some(&first));
     publish(&shelf, &first, None).await;
     publish(&shelf, &second, Some(&first)).await;
     let watched = Dying::watching(shelf.clone(), cache.path());
@@ -587,7 +603,7 @@ async fn a_consumer_killed_at_any_fetch_goes_on_from_what_its_disk_holds() {
 #[tokio::test]
 async fn what_an_earlier_attempt_left_is_checked_before_it_is_gone_on_with() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
+    let first = train(20, 1, PublicationKind::Full, None);
     publish(&shelf, &first, None).await;
     // Rubbish under the right names: of the right checkpoint, and of another.
     for id in [first.manifest.id().to_string(), "another".to_owned()] {
@@ -610,7 +626,7 @@ async fn what_an_earlier_attempt_left_is_checked_before_it_is_gone_on_with() {
 #[tokio::test]
 async fn two_processes_do_not_write_into_one_cache() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    publish(&shelf, &train(20, 1, Kind::Full, None), None).await;
+    publish(&shelf, &train(20, 1, PublicationKind::Full, None), None).await;
     shelf.reading().hold();
     let calls = shelf.reading().calls();
     let (one, two) = (consumer(shelf.clone(), cache.path()), consumer(shelf.clone(), cache.path()));
@@ -628,7 +644,7 @@ async fn two_processes_do_not_write_into_one_cache() {
 #[tokio::test]
 async fn progress_reaches_the_whole() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
+    let first = train(20, 1, PublicationKind::Full, None);
     publish(&shelf, &first, None).await;
     let told = Arc::new(Mutex::new(Vec::new()));
     let tell = {
@@ -645,10 +661,10 @@ async fn progress_reaches_the_whole() {
 #[tokio::test]
 async fn pruning_keeps_what_is_needed_and_a_cache_keeps_the_newest() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let mut chain = vec![train(20, 1, Kind::Full, None)];
+    let mut chain = vec![train(20, 1, PublicationKind::Full, None)];
     publish(&shelf, &chain[0], None).await;
     for index in 1..8u64 {
-        let kind = if index == 4 { Kind::Full } else { Kind::Delta };
+        let kind = if index == 4 { PublicationKind::Full } else { PublicationKind::Delta };
         let base = chain.last().unwrap();
         let next = train(20 * (index + 1), index + 1, kind, Some(base));
         publish(&shelf, &next, Some(base)).await;
@@ -674,15 +690,15 @@ async fn pruning_keeps_what_is_needed_and_a_cache_keeps_the_newest() {
 #[tokio::test]
 async fn a_milestone_is_whole_and_a_chain_may_lean_on_it() {
     let (shelf, cache) = (MemCheckpoints::default(), tempfile::tempdir().unwrap());
-    let first = train(20, 1, Kind::Full, None);
-    let second = train(40, 2, Kind::Delta, Some(&first));
-    let place = Place::Milestone(WindowStart(20));
+    let first = train(20, 1, PublicationKind::Full, None);
+    let second = train(40, 2, PublicationKind::Delta, Some(&first));
+    let place = CheckpointPlace::Milestone(WindowStart(20));
     let sent = publisher(&shelf).publish(place, &first.outgoing(None), quiet()).await;
     assert!(matches!(sent, Ok(Published::Now { .. })), "{sent:?}");
     publish(&shelf, &second, Some(&first)).await;
     is_whole(&follow(&shelf, cache.path()).await.0.unwrap(), &second);
 
-    let place = Place::Milestone(WindowStart(40));
+    let place = CheckpointPlace::Milestone(WindowStart(40));
     let refused = publisher(&shelf).publish(place, &second.outgoing(Some(&first)), quiet()).await;
     assert!(matches!(
         refused,

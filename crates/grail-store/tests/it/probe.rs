@@ -4,7 +4,7 @@ use super::house::{self, ACCOUNT, ANYTHING, NOTHING, READ, READ_WITHOUT_LIST, Ru
 use grail_protocol::words::UnixMillis;
 use grail_store::{
     Endpoint, Location, ReadCredentials, WriteCredentials,
-    probe::{self, Mistake, Patience, Report, Subject},
+    probe::{self, Mistake, Patience, ProbeReport, Subject},
 };
 use grail_testkit::doors::ManualClock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,7 +32,7 @@ fn subject(url: &str) -> Subject {
 }
 
 /// Examines a house as `change` sets it up, and checks that no probe is left behind.
-async fn examined(rules: Rules, change: impl FnOnce(&mut Subject)) -> Report {
+async fn examined(rules: Rules, change: impl FnOnce(&mut Subject)) -> ProbeReport {
     let house = house::open(rules).await;
     let mut subject = subject(&house.url);
     change(&mut subject);
@@ -46,7 +46,7 @@ async fn examined(rules: Rules, change: impl FnOnce(&mut Subject)) -> Report {
     report
 }
 
-fn codes(report: &Report) -> Vec<&'static str> {
+fn codes(report: &ProbeReport) -> Vec<&'static str> {
     report.mistakes.iter().map(Mistake::code).collect()
 }
 

@@ -8,8 +8,8 @@ use grail_artifact::window::{JsonCodec, WindowCodec, WindowFile};
 use grail_parquet::ParquetCodec;
 use grail_protocol::words::UnixMillis;
 use grail_testkit::{
-    model::{Habit, Liar},
-    window::{BadFile, Expected, HandOver, Sample, Setup, World},
+    model::{CheatingGenerator, Habit},
+    window::{BadFile, ExpectedVerdict, HandOver, Sample, World, WorldSetup},
 };
 use grail_verify::{MinerReport, lies};
 use std::{
@@ -41,8 +41,8 @@ fn main() -> Outcome {
 }
 
 /// A window of short answers.
-fn small() -> Setup {
-    Setup::new().with(|setup| setup.max_new_tokens = 8)
+fn small() -> WorldSetup {
+    WorldSetup::new().with(|setup| setup.max_new_tokens = 8)
 }
 
 struct Writer {
@@ -57,7 +57,7 @@ impl Writer {
         if !report.is_clean() {
             return Err(format!("{name} is not clean: {:?}", report.tally).into());
         }
-        let expected = Expected::Good(Box::new(report));
+        let expected = ExpectedVerdict::Good(Box::new(report));
         let sample = Sample { setup: world.setup.clone(), body, encoding: codec.encoding(), expected };
         self.write(&Path::new("good").join(name), &sample)
     }
@@ -85,7 +85,7 @@ impl Writer {
         if !found {
             return Err(format!("{name} is not {code}: {:?}", report.tally.rejected).into());
         }
-        let expected = Expected::Bad(BadFile::of(&report, code));
+        let expected = ExpectedVerdict::Bad(BadFile::of(&report, code));
         let sample = Sample { setup: world.setup.clone(), body, encoding: codec.encoding(), expected };
         self.write(&Path::new("bad").join(code).join(name), &sample)
     }
@@ -184,8 +184,10 @@ fn searched(writer: &mut Writer) -> Outcome {
             setup.max_new_tokens = 24;
             setup.window.0 = window;
         }));
-        let mut liar =
-            Liar { model: world.model.clone(), habit: Habit::CloseCalls { more: 0.004, less: 0.009 } };
+        let mut liar = CheatingGenerator {
+            model: world.model.clone(),
+            habit: Habit::CloseCalls { more: 0.004, less: 0.009 },
+        };
         let file = world.seal(world.header(), world.answer(&mut liar, 1));
         rejects(&world, &file, "draw-margins").then_some((world, file))
     })?;

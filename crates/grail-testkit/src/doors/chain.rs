@@ -1,6 +1,6 @@
 use super::Trouble;
 use async_trait::async_trait;
-use grail_devnet::rules::{self, Admission, MAX_COMMITMENT_BYTES, Refusal, Standing, Voice};
+use grail_devnet::rules::{self, Admission, DevnetRefusal, MAX_COMMITMENT_BYTES, Voice, WeightStanding};
 use grail_ports::{
     Door, Fault, Retry,
     chain::{Block, ChainView, ChainWrite, Inclusion, Metagraph, Neuron, Uid, WeightRow},
@@ -229,12 +229,12 @@ impl ChainWrite for MemSigner {
         self.chain.pass("commit").await?;
         let refuse = |refusal| Err(Fault::new(Door::Chain, Retry::Never, "commit", refusal));
         if data.len() > MAX_COMMITMENT_BYTES {
-            return refuse(Refusal::CommitmentTooLong { got: data.len() });
+            return refuse(DevnetRefusal::CommitmentTooLong { got: data.len() });
         }
         let block = self.chain.newest().number;
         let mut state = self.chain.state();
         if state.find(&self.hotkey).is_none() {
-            return refuse(Refusal::NotRegistered { hotkey: self.hotkey });
+            return refuse(DevnetRefusal::NotRegistered { hotkey: self.hotkey });
         }
         state.commitments.insert(self.hotkey, data.to_vec());
         Ok(Inclusion::Included { block })
@@ -244,7 +244,7 @@ impl ChainWrite for MemSigner {
         self.chain.pass("set weights").await?;
         let block = self.chain.newest().number;
         let mut state = self.chain.state();
-        let standing = state.find(&self.hotkey).map(|neuron| Standing {
+        let standing = state.find(&self.hotkey).map(|neuron| WeightStanding {
             uid: neuron.uid,
             validator_permit: neuron.validator_permit,
             last_update: neuron.last_update,

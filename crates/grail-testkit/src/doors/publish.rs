@@ -1,13 +1,13 @@
 use super::{HeldKey, Trouble};
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{Kind, Publication, manifest_statement},
+    checkpoint::{Publication, PublicationKind, manifest_statement},
     manifest::{FileEntry, Manifest, PUBLISHED_VERSION},
     tensors::TensorRoot,
 };
 use grail_ports::{
     Door, Fault, Retry,
-    publish::{Export, Issued, Plan, Press},
+    publish::{Export, Issued, Press, PublicationPlan},
     sign::Sign as _,
 };
 use grail_protocol::{hash::sha256, sign::HotkeyPair};
@@ -24,7 +24,7 @@ pub struct FakePress {
     genesis: Manifest,
     signer: Arc<HeldKey>,
     root: Arc<TempDir>,
-    issued: Arc<Mutex<Vec<(Plan, Issued)>>>,
+    issued: Arc<Mutex<Vec<(PublicationPlan, Issued)>>>,
     trouble: Trouble,
 }
 
@@ -49,15 +49,15 @@ impl FakePress {
     }
 
     /// Plans carried out, oldest first, with what came of each.
-    pub fn carried_out(&self) -> Vec<(Plan, Issued)> {
+    pub fn carried_out(&self) -> Vec<(PublicationPlan, Issued)> {
         self.list().clone()
     }
 
-    fn list(&self) -> MutexGuard<'_, Vec<(Plan, Issued)>> {
+    fn list(&self) -> MutexGuard<'_, Vec<(PublicationPlan, Issued)>> {
         self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn manifest(&self, plan: &Plan, folder: &Path) -> io::Result<Manifest> {
+    fn manifest(&self, plan: &PublicationPlan, folder: &Path) -> io::Result<Manifest> {
         let mut files = Vec::new();
         for entry in fs::read_dir(folder)? {
             let entry = entry?;
@@ -67,7 +67,7 @@ impl FakePress {
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let roots: String = files.iter().map(|file| file.sha256.as_str()).collect();
         let publication = Publication {
-            kind: Kind::Full,
+            kind: PublicationKind::Full,
             step: None,
             tensors: TensorRoot(sha256(roots.as_bytes())),
             trained_on: plan.trained_on,
@@ -96,7 +96,7 @@ impl Press for FakePress {
         Ok(self.list().iter().map(|(_, issued)| issued.manifest.clone()).collect())
     }
 
-    async fn publish(&self, plan: &Plan, export: Export) -> Result<Issued, Fault> {
+    async fn publish(&self, plan: &PublicationPlan, export: Export) -> Result<Issued, Fault> {
         let known = self.list().iter().find(|(done, _)| done == plan).map(|(_, issued)| issued.clone());
         if let Some(issued) = known {
             return Ok(Issued { sent_bytes: 0, ..issued });

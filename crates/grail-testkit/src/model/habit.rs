@@ -13,14 +13,14 @@ use grail_verify::lies::{DrawPlace, Habit};
 /// A miner that holds the right model and uses it wrongly. Sketches and log-probabilities of what it sends are true,
 /// so that only its choices can give it away.
 #[derive(Debug, Clone)]
-pub struct Liar {
+pub struct CheatingGenerator {
     /// The model.
     pub model: FakeModel,
     /// What it does.
     pub habit: Habit,
 }
 
-impl Generator for Liar {
+impl Generator for CheatingGenerator {
     fn card(&self) -> &ModelCard {
         self.model.card()
     }

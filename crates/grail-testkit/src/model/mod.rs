@@ -7,7 +7,7 @@ mod tokenizer;
 
 pub use fake::{FakeModel, FaultyOracle};
 pub use grail_verify::lies::Habit;
-pub use habit::Liar;
+pub use habit::CheatingGenerator;
 pub use tokenizer::{
     ANSWER_CLOSE, ANSWER_OPEN, END, FakeTokenizer, THINKING_CLOSE, THINKING_OPEN, VOCABULARY,
 };

@@ -1,6 +1,6 @@
 use grail_ports::{
     Fault,
-    model::{Message, Role, Tokenize},
+    model::{Message, Speaker, Tokenize},
 };
 use grail_protocol::words::TokenId;
 
@@ -47,9 +47,9 @@ impl Tokenize for FakeTokenizer {
         let mut tokens = Vec::new();
         for message in messages {
             tokens.push(match message.role {
-                Role::System => SYSTEM,
-                Role::User => USER,
-                Role::Assistant => ASSISTANT,
+                Speaker::System => SYSTEM,
+                Speaker::User => USER,
+                Speaker::Assistant => ASSISTANT,
             });
             tokens.extend(message.content.bytes().map(TokenId::from));
         }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn text_survives_and_never_becomes_a_special_token() {
-        let message = Message::new(Role::User, "<|end|> ä");
+        let message = Message::new(Speaker::User, "<|end|> ä");
         let tokens = FakeTokenizer.encode_chat(&[message]).unwrap();
         assert_eq!((tokens[0], tokens[tokens.len() - 1]), (USER, ASSISTANT));
         assert!(!tokens.contains(&END));

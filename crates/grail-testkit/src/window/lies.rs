@@ -1,8 +1,8 @@
 //! What a liar has in the fake world.
 
 use super::World;
-use crate::model::{Liar, VOCABULARY};
-use grail_artifact::window::{Header, RolloutRecord, WindowFile};
+use crate::model::{CheatingGenerator, VOCABULARY};
+use grail_artifact::window::{RolloutRecord, WindowFile, WindowHeader};
 use grail_ports::{
     Door, Fault, Retry,
     model::{
@@ -38,7 +38,7 @@ impl Means for Hand<'_> {
         &self.world.context
     }
 
-    fn header(&self) -> Header {
+    fn header(&self) -> WindowHeader {
         self.world.header()
     }
 
@@ -58,7 +58,7 @@ impl Means for Hand<'_> {
         Ok(self.world.but(|setup| setup.window.0 -= 20).honest(self.groups))
     }
 
-    fn seal(&self, header: Header, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault> {
+    fn seal(&self, header: WindowHeader, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault> {
         Ok(self.world.seal(header, records))
     }
 
@@ -75,7 +75,7 @@ impl Means for Hand<'_> {
     }
 
     fn picked(&self, habit: Habit) -> Result<Vec<RolloutRecord>, Fault> {
-        Ok(self.world.answer(&mut Liar { model: self.world.model.clone(), habit }, self.groups))
+        Ok(self.world.answer(&mut CheatingGenerator { model: self.world.model.clone(), habit }, self.groups))
     }
 
     fn proven(&self, _: Vec<Vec<TokenId>>) -> Result<Vec<RolloutRecord>, Fault> {

@@ -5,6 +5,6 @@ mod sample;
 mod setup;
 mod world;
 
-pub use sample::{BadFile, Expected, Sample, SampleError};
-pub use setup::{Setup, completions};
+pub use sample::{BadFile, ExpectedVerdict, Sample, SampleError};
+pub use setup::{WorldSetup, completions};
 pub use world::{HandOver, World};

@@ -1,4 +1,4 @@
-use super::{Setup, World};
+use super::{World, WorldSetup};
 use bytes::Bytes;
 use grail_artifact::keys::WindowEncoding;
 use grail_ports::shelf::{Fetched, ObjectMeta};
@@ -12,24 +12,24 @@ use std::{
 
 /// A window file in a folder, with the world it belongs to and what the court must say of it.
 ///
-/// Files: `context.json` ([`Setup`]), `window.json` or `window.parquet`, and `expected.json` ([`Expected`]) for a bad
+/// Files: `context.json` ([`WorldSetup`]), `window.json` or `window.parquet`, and `expected.json` ([`ExpectedVerdict`]) for a bad
 /// one or `report.json` ([`MinerReport`]) for a good one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// The world.
-    pub setup: Setup,
+    pub setup: WorldSetup,
     /// The file's bytes.
     pub body: Vec<u8>,
     /// In which encoding, by the name of the file; the bytes may be anything.
     pub encoding: WindowEncoding,
     /// What the court must say.
-    pub expected: Expected,
+    pub expected: ExpectedVerdict,
 }
 
 /// What the court must say of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Expected {
+pub enum ExpectedVerdict {
     /// This rejection.
     Bad(BadFile),
     /// Exactly this report.
@@ -131,8 +131,8 @@ impl Sample {
     pub fn write(&self, folder: &Path) -> Result<(), SampleError> {
         fs::create_dir_all(folder).map_err(|source| SampleError::Io { path: folder.to_owned(), source })?;
         let expected = match self.expected {
-            Expected::Bad(_) => "expected.json",
-            Expected::Good(_) => "report.json",
+            ExpectedVerdict::Bad(_) => "expected.json",
+            ExpectedVerdict::Good(_) => "report.json",
         };
         write_json(&folder.join("context.json"), &self.setup)?;
         write_json(&folder.join(expected), &self.expected)?;

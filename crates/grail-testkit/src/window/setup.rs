@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 /// Everything that fixes a [`World`](super::World); the `context.json` beside a sample window file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Setup {
+pub struct WorldSetup {
     /// Network.
     pub network: NetworkId,
     /// Name of its parameters.
@@ -61,7 +61,7 @@ pub struct Setup {
     pub known_by_heart: u32,
 }
 
-impl Setup {
+impl WorldSetup {
     /// An ordinary window of miner number 1.
     ///
     /// # Panics
@@ -142,7 +142,7 @@ impl Setup {
     }
 }
 
-impl Default for Setup {
+impl Default for WorldSetup {
     fn default() -> Self {
         Self::new()
     }

@@ -1,10 +1,12 @@
-use super::Setup;
+use super::WorldSetup;
 use crate::model::{FakeModel, FakeTokenizer, VOCABULARY};
 use bytes::Bytes;
 use grail_artifact::{
     keys::WindowEncoding,
     limits::{LIMITS, Limits},
-    window::{DecodeError, Header, JsonCodec, RolloutRecord, VERSION, WindowCodec, WindowFile, check_limits},
+    window::{
+        DecodeError, JsonCodec, RolloutRecord, VERSION, WindowCodec, WindowFile, WindowHeader, check_limits,
+    },
 };
 use grail_env::{Environment, Problem};
 use grail_ports::{
@@ -24,7 +26,7 @@ use grail_verify::{Case, MinerReport, verify_file};
 #[derive(Debug)]
 pub struct World {
     /// What it is made from.
-    pub setup: Setup,
+    pub setup: WorldSetup,
     /// The window as everybody derives it.
     pub context: WindowContext,
     /// Its environment.
@@ -40,7 +42,7 @@ pub struct World {
 
 impl World {
     /// The world of a setup.
-    pub fn new(setup: Setup) -> Self {
+    pub fn new(setup: WorldSetup) -> Self {
         Self {
             context: setup.context(),
             environment: Environment::Sat,
@@ -54,7 +56,7 @@ impl World {
 
     /// The world of a changed setup; the model keeps what it knows by heart here.
     #[must_use]
-    pub fn but(&self, change: impl FnOnce(&mut Setup)) -> Self {
+    pub fn but(&self, change: impl FnOnce(&mut WorldSetup)) -> Self {
         let mut world = Self::new(self.setup.with(change));
         world.model = self.model.clone();
         world
@@ -66,8 +68,8 @@ impl World {
     }
 
     /// The header that an honest file of this window carries.
-    pub fn header(&self) -> Header {
-        Header {
+    pub fn header(&self) -> WindowHeader {
+        WindowHeader {
             version: VERSION,
             network: self.context.network.clone(),
             window: self.context.window,
@@ -151,7 +153,7 @@ impl World {
     }
 
     /// Signs records as they are.
-    pub fn seal(&self, header: Header, records: Vec<RolloutRecord>) -> WindowFile {
+    pub fn seal(&self, header: WindowHeader, records: Vec<RolloutRecord>) -> WindowFile {
         WindowFile::seal(header, records, |message| self.miner.sign(message, [7; 32]))
     }
 

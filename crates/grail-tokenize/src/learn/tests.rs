@@ -1,4 +1,4 @@
-use grail_ports::model::{Message, Role};
+use grail_ports::model::{Message, Speaker};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -133,7 +133,7 @@ fn each_digit_is_a_token_of_its_own_and_no_other_token_holds_one() {
 #[test]
 fn a_chat_is_written_as_it_was_said_and_nothing_is_invented() {
     let said = |role, content: &str| Message::new(role, content);
-    let chat = [said(Role::System, "Add."), said(Role::User, "7 + 5"), said(Role::Assistant, "12")];
+    let chat = [said(Speaker::System, "Add."), said(Speaker::User, "7 + 5"), said(Speaker::Assistant, "12")];
     assert_eq!(
         learnt().render_chat(&chat[..2], true).unwrap(),
         "<|im_start|>system\nAdd.<|im_end|>\n<|im_start|>user\n7 + 5<|im_end|>\n<|im_start|>assistant\n"
@@ -175,7 +175,7 @@ proptest! {
         let text = pieces.concat();
         let ids = learnt().encode_untrusted(&text).unwrap();
         prop_assert!(ids.iter().all(|&id| id > 2), "{:?}", ids);
-        let chat = |content: &str| learnt().encode_chat_with(&[Message::new(Role::User, content)], true).unwrap();
+        let chat = |content: &str| learnt().encode_chat_with(&[Message::new(Speaker::User, content)], true).unwrap();
         let controls = |ids: Vec<TokenId>| ids.into_iter().filter(|&id| id <= 2).collect::<Vec<_>>();
         prop_assert_eq!(controls(chat(&text)), controls(chat("calm")));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use grail_ports::model::{Message, Role};
+use grail_ports::model::{Message, Speaker};
 
 use crate::Tokenizer;
 
@@ -23,7 +23,7 @@ fn reduced(name: &str) -> Tokenizer {
 }
 
 fn user(content: &str) -> [Message; 1] {
-    [Message::new(Role::User, content)]
+    [Message::new(Speaker::User, content)]
 }
 
 /// A copy of a reduced tokenizer's folder, to be spoiled.

@@ -1,13 +1,13 @@
 //! Nobody opens or ends a turn by writing a message.
 
-use grail_ports::model::{Message, Role};
+use grail_ports::model::{Message, Speaker};
 use proptest::prelude::*;
 
 use super::{reduced, user};
 use crate::Tokenizer;
 
 fn said(content: &str) -> Message {
-    Message::new(Role::User, content)
+    Message::new(Speaker::User, content)
 }
 
 /// How many control tokens are among the ids.
@@ -122,7 +122,7 @@ proptest! {
 
     #[test]
     fn without_control_tokens_a_chat_is_encoded_as_its_rendering(contents in prop::collection::vec(".{0,30}", 1..4)) {
-        let roles = [Role::User, Role::Assistant];
+        let roles = [Speaker::User, Speaker::Assistant];
         let chat: Vec<_> =
             contents.iter().zip(roles.iter().cycle()).map(|(text, &role)| Message::new(role, text)).collect();
         for tokenizer in tokenizers() {

@@ -4,7 +4,7 @@ use super::names::{self, EMBEDDING, HEAD};
 use crate::{
     config::{self, ModelConfig},
     error::{LoadError, Named},
-    weights::Weights,
+    weights::FolderWeights,
 };
 use grail_protocol::words::TokenId;
 use std::path::Path;
@@ -15,7 +15,7 @@ pub(crate) struct ModelFolder {
     pub(crate) config: ModelConfig,
     /// Tokens that end a completion, in the order of the file that names them.
     pub(crate) end_tokens: Vec<TokenId>,
-    pub(crate) weights: Weights,
+    pub(crate) weights: FolderWeights,
 }
 
 impl ModelFolder {
@@ -25,7 +25,7 @@ impl ModelFolder {
     /// Errors: [`LoadError`], every way in which a folder can be unusable.
     pub(crate) fn open(folder: &Path) -> Result<Self, LoadError> {
         let (config, end_tokens) = config::read(folder)?;
-        let weights = Weights::open_folder(folder)?;
+        let weights = FolderWeights::open_folder(folder)?;
         for name in [EMBEDDING, HEAD].into_iter().filter(|name| weights.has(name)) {
             let (found, wanted) = (weights.rows(name), config.vocab_size);
             if found != wanted {

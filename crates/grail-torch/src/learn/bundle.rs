@@ -11,9 +11,9 @@ use crate::{
     learn::{
         error::{TrainError, damaged},
         export::write_tensors,
-        step::{Learner, Progress},
+        step::{RunProgress, StepLearner},
     },
-    weights::Weights,
+    weights::FolderWeights,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,7 +36,7 @@ const FORMAT: u32 = 1;
 #[serde(deny_unknown_fields)]
 struct State {
     format: u32,
-    progress: Progress,
+    progress: RunProgress,
     /// What the caller wants to know again.
     journal: Value,
 }
@@ -46,7 +46,7 @@ struct State {
 /// Errors: [`LoadError::File`], among others when the disk is full; earlier states are untouched then.
 pub fn save_state(
     root: &Path,
-    learner: &Learner,
+    learner: &StepLearner,
     journal: &Value,
     keep: usize,
 ) -> Result<PathBuf, TrainError> {
@@ -76,7 +76,7 @@ pub fn save_state(
     Ok(done)
 }
 
-fn write(draft: &Path, learner: &Learner, state: &State) -> Result<(), TrainError> {
+fn write(draft: &Path, learner: &StepLearner, state: &State) -> Result<(), TrainError> {
     make(draft)?;
     write_tensors(&draft.join(TENSORS), &learner.optimizer().tensors(), Dtype::F32)?;
     let path = draft.join(STATE);
@@ -103,13 +103,13 @@ pub fn newest_state(root: &Path) -> Result<Option<PathBuf>, TrainError> {
 /// `learner` must be of the same model, with the same parameters learning. On an error it must not be used.
 ///
 /// Errors: [`TrainError::Load`] for files that cannot be read or do not fit, [`TrainError::Damaged`].
-pub fn restore_state(folder: &Path, learner: &mut Learner) -> Result<Value, TrainError> {
+pub fn restore_state(folder: &Path, learner: &mut StepLearner) -> Result<Value, TrainError> {
     let path = folder.join(STATE);
     let state: State = read_json(&path, STATE_BYTES)?;
     if state.format != FORMAT {
         return damaged(&path, format!("it has format {}, this program reads {FORMAT}", state.format));
     }
-    let saved = Weights::open(&folder.join(TENSORS))?;
+    let saved = FolderWeights::open(&folder.join(TENSORS))?;
     learner.restore(&state.progress, |name| Ok(saved.get(name)?))?;
     Ok(state.journal)
 }

@@ -5,7 +5,7 @@
 
 use super::error::{Doing, TrainError};
 use crate::{device::Dtype, error::LoadError};
-use grail_artifact::tensors::Dtype as Stored;
+use grail_artifact::tensors::StoredDtype;
 use std::{
     fs::File,
     io::{BufWriter, Write},
@@ -53,8 +53,8 @@ pub fn write_tensors(path: &Path, tensors: &[(String, Tensor)], dtype: Dtype) ->
 /// The header, padded with spaces to a multiple of eight bytes. Its spelling is part of a checkpoint's digest: it stays.
 fn header(tensors: &[(String, Tensor)], dtype: Dtype) -> String {
     let (stored, width) = match dtype {
-        Dtype::F32 => (Stored::F32, 4),
-        Dtype::Bf16 => (Stored::BF16, 2),
+        Dtype::F32 => (StoredDtype::F32, 4),
+        Dtype::Bf16 => (StoredDtype::BF16, 2),
     };
     let mut start = 0;
     let mut entries = Vec::new();

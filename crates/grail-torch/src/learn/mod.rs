@@ -44,8 +44,8 @@ pub use filter::{Choice, FilterSettings, GroupFacts, LeftOut};
 pub use gradients::Gradients;
 pub use head::{Head, Measured};
 pub use loss::{
-    AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Figures, KlEstimator, Level, Loss, LossSettings,
-    Rows,
+    AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Figures, KlEstimator, Level, Loss, LossRows,
+    LossSettings,
 };
 pub use model::{Layout, LearningModel, Lora, Pass, Prompted, Recompute};
 pub use optimizer::{AdamW, AdamWSettings, Decay, Parameter, Update};
@@ -53,6 +53,7 @@ pub use pack::pack;
 pub use replay::{Kept, Replay, ReplaySettings};
 pub use schedule::{Decline, Schedule};
 pub use step::{
-    Averaging, Example, Group, Learner, LearnerSettings, Outcome, Progress, Reference, Report, Rollout,
+    Averaging, Example, Group, LearnerSettings, Reference, Rollout, RunProgress, StepLearner, StepOutcome,
+    StepReport,
 };
 pub use student::{Anchor, Compute, Course, Student, StudentSettings};

@@ -1,7 +1,7 @@
 //! A learner behind its door: lessons in, moved weights out, with replay, choice of groups, and state on disk.
 
 use crate::{
-    device::{Dtype, Place},
+    device::{ComputePlace, Dtype},
     error::{LoadError, RunError},
     learn::{
         advantage::Estimator,
@@ -11,7 +11,7 @@ use crate::{
         filter::{FilterSettings, GroupFacts},
         model::{LearningModel, Lora},
         replay::{Kept, Replay, ReplaySettings},
-        step::{Group, Learner, LearnerSettings, Outcome, Reference, Report, Rollout},
+        step::{Group, LearnerSettings, Reference, Rollout, StepLearner, StepOutcome, StepReport},
     },
 };
 use grail_ports::{
@@ -32,7 +32,7 @@ use tch::{Device, Kind};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compute {
     /// Where.
-    pub place: Place,
+    pub place: ComputePlace,
     /// Weights and activations as brain floats; masters and moments stay 32-bit floats.
     pub bf16: bool,
     /// Threads on the processor; 0 takes all.
@@ -121,7 +121,7 @@ type Key = (Hotkey, WindowStart, GroupIndex);
 /// A model in training behind the door [`grail_ports::learn::Learner`].
 #[derive(Debug)]
 pub struct Student {
-    learner: Learner,
+    learner: StepLearner,
     /// The model that training began with, where the learner is kept close to it.
     start: Option<LearningModel>,
     settings: StudentSettings,
@@ -156,7 +156,7 @@ impl Student {
     ) -> Result<Self, TrainError> {
         settings.check()?;
         let replay = Replay::new(settings.replay)?;
-        let learner = Learner::new(model, settings.learner)?;
+        let learner = StepLearner::new(model, settings.learner)?;
         Ok(Self { learner, start, settings, stored, replay, draws: 0, root: root.into() })
     }
 
@@ -182,7 +182,7 @@ impl Student {
     }
 
     /// The learner.
-    pub fn learner(&self) -> &Learner {
+    pub fn learner(&self) -> &StepLearner {
         &self.learner
     }
 
@@ -196,7 +196,7 @@ impl Student {
     }
 
     /// One step over a fresh draw; `None` when no group of it is worth one.
-    fn step(&mut self, study: &mut Study) -> Result<Option<Report>, TrainError> {
+    fn step(&mut self, study: &mut Study) -> Result<Option<StepReport>, TrainError> {
         let seed = seed(self.settings.course.seed);
         let drawn: Vec<&Lesson> =
             self.replay.draw(&seed, self.draws).into_iter().map(|kept| &kept.group).collect();
@@ -231,13 +231,13 @@ impl Student {
             let Some(report) = self.step(&mut study)? else { break };
             study.tokens += report.tokens_computed as u64;
             match report.outcome {
-                Outcome::Learned { norm } => {
+                StepOutcome::Learned { norm } => {
                     study.steps += 1;
                     for (name, value) in figures(&report, norm) {
                         *sums.entry(name).or_default() += value;
                     }
                 }
-                Outcome::LossNotFinite | Outcome::GradientNotFinite => {
+                StepOutcome::LossNotFinite | StepOutcome::GradientNotFinite => {
                     study.skipped += 1;
                     let outcome = report.outcome;
                     tracing::warn!(target: "grail::train", ?outcome, "a step was skipped: nothing moved");
@@ -365,7 +365,7 @@ fn group(lesson: &Lesson, facts: &GroupFacts) -> Group {
     }
 }
 
-fn figures(report: &Report, norm: f64) -> [(&'static str, f64); 8] {
+fn figures(report: &StepReport, norm: f64) -> [(&'static str, f64); 8] {
     let figures = &report.figures;
     [
         ("loss", figures.loss()),

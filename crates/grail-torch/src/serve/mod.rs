@@ -21,7 +21,7 @@ mod tests;
 
 pub use effort::Effort;
 pub use generate::TorchGenerator;
-pub use model::{CacheFormat, Model, Options};
+pub use model::{CacheFormat, LoadOptions, Model};
 pub use oracle::TorchOracle;
 pub use pick::{Forced, Pick, PickPlace};
 pub use states::States;

@@ -3,7 +3,7 @@
 use crate::{
     config::RopeScaling,
     decoder::ModelFolder,
-    device::{Dtype, Place},
+    device::{ComputePlace, Dtype},
     error::{LoadError, RunError},
     serve::network::Network,
 };
@@ -21,9 +21,9 @@ use std::{
 
 /// How to load a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct LoadOptions {
     /// Where to compute.
-    pub place: Place,
+    pub place: ComputePlace,
     /// Number format; files of the other one are converted while loading.
     pub dtype: Dtype,
     /// Threads of libtorch and of sampling, 1 to 1,024; all processors when absent.
@@ -35,9 +35,9 @@ pub struct Options {
     pub threads: Option<usize>,
 }
 
-impl Default for Options {
+impl Default for LoadOptions {
     fn default() -> Self {
-        Self { place: Place::Cpu, dtype: Dtype::F32, threads: None }
+        Self { place: ComputePlace::Cpu, dtype: Dtype::F32, threads: None }
     }
 }
 
@@ -75,7 +75,7 @@ impl Model {
     /// must not be written to while the model lives.
     ///
     /// Errors: every way in which folder, options and device can be unusable, see [`LoadError`].
-    pub fn load(folder: &Path, options: &Options, checkpoint: CheckpointId) -> Result<Self, LoadError> {
+    pub fn load(folder: &Path, options: &LoadOptions, checkpoint: CheckpointId) -> Result<Self, LoadError> {
         Self::load_keeping(folder, options, checkpoint, CacheFormat::AsComputed)
     }
 
@@ -84,7 +84,7 @@ impl Model {
     /// Errors: those of [`Self::load`].
     pub fn load_keeping(
         folder: &Path,
-        options: &Options,
+        options: &LoadOptions,
         checkpoint: CheckpointId,
         cache: CacheFormat,
     ) -> Result<Self, LoadError> {
@@ -187,7 +187,7 @@ impl Engine {
     }
 }
 
-fn threads(options: &Options) -> Result<usize, LoadError> {
+fn threads(options: &LoadOptions) -> Result<usize, LoadError> {
     let available = || std::thread::available_parallelism().map_or(1, usize::from);
     match options.threads {
         None => Ok(available()),

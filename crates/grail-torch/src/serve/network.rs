@@ -12,7 +12,7 @@ use crate::{
         linear::{Head, Kernels, Linear},
         model::CacheFormat,
     },
-    weights::Weights,
+    weights::FolderWeights,
 };
 use grail_protocol::words::TokenId;
 use tch::{Device, Kind, Tensor};
@@ -52,7 +52,7 @@ pub(crate) trait Attend {
 impl Network {
     /// Puts weights that were checked into the shapes they are used in.
     pub(crate) fn new(
-        weights: &Weights,
+        weights: &FolderWeights,
         config: ModelConfig,
         device: Device,
         kind: Kind,
@@ -169,7 +169,7 @@ fn through_fp8(kv: &Tensor) -> Result<Tensor, RunError> {
 
 /// Reads one layer.
 struct Reader<'a> {
-    weights: &'a Weights,
+    weights: &'a FolderWeights,
     kernels: &'a Kernels,
     config: &'a ModelConfig,
     index: i64,

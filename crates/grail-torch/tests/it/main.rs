@@ -3,7 +3,7 @@
 use grail_protocol::words::CheckpointId;
 use grail_testkit::doors::conformance;
 use grail_torch::{
-    Compute, Dtype, Model, Options, Place, Student, StudentSettings, TorchGenerator, TorchOracle,
+    Compute, ComputePlace, Dtype, LoadOptions, Model, Student, StudentSettings, TorchGenerator, TorchOracle,
 };
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
 }
 
 fn model() -> Model {
-    let options = Options { threads: Some(1), ..Options::default() };
+    let options = LoadOptions { threads: Some(1), ..LoadOptions::default() };
     Model::load(&folder(), &options, CheckpointId::from_bytes([7; 32])).unwrap()
 }
 
@@ -32,7 +32,7 @@ fn the_oracle_keeps_the_promises_of_its_door() {
 #[test]
 fn the_student_keeps_the_promises_of_its_door() {
     let (states, weights) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let compute = Compute { place: Place::Cpu, bf16: false, threads: 1 };
+    let compute = Compute { place: ComputePlace::Cpu, bf16: false, threads: 1 };
     let mut settings = StudentSettings::default();
     settings.learner.schedule.rate = 1e-3;
     let start = || Student::open(&folder(), compute, settings.clone(), Dtype::F32, states.path()).unwrap();

@@ -12,7 +12,7 @@ mod paper;
 pub use compare::differences;
 pub use paper::audit_on_paper;
 
-use crate::{Case, MinerReport, Sampling, Watch, verify_file};
+use crate::{Case, MinerReport, ProofWatch, Sampling, verify_file};
 use grail_artifact::{
     bundle::{ModelFact, SamplingFact},
     limits::Limits,
@@ -172,7 +172,7 @@ impl Audited {
         &self,
         tools: &Tools<'_>,
         oracle: &mut dyn Oracle,
-        watch: Watch<'_>,
+        watch: ProofWatch<'_>,
     ) -> Result<MinerReport, Vec<Flaw>> {
         let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);
         if (ModelFact { vocabulary, context_length }) != self.model {

@@ -11,7 +11,7 @@ mod sample;
 mod seal;
 
 pub use arrive::{Arrived, Decoded, arrive, oversize};
-pub use prove::{ProofProgress, Proven, Watch};
+pub use prove::{ProofProgress, ProofWatch, Proven};
 pub use replay::Replayed;
 pub use sample::Sampled;
 pub use seal::Sealed;

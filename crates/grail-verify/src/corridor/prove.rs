@@ -29,7 +29,7 @@ pub struct ProofProgress {
 }
 
 /// Told after every group; `false` stops the proof, and groups not yet proven stay undecided.
-pub type Watch<'a> = &'a mut dyn FnMut(ProofProgress) -> bool;
+pub type ProofWatch<'a> = &'a mut dyn FnMut(ProofProgress) -> bool;
 
 /// Groups whose rollouts were held against the model's own computation.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Replayed {
     ///
     /// A fault of the model, or a model that cannot be asked (another checkpoint, vocabulary or end token), leaves
     /// rollouts undecided; it never rejects one.
-    pub fn prove(self, oracle: &mut dyn Oracle, watch: Watch<'_>) -> Proven {
+    pub fn prove(self, oracle: &mut dyn Oracle, watch: ProofWatch<'_>) -> Proven {
         let unfit = check_card(oracle.card(), &self).err();
         let total = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
         let mut going = true;

@@ -1,6 +1,6 @@
 use super::{arrive::Decoded, form};
 use crate::Rejection;
-use grail_artifact::window::{Header, RolloutRecord, RootHex, WindowFile, file_message, root_of};
+use grail_artifact::window::{RolloutRecord, RootHex, WindowFile, WindowHeader, file_message, root_of};
 use grail_protocol::{
     beacon::WindowRandomness,
     params::ROLLOUTS_PER_PROBLEM,
@@ -80,9 +80,13 @@ impl Sealed {
     }
 }
 
-fn check_header(claimed: &Header, context: &WindowContext, asked_for: &Hotkey) -> Result<(), Rejection> {
+fn check_header(
+    claimed: &WindowHeader,
+    context: &WindowContext,
+    asked_for: &Hotkey,
+) -> Result<(), Rejection> {
     // Spelt out without a rest pattern, so that a new field cannot go unchecked.
-    let Header { version, network, window, hotkey, checkpoint, env, randomness, numeric, generator: _ } =
+    let WindowHeader { version, network, window, hotkey, checkpoint, env, randomness, numeric, generator: _ } =
         claimed;
     if *version != context.params.version {
         return Err(Rejection::WrongVersion { claimed: *version, expected: context.params.version });

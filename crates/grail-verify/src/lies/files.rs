@@ -1,7 +1,7 @@
 //! Lies about a file as a whole, in the order of the court's checks.
 
 use super::{Codes, Foreign, Lie, LieKind, Means, Tells, ToldLie, each, records};
-use grail_artifact::window::{Header, RolloutRecord, RootHex, WindowFile, root_of};
+use grail_artifact::window::{RolloutRecord, RootHex, WindowFile, WindowHeader, root_of};
 use grail_ports::{Door, Fault, Retry};
 use grail_protocol::{
     beacon::{Beacon, WindowRandomness},
@@ -236,7 +236,7 @@ pub(super) const LIES: &[Lie] = &[
     }),
 ];
 
-fn head(means: &dyn Means, edit: impl FnOnce(&mut Header)) -> Result<ToldLie, Fault> {
+fn head(means: &dyn Means, edit: impl FnOnce(&mut WindowHeader)) -> Result<ToldLie, Fault> {
     let mut header = means.header();
     edit(&mut header);
     Ok(means.seal(header, means.honest(0)?)?.into())

@@ -24,7 +24,7 @@ mod texts;
 pub use habit::{DrawPlace, Habit};
 pub use mining::{Lying, MiningLie, named};
 
-use grail_artifact::window::{Header, RolloutRecord, WindowFile};
+use grail_artifact::window::{RolloutRecord, WindowFile, WindowHeader};
 use grail_ports::{
     Fault,
     model::{GenerationRule, GroupRequest, Tokenize},
@@ -119,7 +119,7 @@ pub trait Means {
     /// The window as everybody derives it.
     fn window(&self) -> &WindowContext;
     /// The header of an honest file.
-    fn header(&self) -> Header;
+    fn header(&self) -> WindowHeader;
     /// Tokens of the model's vocabulary.
     fn vocabulary(&self) -> u32;
     /// Text and tokens.
@@ -129,7 +129,7 @@ pub trait Means {
     /// The honest file of an earlier window.
     fn earlier(&self) -> Result<WindowFile, Fault>;
     /// Signs records as they are.
-    fn seal(&self, header: Header, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault>;
+    fn seal(&self, header: WindowHeader, records: Vec<RolloutRecord>) -> Result<WindowFile, Fault>;
     /// Answers to requests and a rule that were changed, with the sketches and log-probabilities of that.
     fn asked(
         &self,

@@ -16,7 +16,7 @@ use grail_protocol::{
 };
 use grail_testkit::{
     doors::{FakeBeacon, ManualClock},
-    window::{Setup, World},
+    window::{World, WorldSetup},
 };
 use grail_verify::{
     MinerReport, Sampling, Verdict,
@@ -74,7 +74,7 @@ impl Stage {
         let challenge = sign(DEV.challenge_round(beacon.chain(), last.time));
         let deadline = DEV.upload_deadline(last.time);
         let manifest = manifest();
-        let setup = Setup::new().with(|setup| {
+        let setup = WorldSetup::new().with(|setup| {
             setup.block_hash = first.hash;
             setup.randomness = WindowRandomness::Beacon(generation);
             setup.checkpoint = manifest.id();

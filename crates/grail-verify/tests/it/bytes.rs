@@ -5,7 +5,7 @@ use grail_artifact::{
     window::{JsonCodec, WindowCodec, WindowFile},
 };
 use grail_parquet::ParquetCodec;
-use grail_testkit::window::{Setup, World};
+use grail_testkit::window::{World, WorldSetup};
 use grail_verify::{Rejection, Sealed, Verdict, arrive, verify_on_paper};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ struct Shelf {
 }
 
 static SHELF: LazyLock<Shelf> = LazyLock::new(|| {
-    let world = World::new(Setup::new());
+    let world = World::new(WorldSetup::new());
     let file = world.honest(2);
     let json = JsonCodec.encode(&file).unwrap();
     let parquet = ParquetCodec.encode(&file).unwrap();

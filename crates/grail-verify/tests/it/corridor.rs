@@ -7,16 +7,16 @@ use grail_artifact::{
 use grail_protocol::words::{CheckpointId, UnixMillis};
 use grail_testkit::{
     model::{FakeModel, FaultyOracle},
-    window::{HandOver, Setup, World},
+    window::{HandOver, World, WorldSetup},
 };
 use grail_verify::{Doubt, MinerReport, Sampling, Verdict, oversize, verify_file, verify_on_paper};
 
 fn world() -> World {
-    World::new(Setup::new())
+    World::new(WorldSetup::new())
 }
 
 fn knowing(groups: u32) -> World {
-    World::new(Setup::new().with(|setup| {
+    World::new(WorldSetup::new().with(|setup| {
         setup.max_new_tokens = 20;
         setup.known_by_heart = groups;
     }))
@@ -128,7 +128,7 @@ fn late_and_oversized_objects_are_refused_unread() {
 #[test]
 fn a_sample_speaks_for_the_file_and_lies_outside_it_go_unseen() {
     let rule = Sampling { all_up_to: 4, share_percent: 25, min: 2, max: 100 };
-    let world = World::new(Setup::new().with(|setup| setup.sampling = rule));
+    let world = World::new(WorldSetup::new().with(|setup| setup.sampling = rule));
     let mut records = world.honest(40).rollouts;
     let report = world.verify(world.seal(world.header(), records.clone()));
     assert_eq!((report.tally.groups_claimed, report.tally.groups_checked), (40, 10));

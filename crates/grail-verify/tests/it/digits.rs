@@ -2,7 +2,7 @@
 
 use grail_artifact::window::WindowFile;
 use grail_protocol::profile::NumericProfile;
-use grail_testkit::window::{Setup, World};
+use grail_testkit::window::{World, WorldSetup};
 use grail_verify::{MinerReport, Over, Rejection, Verdict};
 
 /// Log-probabilities that are told wrong in each group: below what refuses one, and beyond it in four together.
@@ -28,7 +28,7 @@ fn scopes(report: &MinerReport) -> Vec<Over> {
 
 #[test]
 fn a_file_tells_what_its_groups_do_not() {
-    let world = World::new(Setup::new());
+    let world = World::new(WorldSetup::new());
     assert!(world.verify(nudged(&world, 1)).is_clean(), "one group by itself says too little");
     let report = world.verify(nudged(&world, 4));
     assert_eq!(report.file, Verdict::Accepted);
@@ -39,7 +39,7 @@ fn a_file_tells_what_its_groups_do_not() {
 
 #[test]
 fn a_report_that_accepts_such_digits_contradicts_itself() {
-    let world = World::new(Setup::new());
+    let world = World::new(WorldSetup::new());
     let honest = world.verify(world.honest(4));
     let but = |change: &dyn Fn(usize) -> u64| {
         let mut report = honest.clone();

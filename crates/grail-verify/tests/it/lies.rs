@@ -1,6 +1,6 @@
 //! Every lie that the testkit knows, in numbers: how many rollouts and groups it costs the liar.
 
-use grail_testkit::window::{Setup, World};
+use grail_testkit::window::{World, WorldSetup};
 use grail_verify::{
     Verdict,
     lies::{Lie, fake_files, fake_rollouts, named},
@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 const GROUPS: u32 = 13;
 
 fn world() -> World {
-    World::new(Setup::new())
+    World::new(WorldSetup::new())
 }
 
 /// A world whose answers are sometimes right, so that rewards differ.
 fn world_of_answers() -> World {
-    World::new(Setup::new().with(|setup| {
+    World::new(WorldSetup::new().with(|setup| {
         setup.max_new_tokens = 20;
         setup.known_by_heart = GROUPS;
     }))

@@ -5,7 +5,7 @@ use grail_artifact::{
     window::{JsonCodec, WindowCodec},
 };
 use grail_parquet::ParquetCodec;
-use grail_testkit::window::{BadFile, Expected, Sample};
+use grail_testkit::window::{BadFile, ExpectedVerdict, Sample};
 use grail_verify::{ALL_CODES, MinerReport};
 use std::{
     collections::BTreeSet,
@@ -58,7 +58,9 @@ fn every_bad_file_is_refused_as_its_folder_says() {
     for code in inside(&folder("bad")) {
         for path in inside(&code) {
             let sample = Sample::read(&path).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
-            let Expected::Bad(expected) = &sample.expected else { panic!("{} is good", path.display()) };
+            let ExpectedVerdict::Bad(expected) = &sample.expected else {
+                panic!("{} is good", path.display())
+            };
             assert_eq!(expected.code, name(&code), "{}", path.display());
             assert_eq!(BadFile::of(&verify(&sample), &expected.code), *expected, "{}", path.display());
         }
@@ -71,7 +73,7 @@ fn every_good_file_is_accepted_with_its_report() {
     assert!(!folders.is_empty());
     for path in folders {
         let sample = Sample::read(&path).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
-        let Expected::Good(expected) = &sample.expected else { panic!("{} is bad", path.display()) };
+        let ExpectedVerdict::Good(expected) = &sample.expected else { panic!("{} is bad", path.display()) };
         let report = verify(&sample);
         assert!(report.is_clean(), "{}: {:?}", path.display(), report.tally);
         assert_eq!(report, **expected, "{}", path.display());

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use grail_artifact::checkpoint::{CheckpointKey, FileName, Place};
+use grail_artifact::checkpoint::{CheckpointKey, CheckpointPlace, FileName};
 use grail_ports::checkpoint::{CheckpointShelf, Part};
 use grail_protocol::words::WindowStart;
 use std::{
@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-fn key(place: Place, name: &str) -> CheckpointKey {
+fn key(place: CheckpointPlace, name: &str) -> CheckpointKey {
     place.file(FileName::new(name).expect("a plain name"))
 }
 
@@ -24,7 +24,7 @@ async fn part<S: CheckpointShelf + ?Sized>(shelf: &S, key: &CheckpointKey, offse
 /// # Panics
 /// When a promise of [`CheckpointShelf`] is broken.
 pub async fn checkpoints<S: CheckpointShelf + ?Sized>(shelf: &S, file: &Path, content: &[u8]) {
-    let place = Place::Window(WindowStart(100));
+    let place = CheckpointPlace::Window(WindowStart(100));
     let (small, large) = (key(place, "config.json"), key(place, "model.safetensors"));
     assert_eq!(shelf.fetch(&small, 0, 10).await.expect("absence is no fault"), None);
     assert_eq!(shelf.list().await.expect("an empty shelf is listed"), []);
@@ -58,9 +58,9 @@ pub async fn checkpoints<S: CheckpointShelf + ?Sized>(shelf: &S, file: &Path, co
     assert_eq!((empty.body.len(), empty.size), (0, 0), "an empty object is not absent");
 
     let others = [
-        Place::Window(WindowStart(1_000)),
-        Place::Milestone(WindowStart(100)),
-        Place::Window(WindowStart(10)),
+        CheckpointPlace::Window(WindowStart(1_000)),
+        CheckpointPlace::Milestone(WindowStart(100)),
+        CheckpointPlace::Window(WindowStart(10)),
     ];
     for other in others {
         shelf.put(&key(other, "READY"), Bytes::from_static(b"x")).await.expect("an object is written");

@@ -1,16 +1,16 @@
 use grail_artifact::{manifest::Manifest, window::RootHex};
 use grail_ports::{
     Door, Fault, Retry,
-    publish::{Export, Issued, Plan, Press},
+    publish::{Export, Issued, Press, PublicationPlan},
 };
 use grail_protocol::words::WindowStart;
 
-fn plan(sequence: u64, window: u64) -> Plan {
+fn plan(sequence: u64, window: u64) -> PublicationPlan {
     let trained_on = RootHex([u8::try_from(sequence).expect("a small number"); 32]);
-    Plan { window: WindowStart(window), sequence, trained_on }
+    PublicationPlan { window: WindowStart(window), sequence, trained_on }
 }
 
-fn is_of(issued: &Issued, plan: &Plan) {
+fn is_of(issued: &Issued, plan: &PublicationPlan) {
     let manifest = &issued.manifest;
     assert_eq!((manifest.sequence, manifest.window), (plan.sequence, plan.window), "the plan's checkpoint");
     let publication = manifest.publication.as_ref().expect("it says how it was made");

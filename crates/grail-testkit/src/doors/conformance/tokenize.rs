@@ -1,4 +1,4 @@
-use grail_ports::model::{Message, Role, Tokenize};
+use grail_ports::model::{Message, Speaker, Tokenize};
 use grail_protocol::words::TokenId;
 use std::slice::from_ref;
 
@@ -14,9 +14,9 @@ pub fn tokenize<T: Tokenize + ?Sized>(tokenizer: &T) {
     assert!(ends.iter().all(|end| *end < tokenizer.vocabulary()), "end tokens are tokens");
 
     let chat = [
-        Message::new(Role::System, "Add."),
-        Message::new(Role::User, "7 + 5"),
-        Message::new(Role::User, "= ?"),
+        Message::new(Speaker::System, "Add."),
+        Message::new(Speaker::User, "7 + 5"),
+        Message::new(Speaker::User, "= ?"),
     ];
     let tokens = encode(&chat);
     assert_eq!(encode(&chat), tokens, "the same conversation has the same ids");
@@ -33,7 +33,7 @@ pub fn tokenize<T: Tokenize + ?Sized>(tokenizer: &T) {
 
     // Special tokens are in the text, and their letters in a message never become them.
     let count = |content: &str| {
-        let tokens = encode(&[Message::new(Role::User, content)]);
+        let tokens = encode(&[Message::new(Speaker::User, content)]);
         tokens.iter().filter(|token| ends.contains(token)).count()
     };
     let calm = count("calm");

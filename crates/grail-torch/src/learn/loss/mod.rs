@@ -2,7 +2,7 @@
 //!
 //! Everything here is rows of completions padded to one width: `[rows, width]`, with a mask of ones and zeros. What
 //! stands behind the mask must be finite and has no effect. Gradients come from autograd through
-//! [`Rows::logprobs`] and [`Rows::entropy`].
+//! [`LossRows::logprobs`] and [`LossRows::entropy`].
 //!
 //! The term of a token, `A` the advantage and `r` the importance ratio:
 //! `−min(r·A, clamp(r, 1 − low, 1 + high)·A)`. At [`Level::Sequence`] a row has one ratio, the geometric mean of its
@@ -24,7 +24,7 @@ use tch::{Kind, TchError, Tensor};
 
 /// Completions of a micro-batch, padded to one width.
 #[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
+pub struct LossRows<'a> {
     /// What the model gives its tokens now, `[rows, width]`; gradients flow into it.
     pub logprobs: &'a Tensor,
     /// What the model that wrote them gave them, `[rows, width]`.
@@ -166,7 +166,7 @@ impl LossSettings {
     /// A loss that is not finite is no error here: the caller skips the step.
     pub fn evaluate(
         &self,
-        rows: &Rows<'_>,
+        rows: &LossRows<'_>,
         divisors: &Divisors,
         kl_coefficient: f64,
     ) -> Result<Loss, TrainError> {
@@ -174,7 +174,12 @@ impl LossSettings {
         self.compute(rows, divisors, kl_coefficient).doing("computing the loss")
     }
 
-    fn compute(&self, rows: &Rows<'_>, divisors: &Divisors, kl_coefficient: f64) -> Result<Loss, TchError> {
+    fn compute(
+        &self,
+        rows: &LossRows<'_>,
+        divisors: &Divisors,
+        kl_coefficient: f64,
+    ) -> Result<Loss, TchError> {
         let count = rows.mask.size().first().copied().unwrap_or(0) as f64;
         let lengths = rows.mask.f_sum_dim_intlist(1, false, None)?;
         let safe_lengths = lengths.f_clamp_min(1.0)?;
@@ -245,7 +250,12 @@ impl LossSettings {
     }
 
     /// Log-ratios, clamped: `[rows, width]`, or `[rows, 1]` at the sequence level.
-    fn log_ratio(&self, rows: &Rows<'_>, safe_lengths: &Tensor, level: Level) -> Result<Tensor, TchError> {
+    fn log_ratio(
+        &self,
+        rows: &LossRows<'_>,
+        safe_lengths: &Tensor,
+        level: Level,
+    ) -> Result<Tensor, TchError> {
         let each = rows.logprobs.f_sub(rows.behaviour)?;
         let raw = match level {
             Level::Sequence => each
@@ -304,7 +314,7 @@ impl LossSettings {
     }
 
     /// `−mean(A · Σ log p)`: REINFORCE, for rollouts that the very same model wrote.
-    fn without_ratio(&self, rows: &Rows<'_>, divisors: &Divisors) -> Result<Tensor, TchError> {
+    fn without_ratio(&self, rows: &LossRows<'_>, divisors: &Divisors) -> Result<Tensor, TchError> {
         rows.logprobs
             .f_mul(rows.mask)?
             .f_sum_dim_intlist(1, false, None)?
@@ -314,7 +324,7 @@ impl LossSettings {
     }
 }
 
-impl Rows<'_> {
+impl LossRows<'_> {
     fn check(&self) -> Result<(), TrainError> {
         let shape = self.logprobs.size();
         let [rows, _] = shape.as_slice() else {

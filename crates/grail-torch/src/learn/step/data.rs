@@ -46,7 +46,7 @@ pub struct Example {
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
+pub enum StepOutcome {
     /// The weights moved; with the gradient's norm before clipping.
     Learned {
         /// Global L2 norm.
@@ -60,9 +60,9 @@ pub enum Outcome {
 
 /// Figures of a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Report {
+pub struct StepReport {
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
     /// Losses, ratios, KL, entropy.
     pub figures: Figures,
     /// Learning rate used.
@@ -78,7 +78,7 @@ pub struct Report {
 /// Where a run stands, beside weights and moments; what a saved state must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Progress {
+pub struct RunProgress {
     /// Steps that moved the weights.
     pub steps: u64,
     /// The KL coefficient.

@@ -4,7 +4,7 @@ mod data;
 mod rows;
 mod settings;
 
-pub use data::{Example, Group, Outcome, Progress, Reference, Report, Rollout};
+pub use data::{Example, Group, Reference, Rollout, RunProgress, StepOutcome, StepReport};
 pub use settings::{Averaging, LearnerSettings};
 
 use crate::learn::{
@@ -23,7 +23,7 @@ use tch::{TchError, Tensor};
 
 /// A model in training.
 #[derive(Debug)]
-pub struct Learner {
+pub struct StepLearner {
     model: LearningModel,
     optimizer: AdamW,
     kl: AdaptiveKl,
@@ -40,7 +40,7 @@ struct Sums {
     tokens: usize,
 }
 
-impl Learner {
+impl StepLearner {
     /// Begins a run.
     ///
     /// Errors: those of [`LearnerSettings::check`], and [`TrainError::Run`] for the optimizer's state.
@@ -67,8 +67,8 @@ impl Learner {
     }
 
     /// Where the run stands.
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> RunProgress {
+        RunProgress {
             steps: self.optimizer.steps(),
             kl_coefficient: self.kl.coefficient(),
             skipped: self.skipped,
@@ -81,7 +81,7 @@ impl Learner {
     /// Errors: those of [`AdamW::restore`]; after one the learner must not be used.
     pub fn restore(
         &mut self,
-        progress: &Progress,
+        progress: &RunProgress,
         find: impl Fn(&str) -> Result<Tensor, TrainError>,
     ) -> Result<(), TrainError> {
         self.optimizer.restore(self.model.parameters(), progress.steps, find)?;
@@ -93,8 +93,8 @@ impl Learner {
     /// One GRPO step over groups. With a reference, and a KL coefficient above 0, the KL term is part of the loss.
     ///
     /// Errors: [`TrainError::Batch`] for groups that cannot be used, [`TrainError::NotFinite`] after too many skipped
-    /// steps, and failures of libtorch. A single loss or gradient that is not finite is no error but an [`Outcome`].
-    pub fn grpo(&mut self, groups: &[Group], reference: Reference<'_>) -> Result<Report, TrainError> {
+    /// steps, and failures of libtorch. A single loss or gradient that is not finite is no error but an [`StepOutcome`].
+    pub fn grpo(&mut self, groups: &[Group], reference: Reference<'_>) -> Result<StepReport, TrainError> {
         let groups = self.prepared(groups)?;
         let units = self.units(&groups);
         let lengths: Vec<usize> = units.iter().map(Unit::tokens).collect();
@@ -111,7 +111,7 @@ impl Learner {
         &mut self,
         batches: &[Vec<Unit<'_>>],
         reference: Reference<'_>,
-    ) -> Result<Report, TrainError> {
+    ) -> Result<StepReport, TrainError> {
         let lengths = |batch: &[Unit<'_>]| -> Vec<usize> {
             batch
                 .iter()
@@ -147,7 +147,8 @@ impl Learner {
             }
         }
         let report = self.end(sums, true)?;
-        if let (Reference::Model(_) | Reference::Base, Outcome::Learned { .. }) = (reference, report.outcome)
+        if let (Reference::Model(_) | Reference::Base, StepOutcome::Learned { .. }) =
+            (reference, report.outcome)
         {
             self.kl.observe(report.figures.kl());
         }
@@ -223,8 +224,8 @@ impl Learner {
     ///
     /// The report's policy loss is the mean of `−log p` over completion tokens, nats.
     ///
-    /// Errors: those of [`Learner::grpo`].
-    pub fn supervise(&mut self, examples: &[Example]) -> Result<Report, TrainError> {
+    /// Errors: those of [`StepLearner::grpo`].
+    pub fn supervise(&mut self, examples: &[Example]) -> Result<StepReport, TrainError> {
         let tokens: usize = examples.iter().map(|example| example.completion.len()).sum();
         if tokens == 0 {
             return unusable("there is nothing to learn in it");
@@ -260,19 +261,19 @@ impl Learner {
         Sums { gradients, figures: Figures::default(), micro_batches: 0, tokens: 0 }
     }
 
-    fn end(&mut self, sums: Sums, finite: bool) -> Result<Report, TrainError> {
+    fn end(&mut self, sums: Sums, finite: bool) -> Result<StepReport, TrainError> {
         let rate = self.settings.schedule.at(self.optimizer.steps());
         let outcome = if finite {
             match self.optimizer.step(self.model.parameters(), &sums.gradients, rate)? {
-                Update::Applied { norm } => Outcome::Learned { norm },
-                Update::Skipped => Outcome::GradientNotFinite,
+                Update::Applied { norm } => StepOutcome::Learned { norm },
+                Update::Skipped => StepOutcome::GradientNotFinite,
             }
         } else {
-            Outcome::LossNotFinite
+            StepOutcome::LossNotFinite
         };
         match outcome {
-            Outcome::Learned { .. } => self.skipped_in_row = 0,
-            Outcome::LossNotFinite | Outcome::GradientNotFinite => {
+            StepOutcome::Learned { .. } => self.skipped_in_row = 0,
+            StepOutcome::LossNotFinite | StepOutcome::GradientNotFinite => {
                 self.skipped += 1;
                 self.skipped_in_row += 1;
                 if self.skipped_in_row >= self.settings.most_skipped {
@@ -280,7 +281,7 @@ impl Learner {
                 }
             }
         }
-        Ok(Report {
+        Ok(StepReport {
             outcome,
             figures: sums.figures,
             rate,

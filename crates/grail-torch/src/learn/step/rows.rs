@@ -4,7 +4,7 @@ use super::Rollout;
 use crate::learn::{
     error::{Doing, TrainError},
     head::Measured,
-    loss::{Divisors, Loss, LossSettings, Rows},
+    loss::{Divisors, Loss, LossRows, LossSettings},
 };
 use tch::{Device, TchError, Tensor};
 
@@ -67,7 +67,7 @@ impl Padding {
         let (leaves, padded, behaviour, reference, advantages) =
             tch::with_grad(prepare).doing("padding completions")?;
         let logprobs = padded.first().ok_or_else(|| TrainError::Batch { problem: "it is empty".into() })?;
-        let rows = Rows {
+        let rows = LossRows {
             logprobs,
             behaviour: &behaviour,
             reference: reference.as_ref(),

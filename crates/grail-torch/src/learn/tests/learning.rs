@@ -1,8 +1,8 @@
 use super::{models::*, *};
 use crate::{
-    AdamWSettings, AdaptiveKlSettings, Averaging, Decay, Decline, Example, Family, Group, Learner,
-    LearnerSettings, LearningModel, Level, Lora, LossSettings, ModelConfig, Outcome, Recompute, Reference,
-    Rollout, RopeScaling, Schedule, TrainError, clip_to_percentile, learn::step::Unit,
+    AdamWSettings, AdaptiveKlSettings, Averaging, Decay, Decline, Example, Family, Group, LearnerSettings,
+    LearningModel, Level, Lora, LossSettings, ModelConfig, Recompute, Reference, Rollout, RopeScaling,
+    Schedule, StepLearner, StepOutcome, TrainError, clip_to_percentile, learn::step::Unit,
 };
 
 /// Standard base64 with padding.
@@ -95,7 +95,7 @@ fn check_epoch(file: &Value, run: &Value, recompute: Recompute) {
         ..LearnerSettings::default()
     };
     let reference = model_of(file, &run["ref_weights"]);
-    let mut learner = Learner::new(model_of(file, &run["init_weights"]), settings).unwrap();
+    let mut learner = StepLearner::new(model_of(file, &run["init_weights"]), settings).unwrap();
 
     let mut prompts = Vec::new();
     let mut rollouts = Vec::new();
@@ -163,7 +163,7 @@ fn groups() -> Vec<Group> {
     ]
 }
 
-fn learner(lora: Option<&Lora>, change: impl FnOnce(&mut LearnerSettings)) -> Learner {
+fn learner(lora: Option<&Lora>, change: impl FnOnce(&mut LearnerSettings)) -> StepLearner {
     let mut settings = LearnerSettings {
         loss: LossSettings {
             level: Level::Token,
@@ -175,12 +175,12 @@ fn learner(lora: Option<&Lora>, change: impl FnOnce(&mut LearnerSettings)) -> Le
         ..LearnerSettings::default()
     };
     change(&mut settings);
-    Learner::new(tiny("qwen2", lora), settings).unwrap()
+    StepLearner::new(tiny("qwen2", lora), settings).unwrap()
 }
 
-fn norm(outcome: Outcome) -> f64 {
+fn norm(outcome: StepOutcome) -> f64 {
     match outcome {
-        Outcome::Learned { norm } => norm,
+        StepOutcome::Learned { norm } => norm,
         other => panic!("{other:?}"),
     }
 }
@@ -216,7 +216,7 @@ fn steps_make_what_was_good_more_likely() {
             settings.loss.level = Level::Off;
             settings.schedule.rate = 1e-2;
         });
-        let likely = |learner: &Learner, completion: &[u32]| {
+        let likely = |learner: &StepLearner, completion: &[u32]| {
             let prompted = crate::Prompted { prompt: &[5, 9, 150, 2], completions: vec![completion] };
             let layout = crate::Layout::shared(learner.model().config(), &[prompted], CPU).unwrap();
             learner.model().measure(&layout, 8, false).unwrap().logprobs.sum(None).double_value(&[])
@@ -239,7 +239,7 @@ fn sixteen_bit_weights_learn_through_their_masters() {
         let schedule = Schedule { rate: 1e-3, warmup: 0, ..Schedule::default() };
         let settings =
             LearnerSettings { schedule, recompute: Recompute::Layers, ..LearnerSettings::default() };
-        let mut learner = Learner::new(model, settings).unwrap();
+        let mut learner = StepLearner::new(model, settings).unwrap();
         let examples = [Example { prompt: vec![5, 6], completion: vec![7, 8, 9] }];
         let first = learner.supervise(&examples).unwrap().figures.loss();
         let last = (0..20).map(|_| learner.supervise(&examples).unwrap().figures.loss()).last().unwrap();
@@ -285,7 +285,7 @@ fn examples_are_learned_by_heart() {
         token_budget: 12,
         ..LearnerSettings::default()
     };
-    let mut learner = Learner::new(LearningModel::fresh(config, CPU, 1).unwrap(), settings).unwrap();
+    let mut learner = StepLearner::new(LearningModel::fresh(config, CPU, 1).unwrap(), settings).unwrap();
     let example =
         |prompt: &[u32], completion: &[u32]| Example { prompt: prompt.into(), completion: completion.into() };
     let examples = [example(&[1, 2], &[3, 4, 5]), example(&[2, 1], &[6]), example(&[3], &[7, 7, 2, 9])];
@@ -308,7 +308,7 @@ fn losses_that_are_not_finite_are_skipped_counted_and_stop_at_the_third() {
     let spoil = |tensor: &Tensor| tch::no_grad(|| tensor.detach().narrow(0, 150, 1).fill_(f64::NAN));
     let _ = spoil(poison);
     for _ in 0..2 {
-        assert_eq!(learner.grpo(&groups(), Reference::None).unwrap().outcome, Outcome::LossNotFinite);
+        assert_eq!(learner.grpo(&groups(), Reference::None).unwrap().outcome, StepOutcome::LossNotFinite);
     }
     tch::no_grad(|| learner.model().parameters()[0].tensor.detach().copy_(&saved));
     norm(learner.grpo(&groups(), Reference::None).unwrap().outcome);
@@ -340,5 +340,5 @@ fn groups_that_cannot_be_used_are_refused() {
     assert!(refused(|rollout| rollout.completion[0] = 5_000).contains("vocabulary"));
     assert!(learner.grpo(&[], Reference::None).is_err());
     let wrong = LearnerSettings { token_budget: 0, ..LearnerSettings::default() };
-    assert!(Learner::new(tiny("qwen2", None), wrong).unwrap_err().to_string().contains("token_budget"));
+    assert!(StepLearner::new(tiny("qwen2", None), wrong).unwrap_err().to_string().contains("token_budget"));
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::learn::{
-    AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Estimator, KlEstimator, Level, LossSettings, Rows,
-    clip_to_percentile,
+    AdaptiveKl, AdaptiveKlSettings, Aggregate, Divisors, Estimator, KlEstimator, Level, LossRows,
+    LossSettings, clip_to_percentile,
 };
 use proptest::prelude::*;
 
@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
 
     fn check(&self, what: &str, kind: Kind) {
         let number = |name: &str| self.wanted[name].as_f64().unwrap();
-        let rows = Rows {
+        let rows = LossRows {
             logprobs: &self.logprobs,
             behaviour: &self.behaviour,
             reference: Some(&self.reference),
@@ -153,7 +153,7 @@ fn a_step_has_one_loss_however_it_is_cut() {
         let divisors = Divisors::of(&case.lengths);
         let whole = |first: i64, count: i64| {
             let cut = |tensor: &Tensor| tensor.narrow(0, first, count);
-            let rows = Rows {
+            let rows = LossRows {
                 logprobs: &cut(&case.logprobs),
                 behaviour: &cut(&case.behaviour),
                 reference: Some(&cut(&case.reference)),
@@ -218,7 +218,7 @@ fn the_entropy_bonus_is_the_mean_over_rows_of_the_mean_over_tokens() {
     let entropy = row([1.0, 3.0, 5.0, 99.0]).set_requires_grad(true);
     let mask = row([1.0, 1.0, 1.0, 0.0]);
     let zeros = row([0.0; 4]);
-    let rows = Rows {
+    let rows = LossRows {
         logprobs: &zeros,
         behaviour: &zeros,
         reference: None,
@@ -240,7 +240,7 @@ fn shapes_that_do_not_fit_are_refused() {
     let wide = Tensor::zeros([2, 3], (Kind::Float, Device::Cpu));
     let narrow = Tensor::zeros([2, 2], (Kind::Float, Device::Cpu));
     let advantages = Tensor::zeros([2], (Kind::Float, Device::Cpu));
-    let good = Rows {
+    let good = LossRows {
         logprobs: &wide,
         behaviour: &wide,
         reference: None,
@@ -252,10 +252,10 @@ fn shapes_that_do_not_fit_are_refused() {
     let divisors = Divisors::of(&[3, 3]);
     assert!(settings.evaluate(&good, &divisors, 0.0).is_ok());
     for bad in [
-        Rows { behaviour: &narrow, ..good },
-        Rows { logprobs: &narrow, ..good },
-        Rows { mask: &narrow, ..good },
-        Rows { advantages: &wide, ..good },
+        LossRows { behaviour: &narrow, ..good },
+        LossRows { logprobs: &narrow, ..good },
+        LossRows { mask: &narrow, ..good },
+        LossRows { advantages: &wide, ..good },
     ] {
         assert!(settings.evaluate(&bad, &divisors, 0.0).is_err());
     }

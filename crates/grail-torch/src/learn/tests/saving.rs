@@ -1,17 +1,17 @@
 use super::{models::*, *};
 use crate::{
-    Dtype, Example, Learner, LearnerSettings, LearningModel, Lora, Schedule, TrainError, Weights,
+    Dtype, Example, FolderWeights, LearnerSettings, LearningModel, Lora, Schedule, StepLearner, TrainError,
     newest_state, restore_state, save_state, write_tensors,
 };
 use serde_json::json;
 use std::fs;
 
-fn learner(lora: Option<&Lora>) -> Learner {
+fn learner(lora: Option<&Lora>) -> StepLearner {
     let schedule = Schedule { rate: 1e-3, warmup: 4, ..Schedule::default() };
-    Learner::new(tiny("qwen3", lora), LearnerSettings { schedule, ..LearnerSettings::default() }).unwrap()
+    StepLearner::new(tiny("qwen3", lora), LearnerSettings { schedule, ..LearnerSettings::default() }).unwrap()
 }
 
-fn learn(learner: &mut Learner) -> f64 {
+fn learn(learner: &mut StepLearner) -> f64 {
     let examples = [Example { prompt: vec![1, 2], completion: vec![3, 4, 5] }];
     learner.supervise(&examples).unwrap().figures.loss()
 }
@@ -96,7 +96,7 @@ fn weight_files_are_read_by_others_and_by_us() {
         write_tensors(&path, &tensors, dtype).unwrap();
         let theirs: std::collections::BTreeMap<_, _> =
             Tensor::read_safetensors(&path).unwrap().into_iter().collect();
-        let ours = Weights::open_folder(folder.path()).unwrap();
+        let ours = FolderWeights::open_folder(folder.path()).unwrap();
         for (name, tensor) in &tensors {
             let wanted = tensor.to_kind(kind);
             assert!(ours.map(name, &tensor.size()).unwrap().equal(&wanted), "{name}");

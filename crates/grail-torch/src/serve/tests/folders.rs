@@ -152,7 +152,7 @@ fn end_tokens_come_from_generation_config_first() {
 
 #[test]
 fn options_out_of_range_are_named() {
-    let options = Options { threads: Some(0), ..Options::default() };
+    let options = LoadOptions { threads: Some(0), ..LoadOptions::default() };
     let error = Model::load(&tiny_folder("llama"), &options, CheckpointId::from_bytes([0; 32])).unwrap_err();
     assert!(error.to_string().contains("threads is 0"));
     for rows in [0, 3, 12, 8_192] {
@@ -163,14 +163,15 @@ fn options_out_of_range_are_named() {
 
 #[test]
 fn a_missing_cuda_device_is_named() {
-    let options = Options { place: crate::Place::Cuda(99), threads: Some(1), ..Options::default() };
+    let options =
+        LoadOptions { place: crate::ComputePlace::Cuda(99), threads: Some(1), ..LoadOptions::default() };
     let error = Model::load(&tiny_folder("llama"), &options, CheckpointId::from_bytes([0; 32])).unwrap_err();
     assert!(error.to_string().starts_with("cannot use the CUDA device 99: "), "{error}");
 }
 
 #[test]
 fn bf16_computes_near_f32() {
-    let options = Options { dtype: crate::Dtype::Bf16, threads: Some(1), ..Options::default() };
+    let options = LoadOptions { dtype: crate::Dtype::Bf16, threads: Some(1), ..LoadOptions::default() };
     for name in FAMILIES {
         let exact = tiny(name);
         let narrow = Model::load(&tiny_folder(name), &options, CheckpointId::from_bytes([0; 32])).unwrap();

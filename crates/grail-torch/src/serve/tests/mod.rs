@@ -12,7 +12,7 @@ mod folders;
 mod forward;
 mod smollm2;
 
-use crate::{Model, Options, TorchGenerator, TorchOracle};
+use crate::{LoadOptions, Model, TorchGenerator, TorchOracle};
 use grail_ports::model::{
     Answer, GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout, Readout,
     RolloutKeys,
@@ -39,7 +39,7 @@ fn tiny_folder(name: &str) -> PathBuf {
 
 fn load(folder: &Path) -> Result<Model, crate::LoadError> {
     // One thread: the tests themselves run side by side.
-    let options = Options { threads: Some(1), ..Options::default() };
+    let options = LoadOptions { threads: Some(1), ..LoadOptions::default() };
     Model::load(folder, &options, CheckpointId::from_bytes([7; 32]))
 }
 
