@@ -12,9 +12,9 @@ use std::path::Path;
 pub fn programs() -> Vec<(&'static str, Command)> {
     vec![
         ("grail", grail_cli::command()),
-        ("grail-miner", mine::Cli::command()),
-        ("grail-validator", validate::Cli::command()),
-        ("grail-trainer", train::Cli::command()),
+        ("grail-miner", mine::MineCli::command()),
+        ("grail-validator", validate::ValidateCli::command()),
+        ("grail-trainer", train::TrainCli::command()),
         ("grail-devnet", crate::Cli::command()),
     ]
 }

@@ -122,6 +122,7 @@ fn a_libtorch_of_ones_own_is_looked_at_before_use() {
 fn config(library_path: Option<&str>) -> Config {
     Config {
         cache: Cache::new("/cache".into()),
+        cargo_home: None,
         own_libtorch: None,
         target_dir: "/cache/build".into(),
         cargo: "cargo".into(),

@@ -16,8 +16,8 @@ use grail_protocol::{
 };
 use grail_roles::{
     adopt::AdopterStep,
-    reports::{MinerEntry, Outcome},
-    validate::{Settings, Validator, WeightsSet},
+    reports::{FileOutcome, MinerEntry},
+    validate::{Validator, ValidatorSettings, WeightsSet},
 };
 use grail_testkit::{
     doors::{ManualClock, MemJournal},
@@ -48,7 +48,7 @@ impl Oracle for Second {
 /// Groups proven of each miner's file, by uid.
 fn proven(entries: &[MinerEntry]) -> Vec<usize> {
     let of = |entry: &MinerEntry| match &entry.outcome {
-        Outcome::Judged(report) => report.groups.iter().filter(|group| group.draws.is_some()).count(),
+        FileOutcome::Judged(report) => report.groups.iter().filter(|group| group.draws.is_some()).count(),
         other => panic!("{other:?}"),
     };
     entries.iter().map(of).collect()
@@ -73,7 +73,7 @@ async fn what_time_does_not_allow_is_carried_and_everyone_gets_a_turn() {
         stage.mine(miner).await;
     }
     // Three seconds: two groups, or one of each of two files.
-    let settings = Settings { budget_ms: Some(3_000), ..Settings::default() };
+    let settings = ValidatorSettings { budget_ms: Some(3_000), ..ValidatorSettings::default() };
     let slow = Second { model: model.clone(), clock: stage.clock.clone() };
     let mut validator = stage.validator_reading(VALIDATOR, slow, &reports, settings);
     let (first, weights) = stage.judge(&mut validator).await;
@@ -106,7 +106,7 @@ async fn with_time_enough_everything_is_proven_as_before() {
     for id in MINERS {
         stage.mine(&mut stage.miner(id, model.clone(), None)).await;
     }
-    let settings = Settings { budget_ms: Some(600_000), ..Settings::default() };
+    let settings = ValidatorSettings { budget_ms: Some(600_000), ..ValidatorSettings::default() };
     let oracle = Second { model, clock: stage.clock.clone() };
     let mut validator = stage.validator_reading(VALIDATOR, oracle, &reports, settings);
     let (judged, _) = stage.judge(&mut validator).await;

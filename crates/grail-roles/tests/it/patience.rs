@@ -9,7 +9,7 @@ use grail_ports::{
     },
 };
 use grail_protocol::words::{GroupIndex, Hotkey, WindowStart};
-use grail_roles::{mine::Upload, reports::Outcome, validate::Step};
+use grail_roles::{mine::Upload, reports::FileOutcome, validate::ValidatorStep};
 use grail_testkit::{
     doors::{ManualClock, MemJournal},
     model::{FakeModel, FakeTokenizer},
@@ -101,7 +101,7 @@ async fn a_file_ends_before_the_first_group_without_room_and_validators_agree() 
         }
     };
     let entry = report.miners.iter().find(|entry| entry.hotkey == hotkey).unwrap();
-    let Outcome::Judged(judged) = &entry.outcome else { panic!("{entry:?}") };
+    let FileOutcome::Judged(judged) = &entry.outcome else { panic!("{entry:?}") };
     assert!(judged.is_clean() && judged.tally.accepted == 16, "{:?}", judged.tally);
 }
 
@@ -134,7 +134,7 @@ async fn without_a_permit_windows_are_judged_and_weights_come_back_with_it() {
     let weighed = stage
         .play(async {
             loop {
-                if let Step::Weighed(weights) = validator.step().await.unwrap() {
+                if let ValidatorStep::Weighed(weights) = validator.step().await.unwrap() {
                     return weights;
                 }
             }
@@ -170,13 +170,13 @@ async fn roles_run_through_a_chain_a_shelf_and_a_disk_that_are_away_for_a_while(
     stage.register(VALIDATOR, true);
     let model = stage.model(&[MINER]).await;
     let settings =
-        grail_roles::mine::Settings { windows: Some(2), max_groups: Some(1), ..Default::default() };
+        grail_roles::mine::MinerSettings { windows: Some(2), max_groups: Some(1), ..Default::default() };
     stage.chain.trouble().fail(9);
     stage.shelf.trouble().fail(3);
     let mut miner = stage.miner_told(MINER, model.clone(), None, settings);
     stage.play(miner.run()).await.unwrap();
 
-    let settings = grail_roles::validate::Settings { windows: Some(2), ..Default::default() };
+    let settings = grail_roles::validate::ValidatorSettings { windows: Some(2), ..Default::default() };
     let mut validator = stage.validator_told(VALIDATOR, model, &reports, settings);
     stage.chain.trouble().fail(9);
     stage.shelf.trouble().fail(4);

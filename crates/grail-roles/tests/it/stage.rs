@@ -196,7 +196,7 @@ impl Stage {
         id: u8,
         oracle: impl Oracle + 'static,
         reports: &MemJournal,
-        settings: validate::Settings,
+        settings: validate::ValidatorSettings,
     ) -> Validator {
         self.validator_of(id, self.models(Once::new(None, Some(Box::new(oracle)))), reports, settings)
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use async_trait::async_trait;
 use grail_artifact::{
-    checkpoint::{Inventory, Moment, CheckpointPlace, Readiness},
+    checkpoint::{CheckpointPlace, Inventory, Moment, Readiness},
     manifest::Manifest,
 };
 use grail_ports::{Fault, checkpoint::CheckpointShelf, follow::Checkpoints};
