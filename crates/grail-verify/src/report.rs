@@ -134,8 +134,7 @@ pub struct WindowTally {
     /// Mean recomputed reward of the rollouts that count, to a millionth; absent when none does.
     pub mean_reward: Option<f64>,
     /// What counts are multiplied by when a sample speaks for the file, to a millionth: claimed groups ÷ checked groups
-    /// · (share of checked groups without a rejection)², at least 1; 1 when nothing was checked. Groups that were drawn and
-    /// not proven, for lack of time, are none of these.
+    /// · (share of checked groups without a rejection)², at least 1; 1 when nothing was checked.
     ///
     /// The share is what keeps padding from paying. Weights grow faster than counts, so without it a file of a few
     /// honest groups among thousands of made-up ones would gain on average: the few are seldom drawn, and count for
@@ -315,9 +314,6 @@ impl WindowTally {
 }
 
 fn extrapolation(claimed: u32, groups: &[GroupReport]) -> f64 {
-    // A group that nobody came to prove says nothing about the file.
-    let groups: Vec<&GroupReport> =
-        groups.iter().filter(|group| group.verdict != Verdict::Undecided(Doubt::NotProven)).collect();
     if groups.is_empty() {
         return 1.0;
     }

@@ -9,7 +9,7 @@ use grail_ports::{
 };
 use grail_protocol::words::{BlockNumber, Hotkey};
 use grail_verify::{
-    MinerReport, Sampling, Verdict,
+    Doubt, MinerReport, Sampling, Verdict,
     score::{History, Tally, WeightRule, row},
 };
 use std::collections::BTreeSet;
@@ -41,6 +41,19 @@ pub(super) fn was_proven(entry: &MinerEntry) -> bool {
     matches!(&entry.outcome, FileOutcome::Judged(judged) if judged.tally.draws.is_some_and(|draws| draws.draws > 0))
 }
 
+/// What counts are multiplied by: the tally's, unless time ran out in the middle of the file. Groups that were drawn and
+/// not proven then say nothing about it, for or against.
+fn extrapolation(judged: &MinerReport) -> f64 {
+    let decided: Vec<_> =
+        judged.groups.iter().filter(|group| group.verdict != Verdict::Undecided(Doubt::NotProven)).collect();
+    if decided.is_empty() || decided.len() == judged.groups.len() {
+        return judged.tally.extrapolation;
+    }
+    let proven = decided.len() as f64;
+    let clean = decided.iter().filter(|group| group.verdict.rejection().is_none()).count() as f64 / proven;
+    (f64::from(judged.tally.groups_claimed) / proven * clean * clean).max(1.0)
+}
+
 /// Takes a report into the history. Files without a verdict leave no trace, for or against; for those that were read on
 /// paper alone the proven windows of their miners speak.
 pub fn remember(history: &mut History, report: &WindowReport) {
@@ -60,7 +73,7 @@ pub fn remember(history: &mut History, report: &WindowReport) {
         };
         let solutions: BTreeSet<[u8; 32]> = judged.solutions().into_iter().filter_map(key).collect();
         let tally =
-            Tally { valid: judged.tally.accepted, solutions, extrapolation: judged.tally.extrapolation };
+            Tally { valid: judged.tally.accepted, solutions, extrapolation: extrapolation(judged) };
         history.record(report.window, entry.hotkey, tally);
     }
 }
