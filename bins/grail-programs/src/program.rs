@@ -9,7 +9,7 @@ use grail_node::{
     trouble,
 };
 use grail_ports::{Retry, clock::Clock};
-use grail_roles::{clock::SystemClock, patience::Patience};
+use grail_roles::{clock::SystemClock, patience::Endurance};
 use std::{future::Future, process::ExitCode, sync::Arc};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -68,7 +68,7 @@ pub async fn publish(publisher: CommitmentPublisher) -> anyhow::Result<()> {
         done => return Ok(done.map(|_| ())?),
     };
     tokio::spawn(async move {
-        let mut patience = Patience::new(Arc::new(SystemClock));
+        let mut patience = Endurance::new(Arc::new(SystemClock));
         let mut waiting = first;
         while patience.wait_out(waiting).await.is_ok() {
             match publisher.publish().await {
@@ -85,7 +85,7 @@ async fn patiently<T>(
     clock: Arc<dyn Clock>,
     mut work: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let mut patience = Patience::new(clock);
+    let mut patience = Endurance::new(clock);
     loop {
         match work().await {
             Err(error) if trouble::may_pass(&error) => patience.wait_out(trouble::fault(&error)).await?,

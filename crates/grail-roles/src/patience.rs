@@ -38,7 +38,7 @@ impl Teller {
 }
 
 /// The patience of one role: waits out what may pass, and says once a minute what it waits for.
-pub struct Patience {
+pub struct Endurance {
     clock: Arc<dyn Clock>,
     begun: bool,
     teller: Teller,
@@ -52,16 +52,16 @@ struct Spell {
     pause_ms: u64,
 }
 
-impl std::fmt::Debug for Patience {
+impl std::fmt::Debug for Endurance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Patience")
+        f.debug_struct("Endurance")
             .field("begun", &self.begun)
             .field("spell", &self.spell)
             .finish_non_exhaustive()
     }
 }
 
-impl Patience {
+impl Endurance {
     /// The patience of a role that has not begun.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, begun: false, teller: Teller::default(), spell: None }
@@ -136,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn pauses_grow_to_a_quarter_of_a_minute_and_begin_anew_after_success() {
         let clock = ManualClock::at(UnixMillis(1_000));
-        let mut patience = Patience::new(Arc::new(clock.clone()));
+        let mut patience = Endurance::new(Arc::new(clock.clone()));
         let mut pauses = Vec::new();
         for _ in 0..8 {
             let before = clock.now();

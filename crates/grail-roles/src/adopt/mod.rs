@@ -14,7 +14,7 @@ use crate::{
     discover::AT_ONCE,
     environments::Environments,
     kept,
-    patience::{Patience, Teller},
+    patience::{Endurance, Teller},
     validate::{WeightsSet, put_weights, schedule},
     work::blocking,
 };
@@ -165,9 +165,9 @@ impl Adopter {
         })
     }
 
-    /// Adopts window after window. What may pass is waited out; [`Patience`] says what ends the loop.
+    /// Adopts window after window. What may pass is waited out; [`Endurance`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
-        let mut patience = Patience::new(Arc::clone(&self.parts.clock));
+        let mut patience = Endurance::new(Arc::clone(&self.parts.clock));
         let mut done = 0;
         loop {
             match self.step().await {

@@ -12,7 +12,7 @@ use crate::{
     context::Sources,
     environments::Environments,
     model::{Desk, Models},
-    patience::{Patience, Teller},
+    patience::{Endurance, Teller},
 };
 use grail_artifact::{
     checkpoint::Moment,
@@ -136,9 +136,9 @@ impl Miner {
         self.signer.hotkey()
     }
 
-    /// Mines window after window. What may pass is waited out; [`Patience`] says what ends the loop.
+    /// Mines window after window. What may pass is waited out; [`Endurance`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
-        let mut patience = Patience::new(Arc::clone(&self.clock));
+        let mut patience = Endurance::new(Arc::clone(&self.clock));
         let mut done = 0;
         while self.settings.windows.is_none_or(|windows| done < windows) {
             match self.step().await {

@@ -18,7 +18,7 @@ pub use record::{IssueRecord, Records, WindowRecord};
 use crate::{
     context::Sources,
     environments::Environments,
-    patience::Patience,
+    patience::Endurance,
     work::{blocking, held},
 };
 use collect::Lessons;
@@ -195,9 +195,9 @@ impl Trainer {
         })
     }
 
-    /// Trains window after window. What may pass is waited out; [`Patience`] says what ends the loop.
+    /// Trains window after window. What may pass is waited out; [`Endurance`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
-        let mut patience = Patience::new(Arc::clone(&self.clock));
+        let mut patience = Endurance::new(Arc::clone(&self.clock));
         let mut done = 0;
         loop {
             match self.step().await {

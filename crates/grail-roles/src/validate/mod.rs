@@ -16,7 +16,7 @@ use crate::{
     kept,
     mine::plan::Estimate,
     model::{Desk, Models},
-    patience::{Patience, Teller},
+    patience::{Endurance, Teller},
     reports::{Reports, WindowReport},
 };
 use grail_artifact::{bundle::Challenge, checkpoint::Moment, window::WindowCodec};
@@ -227,9 +227,9 @@ impl Validator {
         })
     }
 
-    /// Judges window after window. What may pass is waited out; [`Patience`] says what ends the loop.
+    /// Judges window after window. What may pass is waited out; [`Endurance`] says what ends the loop.
     pub async fn run(&mut self) -> Result<(), Fault> {
-        let mut patience = Patience::new(Arc::clone(&self.clock));
+        let mut patience = Endurance::new(Arc::clone(&self.clock));
         let mut done = 0;
         loop {
             match self.step().await {

@@ -72,8 +72,7 @@ pub fn remember(history: &mut History, report: &WindowReport) {
             hex::decode_to_slice(digest, &mut bytes).ok().map(|()| bytes)
         };
         let solutions: BTreeSet<[u8; 32]> = judged.solutions().into_iter().filter_map(key).collect();
-        let tally =
-            Tally { valid: judged.tally.accepted, solutions, extrapolation: extrapolation(judged) };
+        let tally = Tally { valid: judged.tally.accepted, solutions, extrapolation: extrapolation(judged) };
         history.record(report.window, entry.hotkey, tally);
     }
 }
