@@ -47,7 +47,7 @@ fn what_a_network_states_is_read_again_and_older_files_state_nothing() {
         seeding: Seeding::BlockHash,
         ..params::DEV
     };
-    let made = grail_devnet::init(&dir.path().join("net"), &Options { params, ..options() }).unwrap();
+    let made = grail_devnet::init(&dir.path().join("net"), &DevnetOptions { params, ..options() }).unwrap();
     assert_eq!(grail_devnet::open(made.dir()).unwrap().network().params, params);
     // As older programs wrote it: with neither of the two.
     let path = made.dir().join("network.json");
