@@ -1,7 +1,8 @@
 //! Files of variables, read so that systemd's `EnvironmentFile` and a shell's `source` see the same values.
 //!
 //! What the three read differently is refused: substitution (`$`), escapes, and words after a closing quote. A crate
-//! that substitutes would change secrets without a word.
+//! that substitutes would change secrets without a word. That holds for variables of ours: what others keep in the same file
+//! is theirs, in whatever form.
 
 use super::error::{ConfigError, ValuePlace};
 use std::path::Path;
@@ -11,16 +12,32 @@ use zeroize::Zeroizing;
 pub(super) struct Assignment {
     pub(super) line: usize,
     pub(super) name: String,
-    pub(super) value: Zeroizing<String>,
+    /// What every reader agrees on, or why they do not.
+    pub(super) value: Result<Zeroizing<String>, &'static str>,
 }
 
 /// Reads every assignment. Empty lines and lines that begin with `#` say nothing.
-pub(super) fn parse(path: &Path, text: &str) -> (Vec<Assignment>, Vec<ConfigError>) {
+///
+/// `is_ours` knows the names that are read: another's value may go over several lines.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> (Vec<Assignment>, Vec<ConfigError>) {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
-    for (line, content) in (1..).zip(text.lines()) {
+    // Some editors begin a file with a mark of its encoding.
+    let mut lines = (1..).zip(text.trim_start_matches('\u{feff}').lines());
+    while let Some((line, content)) = lines.next() {
         match assignment(content) {
             Ok(None) => {}
-            Ok(Some((name, value))) => found.push(Assignment { line, name, value }),
+            Ok(Some((name, value))) => {
+                let open = opened(content).filter(|_| !is_ours(&name));
+                if let Some(quote) = open {
+                    // It ends with the line that ends with the quote, as systemd has it, or with the file.
+                    let _ = lines.by_ref().find(|(_, content)| content.trim_end().ends_with(quote));
+                }
+                found.push(Assignment { line, name, value });
+            }
             Err(reason) => {
                 let place = ValuePlace::Line { path: path.to_owned(), line };
                 errors.push(ConfigError::Syntax { place, reason: reason.to_owned() });
@@ -30,23 +47,38 @@ pub(super) fn parse(path: &Path, text: &str) -> (Vec<Assignment>, Vec<ConfigErro
     (found, errors)
 }
 
-fn assignment(line: &str) -> Result<Option<(String, Zeroizing<String>)>, &'static str> {
+/// The quote that a line's value begins with and does not end with.
+fn opened(line: &str) -> Option<char> {
+    let value = line.split_once('=')?.1.trim();
+    ['\'', '"'].into_iter().find(|&quote| {
+        value.strip_prefix(quote).is_some_and(|rest| rest.is_empty() || !rest.ends_with(quote))
+    })
+}
+
+/// A name, and its value or what is wrong with the line.
+type Named = (String, Result<Zeroizing<String>, &'static str>);
+
+fn assignment(line: &str) -> Result<Option<Named>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    if line.starts_with("export ") {
-        return Err("systemd does not read lines with `export`; leave the word out");
-    }
-    let (name, value) = line.split_once('=').ok_or("expected NAME=value, or # and a remark")?;
+    let (assigned, exported) = match line.strip_prefix("export ") {
+        Some(rest) => (rest.trim_start(), true),
+        None => (line, false),
+    };
+    let (name, value) = assigned.split_once('=').ok_or("expected NAME=value, or # and a remark")?;
     let in_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(in_name) {
-        return Err("a name has letters, digits and _ alone, and no space before the equals sign");
-    }
-    if value.starts_with([' ', '\t']) {
-        return Err("a space after the equals sign; a shell would read another value");
-    }
-    Ok(Some((name.to_owned(), Zeroizing::new(unquoted(value)?.to_owned()))))
+    let value = if exported {
+        Err("systemd does not read lines with `export`; leave the word out")
+    } else if name.is_empty() || !name.chars().all(in_name) {
+        Err("a name has letters, digits and _ alone, and no space before the equals sign")
+    } else if value.starts_with([' ', '\t']) {
+        Err("a space after the equals sign; a shell would read another value")
+    } else {
+        unquoted(value).map(|value| Zeroizing::new(value.to_owned()))
+    };
+    Ok(Some((name.trim().to_owned(), value)))
 }
 
 fn unquoted(value: &str) -> Result<&str, &'static str> {
@@ -86,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn value(line: &str) -> Result<String, &'static str> {
-        assignment(line).map(|found| found.unwrap().1.to_string())
+        assignment(line).and_then(|found| found.unwrap().1).map(|value| value.to_string())
     }
 
     #[test]
@@ -122,8 +154,26 @@ mod tests {
             "A=`b`",
             "A-B=c",
         ] {
-            assert!(assignment(line).is_err(), "{line}");
+            assert!(value(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_of_others_hides_no_line_of_ours() {
+        let text = "\u{feff}A=1\nexport THEIRS=$HOME\nKEY=\"-----BEGIN\nB=not ours\nEND-----\"\nURL=a?b&c\n a.b = c\nC='x\nB=2\n";
+        let (found, errors) = parse(Path::new(".env"), text, |name| ["A", "B", "C"].contains(&name));
+        assert!(errors.is_empty());
+        let told: Vec<_> = found.iter().map(|one| (one.line, one.name.as_str(), one.value.is_ok())).collect();
+        let expected = [
+            (1, "A", true),
+            (2, "THEIRS", false),
+            (3, "KEY", false),
+            (6, "URL", false),
+            (7, "a.b", false),
+            (8, "C", false),
+            (9, "B", true),
+        ];
+        assert_eq!(told, expected);
     }
 
     proptest! {

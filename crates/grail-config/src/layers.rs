@@ -1,7 +1,9 @@
 use super::{
     ConfigSources, dotenv,
     error::{ConfigError, ConfigErrors, ValuePlace},
+    nearness::{is_slip, nearest},
     secret::Secret,
+    strangers,
     table::{self, Preset, Section, Setting},
     toml_file,
 };
@@ -114,6 +116,11 @@ impl Config {
         self.unserved().map(str::to_owned).into_iter().chain(self.warnings.iter().cloned()).collect()
     }
 
+    /// What stands somewhere and was not read, or was read under an old name, in words.
+    pub fn unread(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The value of a setting with its origin, where it has one.
     pub fn get(&self, setting: &Setting) -> Option<(&Value, &Origin)> {
         self.values.get(setting.variable).map(|(value, origin)| (value, origin))
@@ -170,11 +177,14 @@ struct Reading {
     values: BTreeMap<&'static str, (Value, Origin)>,
     errors: Vec<ConfigError>,
     warnings: Vec<String>,
+    /// Variables of Bittensor's tools: place, name, value, and the setting that says the same.
+    of_bittensor: Vec<(ValuePlace, String, String, &'static Setting)>,
 }
 
 impl Reading {
     /// The configuration, or everything that is wrong with it.
-    fn done(self, home: Option<PathBuf>) -> Result<Config, ConfigErrors> {
+    fn done(mut self, home: Option<PathBuf>) -> Result<Config, ConfigErrors> {
+        self.tell_of_bittensor();
         if self.errors.is_empty() {
             Ok(Config { values: self.values, home, warnings: self.warnings })
         } else {
@@ -255,23 +265,29 @@ impl Reading {
 
     fn dotenv(&mut self, path: &Path) {
         let Some(text) = self.file(path) else { return };
-        let (assignments, errors) = dotenv::parse(path, &text);
+        let (assignments, errors) = dotenv::parse(path, &text, |name| table::by_variable(name).is_some());
         self.errors.extend(errors);
         let mut seen = BTreeMap::new();
         for assignment in assignments {
             let (line, name) = (assignment.line, assignment.name);
             let place = ValuePlace::Line { path: path.to_owned(), line };
             let Some(setting) = table::by_variable(&name) else {
-                if !table::OF_OTHERS.contains(&name.as_str()) {
-                    self.unknown(place, &name);
-                }
+                let value = assignment.value.as_ref().map(|value| value.as_str());
+                self.unknown(place, &name, value.unwrap_or_default());
                 continue;
+            };
+            let value = match assignment.value {
+                Ok(value) => value,
+                Err(reason) => {
+                    self.errors.push(ConfigError::Syntax { place, reason: reason.to_owned() });
+                    continue;
+                }
             };
             if let Some(first) = seen.insert(setting.variable, line) {
                 self.errors.push(ConfigError::Twice { place, name: setting.variable, first });
                 continue;
             }
-            self.take(setting, &assignment.value, place, Origin::File { path: path.to_owned(), line });
+            self.take(setting, &value, place, Origin::File { path: path.to_owned(), line });
         }
     }
 
@@ -285,16 +301,50 @@ impl Reading {
                 value: "bytes".to_owned(),
                 reason: "it is not UTF-8 text".to_owned(),
             }),
-            (None, _) if table::PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
-                self.unknown(place(), name)
-            }
-            (None, _) => {}
+            (None, value) => self.unknown(place(), name, value.unwrap_or_default()),
         }
     }
 
-    fn unknown(&mut self, place: ValuePlace, name: &str) {
-        let nearest = table::nearest(name, table::ALL.iter().map(|setting| setting.variable));
-        self.errors.push(ConfigError::Unknown { place, name: name.to_owned(), nearest });
+    /// A variable that nobody reads. It stops the program only where hardly anybody but us can be meant: a slip in a name
+    /// with our prefix, of a shape that no platform gives to its own.
+    fn unknown(&mut self, place: ValuePlace, name: &str, value: &str) {
+        if let Some((_, ours)) = strangers::OF_BITTENSOR.iter().find(|(theirs, _)| *theirs == name) {
+            self.of_bittensor.push((place, name.to_owned(), value.to_owned(), ours));
+            return;
+        }
+        if strangers::is_of_a_platform(name, value) {
+            return;
+        }
+        let is_slip = |setting: &&&Setting| is_slip(name, setting.variable);
+        let named = |setting: &&'static Setting| (setting.variable, setting.meaning);
+        let slip = nearest(name, table::ALL.iter().filter(is_slip).map(named));
+        let unknown = |nearest| ConfigError::Unknown { place, name: name.to_owned(), nearest };
+        match (name.starts_with("GRAIL_"), slip) {
+            (true, Some(_)) => self.errors.push(unknown(slip)),
+            (true, None) => {
+                self.warnings.push(unknown(nearest(name, table::ALL.iter().map(named))).to_string())
+            }
+            // Only what cannot be another word: an environment is full of names.
+            (false, Some(_)) if table::PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
+                self.warnings.push(unknown(slip).to_string());
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// Tells of settings that stand under the names of Bittensor's tools alone, and say something else there.
+    fn tell_of_bittensor(&mut self) {
+        for (place, name, value, ours) in std::mem::take(&mut self.of_bittensor) {
+            let (held, is_set) = match self.values.get(ours.variable) {
+                Some((Value::Plain(held), origin)) => (held.as_str(), *origin != Origin::Default),
+                _ => ("", false),
+            };
+            if !is_set && held != value {
+                self.warnings.push(format!(
+                    "{place}: {name} is read by Bittensor's own tools, not here; ours is {ours}"
+                ));
+            }
+        }
     }
 }
 
@@ -363,7 +413,7 @@ mod tests {
     fn every_mistake_is_told_at_once_with_its_place() {
         let stage = stage(
             "[network]\nnam = \"test\"\nnetuid = 70000\n[stor]\n[wallet]\ncold = 1.5\n",
-            "R2_BUCKT_ID=x\nR2_WRITE_SECRET_ACCESS_KEY='a b'\nNETUID=1\nNETUID=2\nXYZZY=1\nBT_WALLET_HOT=$HOT\nRUST_LOG=info\n",
+            "GRAIL_MODLE=x\nR2_WRITE_SECRET_ACCESS_KEY='a b'\nNETUID=1\nNETUID=2\nXYZZY\nBT_WALLET_HOT=$HOT\nRUST_LOG=info\n",
             &[("GRAIL_DEVISE", "cpu"), ("R2_REGION", "auto"), ("PATH", "/bin"), ("BT_NETWORK", "main")],
         );
         let told = refused(&stage);
@@ -372,10 +422,10 @@ mod tests {
             "grail.toml line 3: NETUID cannot be \"70000\": expected a whole number from 0 to 65535",
             "grail.toml line 4: nobody reads \"[stor]\"; did you mean store?",
             "grail.toml line 6: BT_WALLET_COLD cannot be of the kind float",
-            ".env line 1: nobody reads \"R2_BUCKT_ID\"; did you mean R2_BUCKET_ID?",
+            ".env line 1: nobody reads \"GRAIL_MODLE\"; did you mean GRAIL_MODEL?",
             ".env line 2: R2_WRITE_SECRET_ACCESS_KEY cannot be ***: expected a secret",
             ".env line 4: NETUID stands in line 3 already",
-            ".env line 5: nobody reads \"XYZZY\"",
+            ".env line 5: expected NAME=value",
             ".env line 6: characters that a shell",
             "the variable GRAIL_DEVISE: nobody reads \"GRAIL_DEVISE\"; did you mean GRAIL_DEVICE?",
             "the variable BT_NETWORK: BT_NETWORK cannot be \"main\": expected finney, test, local",
@@ -384,6 +434,49 @@ mod tests {
         }
         assert_eq!(told.lines().count(), 11, "{told}");
         assert!(!told.contains("a b"), "{told}");
+    }
+
+    #[test]
+    fn variables_of_others_stop_nothing_wherever_they_stand() {
+        // What a container platform, Bittensor's tools, another subnet and other programs set.
+        let theirs = [
+            ("GRAIL_PORT", "tcp://192.0.2.7:80"),
+            ("GRAIL_SERVICE_HOST", "192.0.2.7"),
+            ("GRAIL_PORT_80_TCP_ADDR", "192.0.2.7"),
+            ("GRAIL_MODEL_SERVICE_PORT_HTTP", "80"),
+            ("GRAIL_DEVNET_PORT", "tcp://192.0.2.7:80"),
+            ("GRAIL_VERSION", "1.2"),
+            ("BT_LOGGING_DEBUG", "1"),
+            ("BT_AXON_PORT", "8091"),
+            ("BT_WALLET_NAME", "default"),
+            ("BT_SUBTENSOR_NETWORK", "finney"),
+            ("R2_GRADIENTS_ACCOUNT_ID", "x"),
+            ("R2_BUCKT_ID", "x"),
+            ("POSTGRES_URL", "a?b&c"),
+        ];
+        let in_environment = Config::read(&stage("", "", &theirs).sources).unwrap();
+        let file: String = theirs.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let in_file = Config::read(&stage("", &file, &[]).sources).unwrap();
+        for (config, slip) in [(in_environment, "the variable R2_BUCKT_ID"), (in_file, ".env line 12")] {
+            let told = config.warnings();
+            assert_eq!(told.len(), 2, "{told:?}");
+            assert!(told[0].ends_with("nobody reads \"GRAIL_VERSION\""), "{told:?}");
+            assert!(told[1].contains(slip) && told[1].ends_with("did you mean R2_BUCKET_ID?"), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_under_the_name_of_bittensors_tools_is_told_where_it_would_be_missed() {
+        let told = |environment: &[(&str, &str)]| {
+            Config::read(&stage("", "", environment).sources).unwrap().warnings()
+        };
+        let missed = told(&[("BT_WALLET_NAME", "ada"), ("BT_SUBTENSOR_NETWORK", "test")]);
+        assert_eq!(missed.len(), 2, "{missed:?}");
+        assert!(
+            missed[0].contains("BT_WALLET_NAME") && missed[0].ends_with("ours is BT_WALLET_COLD"),
+            "{missed:?}"
+        );
+        assert_eq!(told(&[("BT_WALLET_NAME", "ada"), ("BT_WALLET_COLD", "eve")]), [""; 0]);
     }
 
     #[test]

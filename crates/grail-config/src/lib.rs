@@ -1,7 +1,8 @@
 //! The one configuration of operators: a table of settings, and five layers of values.
 //!
-//! default < `grail.toml` < `.env` < environment < flags. Each value remembers where it comes from. A name that
-//! nobody reads is refused, with the nearest name that somebody does. Protocol constants are not settings.
+//! default < `grail.toml` < `.env` < environment < flags. Each value remembers where it comes from. A name in `grail.toml`
+//! that nobody reads is refused, with the nearest name that somebody does; so is a slip in a variable that begins with
+//! `GRAIL_`. Other variables may be strangers', and stop nothing. Protocol constants are not settings.
 //!
 //! [`table`] declares every setting once; files, variables, flags, `.env.example`, systemd units and the page in the
 //! book follow from it.
@@ -12,9 +13,11 @@ mod error;
 pub mod flags;
 mod kind;
 mod layers;
+mod nearness;
 pub mod networks;
 pub mod page;
 mod secret;
+mod strangers;
 pub mod table;
 mod toml_file;
 pub mod training;

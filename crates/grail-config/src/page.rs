@@ -66,8 +66,13 @@ pub fn book() -> String {
          process, flags.\n\
          The two files are those of the working folder, or those that `--config` and `--env-file` name.\n\
          A value of nothing (`NAME=`) sets nothing.\n\
-         A name that nobody reads is refused in both files, and among variables that begin with `GRAIL_`, `R2_` or `BT_`; the \
-         message says which name is nearest.\n\
+         A name that nobody reads is refused in `grail.toml`, with the nearest one that somebody does; so is a slip in a variable \
+         that begins with `GRAIL_`.\n\
+         Other variables, in the environment or in `.env`, may be others': what container platforms set for a service \
+         (`GRAIL_PORT=tcp://…`, `GRAIL_SERVICE_HOST`) and names of other programs are passed over, a slip in `R2_…` or `BT_…` is \
+         told and stops nothing.\n\
+         Names of Bittensor's own tools (`BT_WALLET_NAME`, `BT_SUBTENSOR_NETWORK`) are not read; who set only those is told the \
+         name here.\n\
          Secrets are never printed, and never taken as flags, which every user of a machine can see: the flag of a secret names \
          a file.\n\
          Settings of training may also stand in a file of their own, which `GRAIL_TRAINER_SETTINGS` names; what it says counts \

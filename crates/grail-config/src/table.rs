@@ -151,27 +151,8 @@ pub fn by_variable(name: &str) -> Option<&'static Setting> {
     ALL.iter().copied().find(|setting| setting.variable == name)
 }
 
-/// The most similar of `names`, where one is similar at all.
-pub(super) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let score = |known: &str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
-    let scored = names.into_iter().map(|known| (score(known), known));
-    scored.filter(|(score, _)| *score > 0.82).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
-}
-
-/// Prefixes of variables that are ours: an unknown name under one of them is a mistake.
+/// Prefixes of variables of ours. The last two are also other programs'.
 pub const PREFIXES: [&str; 3] = ["GRAIL_", "R2_", "BT_"];
-
-/// Variables of others that may stand in `.env`, because a service hands them on to its program.
-pub const OF_OTHERS: [&str; 8] = [
-    "CUDA_VISIBLE_DEVICES",
-    "HTTPS_PROXY",
-    "LD_LIBRARY_PATH",
-    "NO_PROXY",
-    "RUST_BACKTRACE",
-    "RUST_LOG",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-];
 
 macro_rules! settings {
     ($( $name:ident: $section:ident . $key:literal, $variable:literal, $flag:literal, $kind:expr, $preset:expr,
@@ -243,14 +224,5 @@ mod tests {
             assert!(setting.meaning.ends_with('.') && !setting.roles.is_empty(), "{setting}");
             assert!(!setting.kind.is_secret() || setting.flag.ends_with("-file"), "{setting}");
         }
-    }
-
-    #[test]
-    fn a_slip_finds_the_name_it_meant_and_nonsense_finds_none() {
-        let find = |name| nearest(name, ALL.iter().map(|setting| setting.variable));
-        assert_eq!(find("R2_BUCKT_ID"), Some("R2_BUCKET_ID"));
-        assert!(find("BT_WALLET_NAME").is_some_and(|name| name.starts_with("BT_WALLET_")));
-        assert_eq!(find("r2_account_id"), Some("R2_ACCOUNT_ID"));
-        assert_eq!(find("XYZZY"), None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     error::{ConfigError, ValuePlace},
     kind::ValueKind,
+    nearness::nearest,
     table::{self, Section, Setting},
 };
 use std::path::Path;
@@ -107,9 +108,11 @@ impl Reader<'_> {
                 let (name, nearest) = match section {
                     None => (
                         format!("[{full}]"),
-                        table::nearest(key, Section::ALL.iter().map(|section| section.name())),
+                        nearest(key, Section::ALL.iter().map(|section| (section.name(), section.title()))),
                     ),
-                    Some(section) => (full, table::nearest(key, of_section(section).map(|one| one.key))),
+                    Some(section) => {
+                        (full, nearest(key, of_section(section).map(|one| (one.key, one.meaning))))
+                    }
                 };
                 self.parsed.errors.push(ConfigError::Unknown { place, name, nearest });
             }
