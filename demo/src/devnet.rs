@@ -7,6 +7,7 @@ use grail_devnet::{Devnet, DevnetOptions, Founder};
 use grail_node::describe::{Described, MakeArgs, describe_model};
 use grail_node::network::GSM8K_FILE;
 use grail_ports::chain::ChainView;
+use grail_programs::ready::Libtorch;
 use grail_protocol::{policy::Seeding, words::UnixMillis};
 use grail_roles::clock::SystemClock;
 use std::{
@@ -96,6 +97,7 @@ pub(crate) fn init(args: &InitArgs) -> anyhow::Result<()> {
             serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
     }
     let described = describe_model(&make_args)?;
+    described.require(&make_args, &Libtorch)?;
     let now = grail_ports::clock::Clock::now(&SystemClock);
     let net = make(&args.dir, &make_args, described, founders, args.trainer.as_deref(), now)?;
     let model = args.make.model()?;

@@ -99,6 +99,7 @@ fn lie(name: &str) -> Result<MiningLie, String> {
 
 /// The program, over the arguments of this process.
 pub fn run() -> ExitCode {
+    grail_node::terminal::begin();
     let cli = Cli::parse();
     match cli.command {
         Command::Own(command) => program::start(cli.log, answer(command)),

@@ -31,7 +31,7 @@ fn text(path: &Path) -> &str {
 fn network(dir: &Path) -> (PathBuf, PathBuf) {
     let (net, model) = (dir.join("net"), dir.join("model"));
     fs::create_dir(&model).unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/hf/qwen2");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/models/tiny");
     for file in fs::read_dir(source).unwrap() {
         let file = file.unwrap();
         fs::copy(file.path(), model.join(file.file_name())).unwrap();
@@ -45,7 +45,7 @@ fn network(dir: &Path) -> (PathBuf, PathBuf) {
     };
     grail_devnet::init(&net, &options).unwrap();
     let terms = Terms {
-        environments: vec!["sat/1".parse().unwrap()],
+        environments: vec!["arith/1:1".parse().unwrap()],
         policy: grail_protocol::draw::SamplingPolicy::DEFAULT,
         max_new_tokens: 16,
         numeric: grail_protocol::profile::NumericProfile::StrictF32,

@@ -52,6 +52,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    cli::end_quietly();
     let cli = Cli::parse();
     cli::log(cli.verbose, cli.json);
     let result =
@@ -76,7 +77,7 @@ fn tell(error: &anyhow::Error, json: bool) {
     if json {
         eprintln!("{}", serde_json::json!({"error": format!("{error:#}")}));
     } else {
-        eprintln!("{} {error:#}", console::style("error:").red().bold());
+        eprintln!("{} {error:#}", console::style("error:").for_stderr().red().bold());
     }
 }
 

@@ -174,9 +174,11 @@ mod model_name {
 }
 
 fn main() -> ExitCode {
+    report::begin();
     let cli = Cli::parse();
     match run(&cli.command) {
         Ok(code) => code,
+        Err(error) if report::is_closed_pipe(&error) => ExitCode::from(report::NOBODY_READS),
         Err(error) => {
             report::failure(&error);
             ExitCode::FAILURE

@@ -7,9 +7,31 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// The exit code where whoever read the output went away (`cargo xtask bench --list | head -1`), as a shell has it.
+pub(crate) const NOBODY_READS: u8 = 141;
+
+/// Called first: a closed pipe ends a command, and nothing is said. `grail_node::terminal` has the reasons.
+pub(crate) fn begin() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let closed =
+            |told: &str| told.starts_with("failed printing to std") && told.contains("(os error 32)");
+        if info.payload_as_str().is_some_and(closed) {
+            std::process::exit(NOBODY_READS.into());
+        }
+        usual(info);
+    }));
+}
+
+/// Whether a result could not be written because nobody reads any more.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let closed = |error: &std::io::Error| error.kind() == std::io::ErrorKind::BrokenPipe;
+    error.chain().any(|cause| cause.downcast_ref().is_some_and(closed))
+}
+
 /// Announces a step of a longer command.
 pub(crate) fn step(text: &str) {
-    eprintln!("{} {}", style("→").cyan().bold(), style(text).bold());
+    eprintln!("{} {}", style("→").for_stderr().cyan().bold(), style(text).for_stderr().bold());
 }
 
 /// Says something in passing.
@@ -19,17 +41,17 @@ pub(crate) fn note(text: &str) {
 
 /// Says that something is in order.
 pub(crate) fn done(text: &str) {
-    eprintln!("{} {text}", style("✓").green().bold());
+    eprintln!("{} {text}", style("✓").for_stderr().green().bold());
 }
 
 /// Says that something was left out, and why.
 pub(crate) fn skipped(what: &str, why: &str) {
-    eprintln!("{} skipped {what}: {why}", style("–").yellow().bold());
+    eprintln!("{} skipped {what}: {why}", style("–").for_stderr().yellow().bold());
 }
 
 /// Prints an error with its chain of causes.
 pub(crate) fn failure(error: &anyhow::Error) {
-    eprintln!("{} {error}", style("error:").red().bold());
+    eprintln!("{} {error}", style("error:").for_stderr().red().bold());
     for cause in error.chain().skip(1) {
         eprintln!("  caused by: {cause}");
     }

@@ -18,7 +18,7 @@ mod window;
 
 use clap::{Args, Parser, Subcommand};
 use grail_config::args::LogArgs;
-use grail_node::{local::Networks, sibling::become_program};
+use grail_node::{local::Networks, sibling::become_program, terminal};
 use std::{ffi::OsString, process::ExitCode};
 
 /// GRAIL: rollouts that prove which model made them.
@@ -79,13 +79,13 @@ enum Command {
     ///   grail signer --socket /run/user/$UID/grail/signer.sock --labels file --allow set_commitment --netuid 81
     #[command(verbatim_doc_comment)]
     Signer(Box<signer::SignerArgs>),
-    /// Become the miner (`grail-miner run`).
+    /// Become the miner (`grail-miner run`, or the command of it that comes first: `grail mine check`).
     #[command(disable_help_flag = true)]
     Mine(Passed),
-    /// Become the validator (`grail-validator run`).
+    /// Become the validator (`grail-validator run`, or another command of it).
     #[command(disable_help_flag = true)]
     Validate(Passed),
-    /// Become the trainer (`grail-trainer run`).
+    /// Become the trainer (`grail-trainer run`, or another command of it).
     #[command(disable_help_flag = true)]
     Train(Passed),
 }
@@ -105,6 +105,7 @@ pub fn command() -> clap::Command {
 
 /// The program, over the arguments of this process.
 pub fn run(networks: &dyn Networks) -> ExitCode {
+    terminal::begin();
     let cli = Cli::parse();
     // What these find they say themselves, once; the log would say it again and again.
     let speaks_for_itself = matches!(cli.command, Command::Setup(_) | Command::Doctor(_));
@@ -123,12 +124,15 @@ pub fn run(networks: &dyn Networks) -> ExitCode {
 /// The exit code. 0: done, and the answer is yes; 1: done, and the answer is no.
 fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Result<u8> {
     let json = log.json;
-    let become_role = |name, passed: Passed| {
-        Err(become_program(name, log.typed().chain(["run".into()]).chain(passed.arguments)))
-    };
+    let become_role = |name, passed: Passed| Err(become_program(name, role_arguments(log, passed.arguments)));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let yes = match command {
-        Command::Doctor(args) => return runtime.block_on(doctor::run(networks, &args, json)),
+        Command::Doctor(args) => {
+            let code = runtime.block_on(doctor::run(networks, &args, json));
+            // What still waits for an answer was told as late, and is not waited for now.
+            runtime.shutdown_background();
+            return code;
+        }
         Command::Setup(args) => runtime.block_on(setup::run(networks, &args)),
         Command::Config(command) => config::run(&command, json),
         Command::Chain(command) => runtime.block_on(chain::run(networks, command, json)),
@@ -147,9 +151,17 @@ fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Re
     Ok(u8::from(!yes))
 }
 
+/// What a role's program is told: to run, unless the first word is another command of it (`grail mine check`).
+fn role_arguments(log: LogArgs, passed: Vec<OsString>) -> impl Iterator<Item = OsString> {
+    let mut rest = passed.into_iter().peekable();
+    let command = rest.next_if(|word| !word.as_encoded_bytes().starts_with(b"-"));
+    // Flags of the log stand behind the command, so that `grail -v mine -v` counts both.
+    std::iter::once(command.unwrap_or_else(|| "run".into())).chain(log.typed()).chain(rest)
+}
+
 #[expect(clippy::print_stderr, reason = "the error of a program for people")]
 fn tell(error: &anyhow::Error) {
-    eprintln!("{} {error:#}", console::style("error:").red().bold());
+    eprintln!("{} {error:#}", terminal::error_mark());
 }
 
 #[cfg(test)]
@@ -160,5 +172,30 @@ mod tests {
     fn no_command_takes_a_flag_twice() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_role_is_told_every_flag_and_the_command_that_was_named() {
+        let told = |line: &str| {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            let (Command::Mine(passed) | Command::Validate(passed) | Command::Train(passed)) = cli.command
+            else {
+                panic!("{line} is no role");
+            };
+            let words = role_arguments(cli.log, passed.arguments).map(|word| word.into_string().unwrap());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        for (typed, expected) in [
+            ("grail mine", "run"),
+            ("grail mine -vv --model m", "run -vv --model m"),
+            ("grail -v mine -v --model m", "run -v -v --model m"),
+            ("grail --json mine --windows 3", "run --json --windows 3"),
+            ("grail validate --json -v --reports r", "run --json -v --reports r"),
+            ("grail mine check --model m", "check --model m"),
+            ("grail train --help", "run --help"),
+            ("grail mine --version", "run --version"),
+        ] {
+            assert_eq!(told(typed), expected, "{typed}");
+        }
     }
 }

@@ -1,6 +1,17 @@
 //! `check`: what a role needs, one line each.
 
+use crate::ready::Libtorch;
+use bytes::Bytes;
 use console::style;
+use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
+use grail_config::{Config, Role};
+use grail_node::{
+    local::Networks,
+    network::Joined,
+    ready::{Finding, Health, look},
+};
+use grail_ports::shelf::Fetch;
+use grail_protocol::words::WindowStart;
 
 /// Whether all went well so far.
 #[derive(Debug, Clone, Copy)]
@@ -34,8 +45,65 @@ impl Checks {
         }
     }
 
+    /// Tells a finding, with its remedy.
+    #[expect(clippy::print_stdout, reason = "the result of a program for people")]
+    pub fn finding(&mut self, finding: &Finding) {
+        let mark = match finding.standing {
+            Health::Good => style("✓").green(),
+            Health::Warning => style("!").yellow(),
+            Health::Bad => style("✗").red(),
+            Health::Skipped => style("–").dim(),
+        };
+        println!("{mark} {}: {}", finding.check, finding.told);
+        if let Some(remedy) = &finding.remedy {
+            println!("    → {remedy}");
+        }
+        self.well &= !finding.is_bad();
+    }
+
+    /// Tells what the role's own start asks for, before anything of the network is.
+    pub fn ready(&mut self, networks: &dyn Networks, role: Role, config: &Config) {
+        for finding in look(networks, role, config, &Libtorch) {
+            self.finding(&finding);
+        }
+    }
+
     /// Whether every one of them was good.
     pub const fn are_good(self) -> bool {
         self.well
+    }
+}
+
+/// The hotkey's number.
+pub(crate) async fn registered(joined: &Joined) -> anyhow::Result<String> {
+    let uid = joined.registered().await?;
+    Ok(format!("{} has uid {uid}", joined.signer.hotkey()))
+}
+
+/// What seeds the window under way.
+pub(crate) async fn randomness(joined: &Joined) -> anyhow::Result<String> {
+    let params = joined.sources.network.params;
+    let head = joined.chain.head().await?;
+    let window = params.window_of(head.number);
+    let context = joined.sources.window(&joined.manifest, window).await?;
+    Ok(match context {
+        Some(context) => format!("window {window} asks {}, seeded by {:?}", context.env, context.randomness),
+        None => format!("window {window} has just begun; its beacon round is not out yet"),
+    })
+}
+
+/// Writes, reads and compares an object under a key that no window uses.
+pub(crate) async fn store(joined: &Joined) -> anyhow::Result<String> {
+    let key = ShelfKey::from(WindowKey {
+        hotkey: joined.signer.hotkey(),
+        window: WindowStart(u64::MAX),
+        encoding: WindowEncoding::Json,
+    });
+    let body = Bytes::from_static(b"grail check");
+    let shelf = joined.own_shelf()?;
+    shelf.put(&key, body.clone()).await?;
+    match shelf.fetch(&key, 1_024).await? {
+        Fetch::Found(fetched) if fetched.body == body => Ok("as written".into()),
+        other => anyhow::bail!("wrote an object and read back {other:?}"),
     }
 }

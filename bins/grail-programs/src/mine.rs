@@ -5,13 +5,19 @@ mod check;
 use crate::{
     engine::{Alter, Loader, follower, models},
     program::{enter, until_stopped},
+    ready::{self, Libtorch, LookArgs},
 };
 use clap::{Args, Parser, Subcommand};
 use grail_config::{
+    Role,
     args::{LogArgs, RoleArgs, Told},
     table,
 };
-use grail_node::{local::Networks, network::Joined};
+use grail_node::{
+    local::Networks,
+    network::Joined,
+    ready::{look, require},
+};
 use grail_parquet::ParquetCodec;
 use grail_roles::mine::{Miner, MinerParts, MinerSettings};
 use std::sync::Arc;
@@ -36,6 +42,9 @@ pub enum MineCommand {
     Run(MineArgs),
     /// Look at everything that mining needs, one line a check, each failure with its remedy.
     Check(MineArgs),
+    /// What libtorch says of a model's folder, for `grail doctor`.
+    #[command(hide = true)]
+    Look(LookArgs),
 }
 
 /// What a miner is told.
@@ -57,7 +66,8 @@ const PROGRAM: &str = concat!("grail-miner ", env!("CARGO_PKG_VERSION"));
 pub async fn run(networks: &dyn Networks, command: MineCommand) -> anyhow::Result<bool> {
     match command {
         MineCommand::Run(args) => work(networks, &args, None).await,
-        MineCommand::Check(args) => Ok(check::run(networks, &args).await),
+        MineCommand::Check(args) => check::run(networks, &args).await,
+        MineCommand::Look(args) => ready::answer(&args),
     }
 }
 
@@ -65,6 +75,7 @@ pub async fn run(networks: &dyn Networks, command: MineCommand) -> anyhow::Resul
 /// upload, and still says the name of the honest program: a liar would.
 pub async fn work(networks: &dyn Networks, args: &MineArgs, alter: Option<Alter>) -> anyhow::Result<bool> {
     let told = args.role.read()?;
+    require(&look(networks, Role::Miner, &told.config, &Libtorch))?;
     let joined = enter(networks, &told).await?;
     let mut miner = wire(args, &told, joined, alter)?;
     until_stopped(miner.run()).await

@@ -6,7 +6,7 @@ use grail_node::{
     local::Networks,
     logging,
     network::{self, CommitmentPublisher, Joined},
-    trouble,
+    terminal, trouble,
 };
 use grail_ports::{Retry, clock::Clock};
 use grail_roles::{clock::SystemClock, patience::Endurance};
@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Runs a command. Exit code 0: done, and the answer is yes; 1: the answer is no; 2: it cannot be done, and waiting does
 /// not mend it; 75: it could not be done, and another start may do better. Both say why.
 pub fn start(log: LogArgs, work: impl Future<Output = anyhow::Result<bool>>) -> ExitCode {
+    terminal::begin();
     logging::start(log);
     let runtime = tokio::runtime::Runtime::new().context("start the runtime");
     match runtime.and_then(|runtime| runtime.block_on(work)) {
@@ -27,7 +28,7 @@ pub fn start(log: LogArgs, work: impl Future<Output = anyhow::Result<bool>>) -> 
 
 #[expect(clippy::print_stderr, reason = "the error of a program for people")]
 fn tell(error: &anyhow::Error) -> ExitCode {
-    eprintln!("{} {error:#}", console::style("error:").red().bold());
+    eprintln!("{} {error:#}", terminal::error_mark());
     ExitCode::from(trouble::exit_code(error))
 }
 

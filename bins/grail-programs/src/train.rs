@@ -8,11 +8,12 @@ mod teach;
 use crate::{
     engine::{self, Loader},
     program::{self, until_stopped},
+    ready::{self, Libtorch, LookArgs},
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use grail_config::{
-    Config,
+    Config, Role,
     args::{LogArgs, RoleArgs, Told},
     table,
 };
@@ -21,6 +22,7 @@ use grail_fs::FolderJournal;
 use grail_node::{
     local::Networks,
     network::{self, DATASET_BYTES, Joined},
+    ready::{look, require as require_ready},
 };
 use grail_parquet::ParquetCodec;
 use grail_ports::follow::Found;
@@ -58,6 +60,9 @@ pub enum TrainCommand {
     Run(TrainArgs),
     /// Look at everything that training needs, one line a check, each failure with its remedy.
     Check(TrainArgs),
+    /// What libtorch says of a model's folder, for `grail doctor`.
+    #[command(hide = true)]
+    Look(LookArgs),
     /// Settings: what can be chosen, what it means, and what holds.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -86,6 +91,7 @@ pub async fn run(networks: &dyn Networks, command: TrainCommand) -> anyhow::Resu
     match command {
         TrainCommand::Run(args) => work(networks, &args).await,
         TrainCommand::Check(args) => Ok(check::run(networks, &args).await),
+        TrainCommand::Look(args) => ready::answer(&args),
         TrainCommand::Config(command) => config::run(&command).map(|()| true),
         TrainCommand::Teach(args) => teach::run(&args).map(|()| true),
     }
@@ -95,6 +101,7 @@ pub async fn run(networks: &dyn Networks, command: TrainCommand) -> anyhow::Resu
 async fn work(networks: &dyn Networks, args: &TrainArgs) -> anyhow::Result<bool> {
     let told = told(&args.role)?;
     let lock = lock(&state(&told)?)?;
+    require_ready(&look(networks, Role::Trainer, &told.config, &Libtorch))?;
     let joined = join(networks, &told).await?;
     publish(&joined).await?;
     let mut trainer = wire(args, &told, joined)?;

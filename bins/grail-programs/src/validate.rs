@@ -2,20 +2,27 @@
 
 mod adopt;
 mod audit;
+mod check;
 
 use crate::{
     engine::{Loader, follower, load, models},
     program::{enter, until_stopped},
+    ready::{self, Libtorch, LookArgs},
 };
 use anyhow::ensure;
 use clap::{Args, Parser, Subcommand};
 use grail_config::{
-    Config, Flags, Origin,
+    Config, Flags, Origin, Role,
     args::{self, LogArgs, ModelArgs, RoleArgs},
     offer, table,
 };
 use grail_fs::FolderJournal;
-use grail_node::{check, local::Networks, network};
+use grail_node::{
+    check as exhibits,
+    local::Networks,
+    network,
+    ready::{look, require},
+};
 use grail_parquet::ParquetCodec;
 use grail_ports::{model::Oracle as _, sign::Sign};
 use grail_roles::{
@@ -46,6 +53,11 @@ pub struct ValidateCli {
 pub enum ValidateCommand {
     /// Judge window after window, and set weights.
     Run(ValidateArgs),
+    /// Look at everything that judging needs, one line a check, each failure with its remedy.
+    Check(ValidateArgs),
+    /// What libtorch says of a model's folder, for `grail doctor`.
+    #[command(hide = true)]
+    Look(LookArgs),
     /// The verdict on one file on this disk, with reasons. Exit code 1 when something is refused.
     CheckFile(CheckFileArgs),
     /// Write the replay bundle of a window that was judged: a verdict with everything that it rests on.
@@ -89,6 +101,8 @@ pub struct CheckFileArgs {
 pub async fn run(networks: &dyn Networks, command: ValidateCommand) -> anyhow::Result<bool> {
     match command {
         ValidateCommand::Run(args) => work(networks, &args).await,
+        ValidateCommand::Check(args) => check::run(networks, &args).await,
+        ValidateCommand::Look(args) => ready::answer(&args),
         ValidateCommand::CheckFile(args) => check_file(networks, &args).await,
         ValidateCommand::Bundle(args) => audit::bundle(networks, &args).await.map(|()| true),
         ValidateCommand::Audit(args) => audit::audit(&args),
@@ -98,6 +112,7 @@ pub async fn run(networks: &dyn Networks, command: ValidateCommand) -> anyhow::R
 async fn work(networks: &dyn Networks, args: &ValidateArgs) -> anyhow::Result<bool> {
     let told = args.role.read()?;
     let reports = told.path(&table::REPORTS)?;
+    require(&look(networks, Role::Validator, &told.config, &Libtorch))?;
     let joined = enter(networks, &told).await?;
     if !told.config.list(&table::FOLLOW_VERDICTS).is_empty() {
         return adopt::run(joined, &told, reports, args.windows).await;
@@ -169,7 +184,7 @@ fn bundles(config: &Config, signer: &Arc<dyn Sign>) -> anyhow::Result<Option<Bun
 async fn check_file(networks: &dyn Networks, args: &CheckFileArgs) -> anyhow::Result<bool> {
     let config = args.settings.config()?;
     let (devnet, model) = (args::devnet(&config)?, ModelArgs::of(&config)?);
-    let exhibit = check::exhibit(networks, &devnet, &args.file, args.no_drand, &model.model).await?;
+    let exhibit = exhibits::exhibit(networks, &devnet, &args.file, args.no_drand, &model.model).await?;
     let manifest = network::look(networks, &devnet, args.no_drand)?.manifest_of(&model.model)?;
     let engine = load(&model.model, &manifest, &model)?;
     let mut oracle = TorchOracle::new(engine.model);
@@ -179,7 +194,7 @@ async fn check_file(networks: &dyn Networks, args: &CheckFileArgs) -> anyhow::Re
     if args.report {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        print!("{}", check::describe(&exhibit, &report));
+        print!("{}", exhibits::describe(&exhibit, &report));
     }
     Ok(report.rejections().next().is_none())
 }

@@ -49,3 +49,25 @@ fn where_it_is_not_installed_the_error_says_what_to_do() {
         }
     }
 }
+
+#[test]
+fn logs_in_files_have_no_colours_and_a_log_that_nobody_reads_ends_the_program_quietly() {
+    for (program, _, own) in PROGRAMS {
+        let dir = tempfile::tempdir().unwrap();
+        let start = || {
+            let mut command = alone(program, dir.path(), own);
+            // A warning of the settings, before anything is opened.
+            command.env("GRAIL_MONITORING_BACKEND", "wandb");
+            command
+        };
+        let plain = |arguments: &[&str]| {
+            let output = start().args(arguments).output().unwrap();
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let told = plain(&["-vv"]);
+        assert!(told.contains("error") && !told.contains('\u{1b}'), "{told:?}");
+        let closed = std::io::pipe().unwrap().1;
+        let status = start().stderr(closed).status().unwrap();
+        assert!(matches!(status.code(), Some(1 | 2 | 141)), "{status:?}");
+    }
+}

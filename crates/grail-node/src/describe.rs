@@ -1,6 +1,9 @@
 //! The model that a network starts with, described: its manifest, and the rows that its environments ask.
 
-use crate::network::{self, DATASET_BYTES, ENVIRONMENTS};
+use crate::{
+    network::{self, DATASET_BYTES, ENVIRONMENTS},
+    ready::{Health, ModelSubject, TorchLook, of_model, require},
+};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use grail_artifact::manifest::Manifest;
@@ -10,6 +13,7 @@ use grail_protocol::{
     params::{self, Params},
     profile::NumericProfile,
 };
+use grail_roles::environments::Environments;
 use grail_store::checkpoint::{self, Terms};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -73,6 +77,27 @@ pub struct Described {
     pub manifest: Manifest,
     /// Rows of GSM8K, where it is among the environments.
     pub gsm8k: Option<Vec<u8>>,
+}
+
+impl Described {
+    /// Refuses terms under which no role could go through a window: the same look that every role has at its start. Problems
+    /// that are too long are refused here too, where they can still be left out.
+    pub fn require(&self, args: &MakeArgs, torch: &dyn TorchLook) -> anyhow::Result<()> {
+        let folder = args.model()?;
+        let named = args.environments.iter().map(|name| network::environment(name, self.gsm8k.as_deref()));
+        let environments = Environments::new(named.collect::<anyhow::Result<Vec<_>>>()?)?;
+        let subject = ModelSubject {
+            folder: &folder,
+            manifest: &self.manifest,
+            environments: &environments,
+            device: "cpu",
+        };
+        let mut found = of_model(&subject, torch);
+        for finding in found.iter_mut().filter(|finding| finding.code == Some("problem-too-long")) {
+            finding.standing = Health::Bad;
+        }
+        require(&found)
+    }
 }
 
 /// Reads the model folder and the data set; shows a progress bar, since a model is large.

@@ -15,10 +15,12 @@ pub mod local;
 pub mod logging;
 pub mod network;
 pub mod places;
+pub mod ready;
 pub mod sibling;
 pub mod signer;
 #[cfg(feature = "subnets")]
 pub mod store;
 #[cfg(feature = "subnets")]
 pub mod subnet;
+pub mod terminal;
 pub mod trouble;

@@ -19,6 +19,8 @@ pub fn start(args: LogArgs) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        // A file and the journal of a service get none, and nobody who set NO_COLOR.
+        .with_ansi(console::colors_enabled_stderr())
         .with_target(args.json || args.verbose > 1);
     if args.json { builder.json().flatten_event(true).init() } else { builder.compact().init() }
 }

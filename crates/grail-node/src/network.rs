@@ -28,7 +28,10 @@ use grail_roles::{
 };
 use grail_store::{FolderDirectory, Shelf, Transfer};
 use grail_wallet::signer::Signer;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What a program says that was built without the feature `subnets`.
 #[cfg(not(feature = "subnets"))]
@@ -328,6 +331,27 @@ pub fn read_manifest(net: &Path, params: &Params) -> anyhow::Result<Manifest> {
     let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
         format!("there is no {}; was the network made by `grail devnet init`?", path.display())
     })?;
+    Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))
+}
+
+/// The manifest that lies beside the model which a subnet starts with, as bytes, with its path.
+///
+/// Errors: there is none.
+pub(crate) fn first_manifest_bytes(model: &Path) -> anyhow::Result<(PathBuf, Vec<u8>)> {
+    let path = model.join(MANIFEST_FILE);
+    let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
+        format!(
+            "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
+             describe` makes that of a network's first model",
+            path.display()
+        )
+    })?;
+    Ok((path, bytes))
+}
+
+/// The same, read. Whose it is is asked where a network is joined.
+pub(crate) fn first_manifest(model: &Path, params: &Params) -> anyhow::Result<Manifest> {
+    let (path, bytes) = first_manifest_bytes(model)?;
     Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))
 }
 

@@ -16,7 +16,8 @@ pub fn become_program(name: &str, arguments: impl IntoIterator<Item = OsString>)
         .context(format!("start {}; it is installed beside this program", program.display()))
 }
 
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
+/// Where a program of that name lies, if it is installed beside this one.
+pub(crate) fn beside(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find this program's own folder")?;
     let folder = own.parent().context("this program has no folder")?;
     Ok(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))

@@ -1,14 +1,14 @@
 //! A subnet of the Bittensor chain, as live objects: node, wallet, own bucket, others' buckets, drand.
 
 use crate::{
-    network::{Joined, by_block_hash, environments},
+    network::{Joined, by_block_hash, environments, first_manifest_bytes},
     signer::signer,
     store::{self, StoreChoice},
 };
 use anyhow::{Context as _, bail, ensure};
 use grail_artifact::{
     checkpoint::{Trust, verify_manifest},
-    manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
+    manifest::Manifest,
 };
 use grail_beacon::{DrandClient, QUICKNET_RELAYS, Timing};
 use grail_chain::Subnet;
@@ -269,14 +269,7 @@ struct FirstManifest {
 
 impl FirstManifest {
     fn read(model: &Path, params: &Params) -> anyhow::Result<Self> {
-        let path = model.join(MANIFEST_FILE);
-        let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
-            format!(
-                "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
-                 describe` makes that of a network's first model",
-                path.display()
-            )
-        })?;
+        let (path, bytes) = first_manifest_bytes(model)?;
         let manifest =
             Manifest::from_json(&bytes, params).with_context(|| format!("read {}", path.display()))?;
         Ok(Self { is_signed: manifest.publication.is_some(), path, bytes })

@@ -64,6 +64,7 @@ pub(crate) struct NamedTemplate {
 pub(crate) struct ModelConfig {
     pub(crate) eos_token_id: Option<Ids>,
     pub(crate) vocab_size: Option<u32>,
+    pub(crate) max_position_embeddings: Option<u32>,
 }
 
 /// One id or a list of them.

@@ -22,6 +22,7 @@ pub struct Tokenizer {
     end: Vec<TokenId>,
     vocab_size: u32,
     model_vocab_size: u32,
+    context_length: Option<u32>,
     clean_up: bool,
 }
 
@@ -61,6 +62,7 @@ impl Tokenizer {
             end,
             vocab_size: largest.saturating_add(1),
             model_vocab_size: model.vocab_size.unwrap_or(largest.saturating_add(1)),
+            context_length: model.max_position_embeddings,
             clean_up: about.clean_up_tokenization_spaces,
             whole,
             plain,
@@ -147,6 +149,12 @@ impl Tokenizer {
     /// may be more than [`Tokenizer::vocab_size`]. Without that file, the latter.
     pub fn model_vocab_size(&self) -> u32 {
         self.model_vocab_size
+    }
+
+    /// Most positions of the model, prompt and completion together, where `config.json` says it. What computes with the model
+    /// reads that file for itself, and has the last word.
+    pub fn context_length(&self) -> Option<u32> {
+        self.context_length
     }
 
     /// The id of a token by its exact text.

@@ -18,6 +18,7 @@ use grail_fs::FolderJournal;
 use grail_node::describe::{MakeArgs, describe_model};
 use grail_node::network::read_manifest;
 use grail_ports::{chain::ChainView, clock::Clock};
+use grail_programs::ready::Libtorch;
 use grail_protocol::words::Hotkey;
 use grail_roles::{clock::SystemClock, reports::Reports, train::Records};
 use screen::Screen;
@@ -102,6 +103,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         validator_permit: !actor.mines(),
     });
     let manifest = describe_model(&args.make)?;
+    manifest.require(&args.make, &Libtorch)?;
     let net = devnet::make(&net_dir, &args.make, manifest, founders.collect(), Some(TRAINER), clock.now())?;
     let program = match &args.bin_dir {
         Some(dir) => dir.join("grail-devnet"),

@@ -93,7 +93,7 @@ impl Screen {
 
     /// A line that stays.
     pub(super) fn keep(&self, actor: &str, text: &str) {
-        let line = format!("{} {text}", console::style(format!("{actor:>12}")).bold());
+        let line = format!("{} {text}", console::style(format!("{actor:>12}")).for_stderr().bold());
         // Without a terminal the bars are hidden, and println with them.
         if self.all.is_hidden() || self.all.println(&line).is_err() {
             self.plain(&line);

@@ -1,6 +1,7 @@
 //! `grail-devnet` as its user meets it: networks are made and looked at, and the commands of `grail` open them.
 
 mod doctor;
+mod ready;
 #[path = "../../../bins/grail-cli/tests/it/trained.rs"]
 mod trained;
 
@@ -48,11 +49,24 @@ fn fixture(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(path)
 }
 
-/// A folder that can pass for a model where nobody loads it.
+/// A copy of the tiny model, with room for longer prompts than it was taught.
 fn model(dir: &Path) -> PathBuf {
+    let folder = tiny(dir);
+    let config = fs::read_to_string(folder.join("config.json")).unwrap();
+    let longer = config.replace("\"max_position_embeddings\": 512", "\"max_position_embeddings\": 4096");
+    assert_ne!(longer, config);
+    fs::write(folder.join("config.json"), longer).unwrap();
+    folder
+}
+
+/// A copy of the tiny model.
+fn tiny(dir: &Path) -> PathBuf {
     let folder = dir.join("model");
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("config.json"), "{}").unwrap();
+    for file in fs::read_dir(fixture("models/tiny")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), folder.join(file.file_name())).unwrap();
+    }
     folder
 }
 

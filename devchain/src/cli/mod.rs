@@ -53,8 +53,24 @@ pub(crate) fn log(verbose: u8, json: bool) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
+        // A file gets none, and nobody who set NO_COLOR.
+        .with_ansi(console::colors_enabled_stderr())
         .with_target(verbose > 1);
     if json { builder.json().flatten_event(true).init() } else { builder.compact().init() }
+}
+
+/// Called first: where nobody reads the output any more, the program ends, and nothing is said. Printing would panic. The exit
+/// code is that of a shell for a program which the system ends for it (128 + SIGPIPE).
+pub(crate) fn end_quietly() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let closed =
+            |told: &str| told.starts_with("failed printing to std") && told.contains("(os error 32)");
+        if info.payload_as_str().is_some_and(closed) {
+            std::process::exit(141);
+        }
+        usual(info);
+    }));
 }
 
 /// A line of the program's result.

@@ -12,7 +12,7 @@ use grail_protocol::{
 use std::sync::Arc;
 
 /// Milliseconds given to a relay here: more than a role gives, so that a slow one is told from one that hangs.
-const PATIENCE_MS: u64 = 8_000;
+const PATIENCE_MS: u64 = 6_000;
 
 /// Asks every relay for a recent round.
 pub(crate) async fn look(networks: &dyn Networks, config: &Config, clock: Arc<dyn Clock>) -> Vec<Finding> {

@@ -15,7 +15,9 @@ const DISK_WANTED: u64 = 100 * GIB;
 /// Less leaves no room for one checkpoint of a small model.
 const DISK_LEAST: u64 = 2 * GIB;
 /// Most milliseconds for the driver's own tool.
-const DRIVER_MS: u64 = 10_000;
+const DRIVER_MS: u64 = 5_000;
+/// Oldest driver under which the CUDA 13 of libtorch 2.11 runs (NVIDIA's CUDA Toolkit release notes, table 2).
+const DRIVER_LEAST: u32 = 580;
 
 /// The configuration itself.
 pub(crate) fn configuration(read: &Result<Config, ConfigErrors>, files: &[PathBuf]) -> Vec<Finding> {
@@ -48,6 +50,9 @@ pub(crate) fn configuration(read: &Result<Config, ConfigErrors>, files: &[PathBu
     found.extend(config.unserved().map(|told| {
         Finding::warning("configuration", "not-served", told, "set GRAIL_MONITORING_BACKEND=none")
     }));
+    let remedy = "`grail config show` lists every name; one of another program's needs nothing";
+    let unread = config.unread().iter();
+    found.extend(unread.map(|told| Finding::warning("configuration", "not-read", told.as_str(), remedy)));
     found
 }
 
@@ -79,16 +84,9 @@ pub(crate) fn disk(config: &Config) -> Vec<Finding> {
     let room = match rustix::fs::statvfs(existing) {
         Ok(stats) => {
             let free = stats.f_bavail.saturating_mul(stats.f_frsize);
-            let told = format!("{} GiB free for {}", free / GIB, cache.display());
-            let remedy = "free some space, or set GRAIL_CACHE_DIR to a folder on another disk";
-            if free < DISK_LEAST {
-                Finding::bad("disk", "disk-full", told, remedy)
-            } else if free < DISK_WANTED {
-                let told = format!("{told}; a network with a 7B model wants {} GiB", DISK_WANTED / GIB);
-                Finding::warning("disk", "disk-small", told, remedy)
-            } else {
-                Finding::good("disk", told)
-            }
+            let weights =
+                config.path(&table::MODEL).map(|folder| weight_bytes(&folder)).filter(|bytes| *bytes > 0);
+            room(free, weights, &cache.display().to_string())
         }
         Err(error) => {
             let told = format!("the free space of {} is not known: {error}", existing.display());
@@ -96,6 +94,26 @@ pub(crate) fn disk(config: &Config) -> Vec<Finding> {
         }
     };
     vec![writable, room]
+}
+
+/// Whether checkpoints fit: the one in use, the next one while it is fetched, and what it is made of.
+fn room(free: u64, weights: Option<u64>, place: &str) -> Finding {
+    let least = weights.map_or(DISK_LEAST, |bytes| bytes.saturating_add(DISK_LEAST));
+    let wanted = weights.map_or(DISK_WANTED, |bytes| bytes.saturating_mul(4).saturating_add(DISK_LEAST));
+    let gib = |bytes: u64| bytes as f64 / GIB as f64;
+    let told = format!("{:.1} GiB free for {place}", gib(free));
+    let whose =
+        if weights.is_some() { "checkpoints of this model want" } else { "a network with a 7B model wants" };
+    let remedy = "free some space, or set GRAIL_CACHE_DIR to a folder on another disk";
+    if free < least {
+        let told = format!("{told}; the next checkpoint takes {:.1}", gib(least));
+        Finding::bad("disk", "disk-full", told, remedy)
+    } else if free < wanted {
+        let told = format!("{told}; {whose} {:.1}", gib(wanted));
+        Finding::warning("disk", "disk-small", told, remedy)
+    } else {
+        Finding::good("disk", told)
+    }
 }
 
 /// Device, memory, and how many files may be open.
@@ -108,16 +126,6 @@ pub(crate) async fn accelerator(config: &Config) -> Vec<Finding> {
         let number = device.strip_prefix("cuda:").and_then(|number| number.parse().ok()).unwrap_or(0);
         cuda(number, weights).await
     }];
-    lines.push(match weights {
-        None => Finding::skipped("model", "GRAIL_MODEL is not set"),
-        Some(0) => Finding::bad(
-            "model",
-            "model-not-found",
-            "the folder in GRAIL_MODEL holds no safetensors files",
-            "name the folder of a model in Hugging Face layout",
-        ),
-        Some(bytes) => Finding::good("model", format!("{:.1} GiB of weights", bytes as f64 / GIB as f64)),
-    });
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     lines.push(match limit {
         Some(files) if files < 1_024 => Finding::warning(
@@ -140,7 +148,10 @@ fn processor(weights: Option<u64>) -> Finding {
     let told = format!("the processor, {cores} cores, {:.1} GiB of memory free", free as f64 / GIB as f64);
     // Half-precision weights are widened to 32 bits, and generation needs room beside them.
     let wanted = weights.map_or(0, |bytes| bytes.saturating_mul(2).saturating_add(GIB / 2));
-    if free < wanted {
+    if weights.is_some_and(|bytes| free < bytes) {
+        let told = format!("{told}; the weights alone take more");
+        Finding::bad("accelerator", "little-memory", told, "use a smaller model, or a larger machine")
+    } else if free < wanted {
         let told = format!("{told}; the model takes about {:.1}", wanted as f64 / GIB as f64);
         Finding::warning(
             "accelerator",
@@ -231,7 +242,14 @@ fn device_line(text: &str, number: usize, weights: Option<u64>) -> Finding {
     let told =
         format!("{name}, {free} of {total} MiB free, driver {driver}, compute capability {capability}");
     let wanted = weights.map_or(0, |bytes| bytes >> 20);
+    let major = driver.split('.').next().and_then(|major| major.parse::<u32>().ok());
     match (free.parse::<u64>(), capability.parse::<f64>()) {
+        _ if major.is_some_and(|major| major < DRIVER_LEAST) => Finding::bad(
+            "accelerator",
+            "driver-too-old",
+            format!("{told}; libtorch's CUDA 13 needs a driver of {DRIVER_LEAST} or newer"),
+            "install a newer NVIDIA driver, or set GRAIL_DEVICE=cpu",
+        ),
         (Ok(free), _) if free < wanted => Finding::bad(
             "accelerator",
             "little-memory",
@@ -254,8 +272,20 @@ mod tests {
     use crate::doctor::check::Standing;
 
     #[test]
+    fn a_disk_without_room_for_the_next_checkpoint_is_named() {
+        let code = |free, weights| room(free, weights, "cache").code;
+        assert_eq!(code(GIB, None), Some("disk-full"));
+        assert_eq!(code(50 * GIB, None), Some("disk-small"));
+        assert_eq!(code(200 * GIB, None), None);
+        assert_eq!(code(15 * GIB, Some(15 * GIB)), Some("disk-full"));
+        assert_eq!(code(40 * GIB, Some(15 * GIB)), Some("disk-small"));
+        assert_eq!(code(70 * GIB, Some(15 * GIB)), None);
+        assert_eq!(code(3 * GIB, Some(1 << 20)), None, "a small model needs little");
+    }
+
+    #[test]
     fn a_device_is_described_and_a_missing_or_full_one_is_named() {
-        let text = "NVIDIA H100 80GB HBM3, 81559, 80995, 570.86, 9.0\nTesla T4, 15360, 100, 570.86, 7.5\n";
+        let text = "NVIDIA H100 80GB HBM3, 81559, 80995, 580.95, 9.0\nTesla T4, 15360, 100, 590.1, 7.5\n";
         let good = device_line(text, 0, Some(15 << 30));
         assert_eq!(good.standing, Standing::Good);
         assert!(good.told.contains("80995 of 81559 MiB"), "{}", good.told);
@@ -263,5 +293,7 @@ mod tests {
         assert_eq!(device_line(text, 1, Some(1 << 30)).code, Some("little-memory"));
         assert_eq!(device_line(text, 2, None).code, Some("no-cuda-device"));
         assert_eq!(device_line("odd\n", 0, None).code, Some("odd-driver"));
+        let old = device_line("NVIDIA H100 80GB HBM3, 81559, 80995, 570.86, 9.0\n", 0, None);
+        assert_eq!((old.code, old.standing), (Some("driver-too-old"), Standing::Bad));
     }
 }

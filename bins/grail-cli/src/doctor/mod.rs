@@ -1,6 +1,6 @@
 //! `grail doctor`: everything that a participant needs, one line a check, each failure with its remedy.
 //!
-//! Checks run at once, each with a deadline, and none stops another. Exit code 0: all is well; 1: something is wrong;
+//! Checks run at once, each with a deadline, and none stops another: with everything down it ends within ten seconds. Exit code 0: all is well; 1: something is wrong;
 //! 2: warnings alone.
 
 mod beacon;
@@ -15,12 +15,21 @@ use check::{Finding, Standing};
 use clap::{Args, ValueEnum};
 use console::style;
 use grail_config::{Config, ConfigSources, Role, flags::ConfigFlags, table};
-use grail_node::{local::Networks, store as own};
+use grail_node::{
+    local::Networks,
+    ready::{Installed, Look},
+    store as own,
+};
 use grail_ports::clock::Clock;
 use grail_roles::clock::SystemClock;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+/// What can be looked at, in the order in which it is told.
+const SUBJECTS: [&str; 6] = ["role", "store", "wallet", "chain", "beacon", "machine"];
+/// Seconds that a subject has unless somebody gives it more: with what comes before and after, all is told within ten.
+const PATIENCE: u64 = 9;
 
 /// Whose needs are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,12 +55,12 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_enum, default_value = "miner")]
     role: RoleName,
 
-    /// Look at these subjects alone: store, wallet, chain, beacon, machine.
-    #[arg(long, value_delimiter = ',', value_name = "SUBJECT", value_parser = ["store", "wallet", "chain", "beacon", "machine"])]
+    /// Look at these subjects alone: role (its settings, model, data and prompts), store, wallet, chain, beacon, machine.
+    #[arg(long, value_delimiter = ',', value_name = "SUBJECT", value_parser = SUBJECTS)]
     only: Vec<String>,
 
-    /// Most seconds of one subject.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    /// Most seconds of one subject. A store or a node far away may need more.
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     patience: u64,
 
     #[command(flatten)]
@@ -117,7 +126,17 @@ async fn examine(
         }),
         None => Box::pin(store::bucket(&store, clock.as_ref())),
     };
-    let subjects: [(&str, Work<'_>); 6] = [
+    let prepared = chosen(args, "role").then(|| Look::read(networks, args.role.into(), config));
+    let role: Work<'_> = Box::pin(async move {
+        let Some(prepared) = prepared else { return Vec::new() };
+        let torch = Installed::of(args.role.into());
+        let look = tokio::task::spawn_blocking(move || prepared.finish(&torch));
+        look.await.unwrap_or_else(|_| {
+            vec![Finding::bad("model", "look-failed", "the look ended in a panic", REPORT)]
+        })
+    });
+    let subjects: [(&str, Work<'_>); 7] = [
+        ("role", role),
         ("store", shelf),
         ("wallet", Box::pin(async { vec![wallet] })),
         ("chain", Box::pin(chain::look(networks, config, clock.clone(), ourselves))),
@@ -125,36 +144,46 @@ async fn examine(
         ("machine", Box::pin(machine::accelerator(config))),
         ("machine", Box::pin(async { machine::disk(config) })),
     ];
-    let bars = Bars::new(progress);
+    let subjects = subjects.into_iter().filter(|(name, _)| chosen(args, name));
     let patience = Duration::from_secs(args.patience);
-    let chosen = |name: &&str| args.only.is_empty() || args.only.iter().any(|only| only == name);
-    let work = subjects.into_iter().filter(|(name, _)| chosen(name)).map(|(name, work)| {
+    let late = || -> Deadline { Box::pin(tokio::time::sleep(patience)) };
+    let told = format!("no result within {} s", patience.as_secs());
+    within(&late, &told, subjects, &Bars::new(progress)).await
+}
+
+/// Ends when a subject has had its time.
+type Deadline = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What to do about a mistake of this program.
+const REPORT: &str = "report it, with the command and its output";
+
+fn chosen(args: &DoctorArgs, name: &str) -> bool {
+    args.only.is_empty() || args.only.iter().any(|only| only == name)
+}
+
+/// Every subject at once; one without a result in its time is told as such, whatever it waits for.
+async fn within<'a>(
+    deadline: &(dyn Fn() -> Deadline + Sync),
+    late: &str,
+    subjects: impl Iterator<Item = (&'static str, Work<'a>)>,
+    bars: &Bars,
+) -> Vec<Finding> {
+    let work = subjects.map(|(name, work)| {
         let bar = bars.add(name);
         async move {
-            let found = tokio::time::timeout(patience, work).await;
+            let found = tokio::select! {
+                biased;
+                found = work => found,
+                () = deadline() => {
+                    let remedy = "look at the network; --patience gives more time";
+                    vec![Finding::bad(name, "deadline", format!("{late} for {name}"), remedy)]
+                }
+            };
             bar.finish_and_clear();
-            found.unwrap_or_else(|_| {
-                let told = format!("no result for {name} within {} s", patience.as_secs());
-                vec![Finding::bad(
-                    name_of(name),
-                    "deadline",
-                    told,
-                    "look at the network; --patience gives more time",
-                )]
-            })
+            found
         }
     });
     futures::future::join_all(work).await.into_iter().flatten().collect()
-}
-
-fn name_of(subject: &str) -> &'static str {
-    match subject {
-        "store" => "store",
-        "wallet" => "wallet",
-        "chain" => "chain",
-        "beacon" => "beacon",
-        _ => "machine",
-    }
 }
 
 /// What is still being looked at, on a terminal.
@@ -222,4 +251,34 @@ fn summary(findings: &[Finding]) -> String {
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 fn show(text: &str) {
     println!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_never_answers_is_told_in_time_and_holds_nothing_else_up() {
+        let never = || -> Work<'static> { Box::pin(std::future::pending()) };
+        let good: Work<'static> = Box::pin(async { vec![Finding::good("wallet", "there")] });
+        let subjects = [("store", never()), ("wallet", good), ("chain", never()), ("beacon", never())];
+        // Time is up only where all three wait at once: one after the other they would wait for ever.
+        let together = Arc::new(tokio::sync::Barrier::new(3));
+        let deadline = || -> Deadline {
+            let together = Arc::clone(&together);
+            Box::pin(async move { drop(together.wait().await) })
+        };
+        let found = within(&deadline, "no result", subjects.into_iter(), &Bars::new(false)).await;
+        let told: Vec<_> = found.iter().map(|finding| (finding.check, finding.code)).collect();
+        let late = Some("deadline");
+        assert_eq!(told, [("store", late), ("wallet", None), ("chain", late), ("beacon", late)]);
+        assert_eq!(found[0].told, "no result for store");
+    }
+
+    #[test]
+    fn the_time_of_all_is_ten_seconds_with_what_comes_before_and_after() {
+        let seconds = PATIENCE + 1;
+        assert!(seconds <= 10);
+        assert!(grail_node::ready::INSTALLED_MS < PATIENCE * 1_000);
+    }
 }

@@ -71,6 +71,13 @@ fn an_unknown_name_ends_it_with_the_nearest_known_one() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("did you mean GRAIL_CACHE_DIR?"), "{told}");
+    let output =
+        show(dir.path(), &[], &[("GRAIL_PORT", "tcp://192.0.2.7:80"), ("GRAIL_SERVICE_HOST", "192.0.2.7")]);
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The source of every program and library, with strings that are broken over lines joined.

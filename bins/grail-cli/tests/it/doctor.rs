@@ -163,12 +163,12 @@ fn a_good_bucket_passes_and_people_see_one_line_a_check() {
 #[test]
 fn a_configuration_that_cannot_be_read_is_the_first_thing_told() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join(".env"), "R2_BUCKT_ID=x\nNETUID=many\n").unwrap();
+    std::fs::write(dir.path().join(".env"), "GRAIL_MODLE=x\nNETUID=many\n").unwrap();
     let (checks, exit) = checks(dir.path(), &[], &[]);
     assert_eq!(exit, 1);
     let told: Vec<&str> = checks.iter().map(|check| check["told"].as_str().unwrap()).collect();
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains(".env line 1") && told[0].contains("did you mean R2_BUCKET_ID?"), "{told:?}");
+    assert!(told[0].contains(".env line 1") && told[0].contains("did you mean GRAIL_MODEL?"), "{told:?}");
     assert!(told[1].contains(".env line 2: NETUID cannot be \"many\""), "{told:?}");
 }
 
@@ -215,11 +215,107 @@ fn relays_that_fail_are_told_apart() {
 fn the_machine_is_described() {
     let dir = tempfile::tempdir().unwrap();
     let (found, _) = checks(dir.path(), &["--only", "machine"], &[]);
-    for check in ["accelerator", "model", "open-files", "cache", "disk"] {
+    for check in ["accelerator", "open-files", "cache", "disk"] {
         assert!(found.iter().any(|found| found["check"] == check), "{check}: {found:#?}");
     }
-    let (found, exit) =
-        checks(dir.path(), &["--only", "machine"], &[("GRAIL_MODEL", text(dir.path()).to_owned())]);
-    assert!(codes(&found).contains(&("model-not-found".to_owned(), "bad".to_owned())), "{found:#?}");
-    assert_eq!(exit, 1);
+}
+
+#[test]
+fn variables_of_others_are_told_and_stop_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = |name: &'static str, value: &str| vec![(name, value.to_owned())];
+    for (variables, told) in [
+        (set("GRAIL_PORT", "tcp://192.0.2.7:80"), None),
+        (set("GRAIL_SERVICE_HOST", "192.0.2.7"), None),
+        (set("GRAIL_PORT_80_TCP_ADDR", "192.0.2.7"), None),
+        (set("BT_LOGGING_DEBUG", "1"), None),
+        (set("BT_WALLET_NAME", "default"), None),
+        (set("BT_WALLET_NAME", "ada"), Some("ours is BT_WALLET_COLD")),
+        (set("R2_GRADIENTS_ACCOUNT_ID", "x"), None),
+        (set("R2_BUCKT_ID", "x"), Some("did you mean R2_BUCKET_ID?")),
+        (set("GRAIL_XYZZY", "x"), Some("nobody reads \"GRAIL_XYZZY\"")),
+    ] {
+        let (found, _) = checks(dir.path(), &["--only", "machine"], &variables);
+        let configuration: Vec<_> = found.iter().filter(|line| line["check"] == "configuration").collect();
+        assert_eq!(configuration[0]["standing"], "good", "{configuration:#?}");
+        let warning = configuration.get(1).map(|line| line["told"].as_str().unwrap().to_owned());
+        match told {
+            None => assert_eq!(warning, None),
+            Some(words) => assert!(warning.as_ref().is_some_and(|told| told.contains(words)), "{warning:?}"),
+        }
+    }
+}
+
+/// `grail` in a folder of its own, so that no other program lies beside it; with `script`, a program of the miner does.
+fn role(dir: &Path, script: Option<&str>, variables: &[(&str, &str)]) -> (Vec<(String, String)>, Value) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let bin = tempfile::tempdir().unwrap();
+    let program = bin.path().join("grail");
+    std::fs::copy(env!("CARGO_BIN_EXE_grail"), &program).unwrap();
+    if let Some(script) = script {
+        let miner = bin.path().join("grail-miner");
+        std::fs::write(&miner, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&miner, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", dir).current_dir(dir);
+    command.args(["doctor", "--only", "role", "--json"]).envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (codes(told["checks"].as_array().unwrap()), told)
+}
+
+#[test]
+fn what_stops_a_miner_at_its_start_is_a_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = |code: &str| (code.to_owned(), "bad".to_owned());
+    let (found, _) = role(dir.path(), None, &[]);
+    // The model, and the bucket.
+    assert_eq!(found, [bad("setting-missing"), bad("setting-missing")]);
+
+    let model = dir.path().join("model");
+    std::fs::create_dir(&model).unwrap();
+    for name in [
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "model.safetensors",
+    ] {
+        std::fs::copy(super::fixture("models/tiny").join(name), model.join(name)).unwrap();
+    }
+    let mut settings = variables("https://s3.example");
+    settings.extend([
+        ("BT_NETWORK", "local".to_owned()),
+        ("NETUID", "2".to_owned()),
+        ("GRAIL_MODEL", text(&model).to_owned()),
+        ("GRAIL_CACHE_DIR", text(dir.path()).to_owned()),
+    ]);
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (found, told) = role(dir.path(), None, &settings);
+    assert_eq!(found, [bad("manifest-missing")], "{told:#}");
+
+    let describe = |more: &[&str]| {
+        let own = ["checkpoint", "describe", "--replace", "--profile", "dev", "--model", text(&model)];
+        super::works(&[&own[..], more].concat());
+    };
+    describe(&["--environments", "arith-1", "--max-new-tokens", "48"]);
+    let answer = "echo '{\"description\":\"tiny\",\"context_length\":512,\"end_tokens\":[2]}'";
+    let (found, told) = role(dir.path(), Some(answer), &settings);
+    assert_eq!(found, [], "{told:#}");
+    let (found, _) = role(dir.path(), None, &settings);
+    assert_eq!(found, [("program-not-installed".to_owned(), "warning".to_owned())]);
+    let missing = "echo 'error while loading shared libraries: libtorch_cpu.so: cannot open shared object file' >&2; exit 127";
+    assert_eq!(role(dir.path(), Some(missing), &settings).0, [bad("libtorch-not-found")]);
+    let other = "echo 'symbol lookup error: undefined symbol: _ZN2at' >&2; exit 127";
+    assert_eq!(role(dir.path(), Some(other), &settings).0, [bad("libtorch-other-version")]);
+
+    describe(&["--environments", "gsm8k", "--max-new-tokens", "48"]);
+    assert_eq!(role(dir.path(), Some(answer), &settings).0, [bad("rows-missing")]);
+    describe(&["--environments", "arith-1", "--max-new-tokens", "1000"]);
+    assert_eq!(role(dir.path(), Some(answer), &settings).0, [bad("context-too-short")]);
+    std::fs::write(model.join("chat_template.jinja"), "{{ raise_exception('no') }}").unwrap();
+    let found = role(dir.path(), Some(answer), &settings).0;
+    assert_eq!(found, [bad("file-not-in-manifest"), bad("template-unusable")]);
 }

@@ -11,6 +11,7 @@ mod evidence;
 mod house;
 mod keys;
 mod setup;
+mod streams;
 mod trained;
 
 use std::{

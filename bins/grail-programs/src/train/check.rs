@@ -5,7 +5,7 @@ use crate::{checks::Checks, engine::load, train};
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use grail_artifact::checkpoint::{CheckpointPlace, FileName, Inventory, Moment};
-use grail_config::args::Told;
+use grail_config::{Role, args::Told};
 use grail_node::{local::Networks, network::Joined};
 use grail_ports::learn::Learner as _;
 use grail_protocol::words::WindowStart;
@@ -26,6 +26,7 @@ pub(super) async fn run(networks: &dyn Networks, args: &TrainArgs) -> bool {
         }
     };
     checks.line("settings", Ok("every value is in its range".into()));
+    checks.ready(networks, Role::Trainer, &told.config);
     match join(networks, &told).await {
         Err(error) => checks.line("network and key", Err(error)),
         Ok(joined) => {

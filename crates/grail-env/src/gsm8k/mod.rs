@@ -53,7 +53,18 @@ impl Gsm8k {
 
     /// Draws the problem of a seed.
     pub fn draw(&self, seed: &ProblemSeed) -> Result<Gsm8kProblem, EnvError> {
-        let row = seed.stream().below(self.rows.count()).ok_or(EnvError::NoRows)?;
+        self.problem(seed.stream().below(self.rows.count()).ok_or(EnvError::NoRows)?)
+    }
+
+    /// Number of rows, above 0.
+    pub fn count(&self) -> u32 {
+        self.rows.count()
+    }
+
+    /// The problem of a row, for whoever looks at all of them.
+    ///
+    /// Errors: there is no such row, or its gold answer is no number.
+    pub fn problem(&self, row: u32) -> Result<Gsm8kProblem, EnvError> {
         let Row { question, answer } = self.rows.row(row).ok_or(EnvError::MissingRow { row })?;
         let gold = gold(answer).ok_or(EnvError::Gold { row })?;
         let identity = ProblemIdentity::new(self.id.as_str(), &[question.as_bytes()]);

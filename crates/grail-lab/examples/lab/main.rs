@@ -119,7 +119,7 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the error of a program for people")]
 fn tell(error: &anyhow::Error) -> ExitCode {
-    eprintln!("{} {error:#}", console::style("error:").red().bold());
+    eprintln!("{} {error:#}", console::style("error:").for_stderr().red().bold());
     ExitCode::from(2)
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use grail_artifact::manifest::MANIFEST_FILE;
 use grail_config::{ConfigSources as Layers, args::ModelArgs};
 use grail_protocol::{draw::SamplingPolicy, profile::NumericProfile};
 use grail_store::checkpoint::{Terms, describe};

@@ -32,10 +32,7 @@ pub fn check(
     weights: Option<DeltaOptions>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<CheckpointRefusal>, DiskError> {
-    let mut wrong = sizes(folder, manifest)?;
-    let listed = |name: &String| manifest.files.iter().any(|file| file.name == *name);
-    let strays = names(folder)?.into_iter().filter(|name| !listed(name));
-    wrong.extend(strays.map(|file| CheckpointRefusal::Stray { file }));
+    let mut wrong = outline(folder, manifest)?;
     if !wrong.is_empty() {
         return Ok(wrong);
     }
@@ -54,6 +51,15 @@ pub fn check(
             Err(source) => wrong.push(CheckpointRefusal::Tensors { source }),
         }
     }
+    Ok(wrong)
+}
+
+/// What costs nothing of [`check`]: files that are missing, of another size, or not in the manifest.
+pub fn outline(folder: &Path, manifest: &Manifest) -> Result<Vec<CheckpointRefusal>, DiskError> {
+    let mut wrong = sizes(folder, manifest)?;
+    let listed = |name: &String| manifest.files.iter().any(|file| file.name == *name);
+    let strays = names(folder)?.into_iter().filter(|name| !listed(name));
+    wrong.extend(strays.map(|file| CheckpointRefusal::Stray { file }));
     Ok(wrong)
 }
 
@@ -81,9 +87,16 @@ pub fn require(found: &Found, progress: &mut dyn FnMut(u64)) -> Result<(), Fault
         Fault::new(Door::Model, Retry::Never, doing, source)
     };
     let wrong = check(folder, manifest, None, progress).map_err(unread)?;
-    let Some(first) = wrong.into_iter().next() else { return Ok(()) };
+    match wrong.first() {
+        None => Ok(()),
+        Some(first) => Err(Fault::plain(Door::Model, Retry::Never, sentence(folder, first))),
+    }
+}
+
+/// What is wrong with a folder, and what to do, for whoever uses it.
+pub fn sentence(folder: &Path, refusal: &CheckpointRefusal) -> String {
     let path = |file: &String| folder.join(file).display().to_string();
-    let doing = match &first {
+    match refusal {
         CheckpointRefusal::Size { file, got, want } => format!(
             "{} has a size of {got}, the manifest says {want}; fetch the checkpoint again",
             path(file)
@@ -99,8 +112,7 @@ pub fn require(found: &Found, progress: &mut dyn FnMut(u64)) -> Result<(), Fault
             format!("{} is not there; fetch the checkpoint again", path(file))
         }
         other => format!("the checkpoint in {} is refused: {other}", folder.display()),
-    };
-    Err(Fault::plain(Door::Model, Retry::Never, doing))
+    }
 }
 
 /// Holds a folder against the manifest that lies in it, and that against the trainer's key. Blocks.

@@ -29,7 +29,7 @@ mod publish;
 
 pub use audit::{Audit, Looked};
 pub use cache::Cache;
-pub use check::{check, check_published, require};
+pub use check::{check, check_published, outline, require, sentence};
 pub use consume::{Consumer, ConsumerLimits, Followed};
 pub use describe::{Terms, describe};
 pub use download::{DownloadProgress, Tell};

@@ -90,7 +90,9 @@ impl Model {
     ) -> Result<Self, LoadError> {
         let threads = threads(options)?;
         let device = options.place.open()?;
-        let ModelFolder { config, end_tokens, weights } = ModelFolder::open(folder)?;
+        let opened = ModelFolder::open(folder)?;
+        let card = card_of(&opened, options, threads, checkpoint);
+        let ModelFolder { config, weights, .. } = opened;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("sampling-{index}"))
@@ -99,24 +101,25 @@ impl Model {
         tch::set_num_threads(threads as i32);
 
         let _guard = tch::no_grad_guard();
-        let number = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
-        let scaled = if config.rope_scaling == RopeScaling::Default { "" } else { ", llama3 rope" };
-        let card = ModelCard {
-            checkpoint,
-            width: number(config.hidden_size),
-            vocabulary: number(config.vocab_size),
-            context_length: number(config.max_position_embeddings),
-            end_tokens,
-            description: format!(
-                "{:?}, {} layers{scaled}, {:?} on {:?}, {threads} threads",
-                config.family, config.num_hidden_layers, options.dtype, options.place
-            ),
-        };
         let mut network = Network::new(&weights, config, device, options.dtype.kind())?;
         network.cache = cache;
         let samplers = (0..threads).map(|_| Sampler::new()).collect();
         let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));
         Ok(Self { card: Arc::new(card), engine })
+    }
+
+    /// What a folder holds, without its weights: the first steps of [`Model::load`]. `config.json`, every header of the weights
+    /// and the device are looked at.
+    ///
+    /// Errors: those of [`Model::load`] but for memory.
+    pub fn look(
+        folder: &Path,
+        options: &LoadOptions,
+        checkpoint: CheckpointId,
+    ) -> Result<ModelCard, LoadError> {
+        let threads = threads(options)?;
+        options.place.open()?;
+        Ok(card_of(&ModelFolder::open(folder)?, options, threads, checkpoint))
     }
 
     /// What is loaded.
@@ -184,6 +187,29 @@ impl Engine {
             results.extend(part?);
         }
         Ok(results)
+    }
+}
+
+/// What is known of a folder before its weights are read.
+fn card_of(
+    folder: &ModelFolder,
+    options: &LoadOptions,
+    threads: usize,
+    checkpoint: CheckpointId,
+) -> ModelCard {
+    let config = &folder.config;
+    let number = |n: i64| u32::try_from(n).unwrap_or(u32::MAX);
+    let scaled = if config.rope_scaling == RopeScaling::Default { "" } else { ", llama3 rope" };
+    ModelCard {
+        checkpoint,
+        width: number(config.hidden_size),
+        vocabulary: number(config.vocab_size),
+        context_length: number(config.max_position_embeddings),
+        end_tokens: folder.end_tokens.clone(),
+        description: format!(
+            "{:?}, {} layers{scaled}, {:?} on {:?}, {threads} threads",
+            config.family, config.num_hidden_layers, options.dtype, options.place
+        ),
     }
 }
 
