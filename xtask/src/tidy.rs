@@ -1,5 +1,6 @@
 //! The rules of the house that no compiler checks: layers, manifests, doors and their suites, sizes, words out of place.
 
+mod btcli;
 mod doors;
 mod manifests;
 mod names;
@@ -25,6 +26,7 @@ pub(crate) fn run(config: &Config) -> Result<()> {
     problems.extend(manifests::check(&workspace));
     problems.extend(sources::check(&workspace, &files)?);
     problems.extend(doors::check(&workspace.root, &files)?);
+    problems.extend(btcli::check(&workspace.root, &files)?);
     problems.extend(names::check(&workspace, &files, |file| {
         std::fs::read_to_string(workspace.root.join(file)).ok()
     }));

@@ -3,7 +3,8 @@
 //! A commitment is a list of at most three fields. The first byte of a field says what it is: 0 nothing, `1 + n` for
 //! `n` raw bytes without a length (`n` up to 128), 130 to 133 a 32-byte hash, 134 timelocked bytes, 135 a flag, 136
 //! raw bytes with their length (up to 512). GRAIL writes one field: raw where it fits, the long kind otherwise. Its
-//! 128-character credential string is therefore `0x81` and the characters.
+//! 128-character credential string is therefore `0x81` and the characters. Later runtimes have more kinds, as 446 has
+//! `TimelockRevealFailed`; they are passed over by the metadata's description.
 
 use parity_scale_codec::{Compact, Decode as _, Encode as _, Input};
 
@@ -12,6 +13,9 @@ pub const MAX_BYTES: usize = 512;
 
 /// Most bytes of a field without a length.
 pub const MAX_RAW: usize = 128;
+
+/// The last kind that this build knows.
+const LAST_KIND: u8 = 136;
 
 /// Most fields that the chain takes.
 pub const MAX_FIELDS: u32 = 3;
@@ -42,6 +46,29 @@ pub enum Field {
     },
     /// A wish that bonds be forgotten.
     ResetBonds,
+    /// Something that this build does not know, as later runtimes have it: `TimelockRevealFailed`, for example.
+    Later {
+        /// Index byte.
+        kind: u8,
+        /// The metadata's name for it, where the metadata was at hand.
+        name: Option<String>,
+    },
+}
+
+/// Kinds of fields that came after this build, as the metadata of a runtime describes them.
+pub trait LaterKinds {
+    /// Takes the content of a field of this kind off the input; its name. `None` when the kind is unknown here too, or
+    /// its content cannot be read.
+    fn pass_over(&self, kind: u8, input: &mut &[u8]) -> Option<String>;
+}
+
+/// No metadata is at hand.
+struct Nothing;
+
+impl LaterKinds for Nothing {
+    fn pass_over(&self, _: u8, _: &mut &[u8]) -> Option<String> {
+        None
+    }
 }
 
 /// What the chain stores for one hotkey.
@@ -70,8 +97,10 @@ pub enum CommitmentError {
         /// Where reading stopped.
         part: &'static str,
     },
-    /// A field of a kind that this build does not know.
-    #[error("the stored commitment has a field of kind {kind}; this build knows kinds 0 to 136")]
+    /// A first field of a kind that neither this build nor the runtime's metadata knows.
+    #[error(
+        "the stored commitment begins with a field of kind {kind}; this build knows kinds 0 to {LAST_KIND}"
+    )]
     Kind {
         /// The index byte.
         kind: u8,
@@ -107,8 +136,16 @@ pub fn kind_name(length: usize) -> String {
 }
 
 impl StoredCommitment {
-    /// Reads a stored value whole.
-    pub fn decode(mut bytes: &[u8]) -> Result<Self, CommitmentError> {
+    /// Reads a stored value whole, without metadata: behind a field of an unknown kind nothing can be read, since its
+    /// length is not known either. The fields before it stand.
+    ///
+    /// Errors: [`CommitmentError::Broken`]; [`CommitmentError::Kind`] when the first field is the unknown one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CommitmentError> {
+        Self::decode_with(bytes, &Nothing)
+    }
+
+    /// Reads a stored value whole; fields of kinds that only the metadata knows are passed over by their names.
+    pub fn decode_with(mut bytes: &[u8], later: &dyn LaterKinds) -> Result<Self, CommitmentError> {
         let input = &mut bytes;
         let broken = |part| move |_| CommitmentError::Broken { part };
         let deposit = u64::decode(input).map_err(broken("deposit"))?;
@@ -117,7 +154,20 @@ impl StoredCommitment {
         if count > MAX_FIELDS {
             return Err(CommitmentError::Broken { part: "number of fields" });
         }
-        let fields = (0..count).map(|_| decode_field(input)).collect::<Result<_, _>>()?;
+        let mut fields = Vec::new();
+        for place in 0..count {
+            let field = decode_field(input, later)?;
+            match &field {
+                Field::Later { kind, name: None } if place == 0 => {
+                    return Err(CommitmentError::Kind { kind: *kind });
+                }
+                Field::Later { name: None, .. } => {
+                    fields.push(field);
+                    return Ok(Self { deposit, block, fields });
+                }
+                _ => fields.push(field),
+            }
+        }
         if !input.is_empty() {
             return Err(CommitmentError::Broken { part: "end" });
         }
@@ -130,12 +180,12 @@ impl StoredCommitment {
             Field::Bytes(bytes) => Some(bytes),
             Field::Hash { hash, .. } => Some(hash),
             Field::Timelocked { sealed, .. } => Some(sealed),
-            Field::Nothing | Field::ResetBonds => None,
+            Field::Nothing | Field::ResetBonds | Field::Later { .. } => None,
         }
     }
 }
 
-fn decode_field(input: &mut &[u8]) -> Result<Field, CommitmentError> {
+fn decode_field(input: &mut &[u8], later: &dyn LaterKinds) -> Result<Field, CommitmentError> {
     let part = |part| move |_| CommitmentError::Broken { part };
     let kind = u8::decode(input).map_err(part("kind of a field"))?;
     match kind {
@@ -152,7 +202,7 @@ fn decode_field(input: &mut &[u8]) -> Result<Field, CommitmentError> {
         }
         135 => Ok(Field::ResetBonds),
         136 => take_counted(input, 512).map(Field::Bytes),
-        kind => Err(CommitmentError::Kind { kind }),
+        kind => Ok(Field::Later { kind, name: later.pass_over(kind, input) }),
     }
 }
 
@@ -226,6 +276,67 @@ mod tests {
         let mut unknown = stored(b"");
         unknown[13] = 200;
         assert_eq!(StoredCommitment::decode(&unknown), Err(CommitmentError::Kind { kind: 200 }));
+    }
+
+    /// A runtime that has two later kinds: 137, bytes and a round, and 140, a flag.
+    struct Newer;
+
+    impl LaterKinds for Newer {
+        fn pass_over(&self, kind: u8, input: &mut &[u8]) -> Option<String> {
+            match kind {
+                137 => {
+                    take_counted(input, MAX_TIMELOCKED).ok()?;
+                    u64::decode(input).ok()?;
+                    Some("TimelockRevealFailed".into())
+                }
+                140 => Some("Flag".into()),
+                _ => None,
+            }
+        }
+    }
+
+    /// Read credentials, then what a later runtime added.
+    #[test]
+    fn later_kinds_behind_the_first_field_do_not_hide_it() {
+        let failed = [&[137, 3 << 2, 1, 2, 3][..], &9u64.encode()].concat();
+        let value = |fields: &[&[u8]]| {
+            let head = [&7u64.encode()[..], &9u32.encode()].concat();
+            [&head[..], &[u8::try_from(fields.len() << 2).unwrap()], &fields.concat()].concat()
+        };
+        let credentials = encode_field(&[b'c'; 128]).unwrap();
+        let name = |name: &str| Some(name.to_owned());
+
+        let known = value(&[&credentials, &failed, &encode_field(b"last").unwrap()]);
+        let read = StoredCommitment::decode_with(&known, &Newer).unwrap();
+        assert_eq!(read.bytes(), Some(&[b'c'; 128][..]));
+        assert_eq!(read.fields[1], Field::Later { kind: 137, name: name("TimelockRevealFailed") });
+        assert_eq!(read.fields[2], Field::Bytes(b"last".to_vec()));
+        // Without metadata its length is unknown, so reading ends there.
+        let read = StoredCommitment::decode(&known).unwrap();
+        assert_eq!(read.bytes(), Some(&[b'c'; 128][..]));
+        assert_eq!(read.fields[1..], [Field::Later { kind: 137, name: None }]);
+
+        // Kinds that nobody knows, and content that ends too early, hide only what is behind them.
+        for odd in [&[200, 1, 2, 3][..], &failed[..4], &[255]] {
+            let value = value(&[&credentials, odd]);
+            for later in [&Newer as &dyn LaterKinds, &Nothing] {
+                let read = StoredCommitment::decode_with(&value, later).unwrap();
+                assert_eq!(read.bytes(), Some(&[b'c'; 128][..]), "{odd:?}");
+            }
+        }
+        // A first field that holds no bytes of ours is no broken commitment.
+        let flag = StoredCommitment::decode_with(&value(&[&[140], &credentials]), &Newer).unwrap();
+        assert_eq!((flag.bytes(), flag.fields.len()), (None, 2));
+        assert_eq!(
+            StoredCommitment::decode(&value(&[&failed, &credentials])),
+            Err(CommitmentError::Kind { kind: 137 })
+        );
+        // What follows a list that was read whole is still an error.
+        let longer = [&known[..], &[0]].concat();
+        assert_eq!(
+            StoredCommitment::decode_with(&longer, &Newer),
+            Err(CommitmentError::Broken { part: "end" })
+        );
     }
 
     #[test]

@@ -85,6 +85,31 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
         "update this program",
     ),
     class(
+        "CommitPayloadTooLarge",
+        RetryClass::Never,
+        "the sealed weights are longer than the subnet's consensus takes: 5,000 bytes under Yuma, 32 KiB for all \
+         mechanisms under Null",
+        "name fewer participants",
+    ),
+    class(
+        "CommitQueueFull",
+        later(50),
+        "the subnet's queue of sealed weights is full (64 commits, 64 KiB, under Null consensus)",
+        "wait until the next epoch opens some of them",
+    ),
+    class(
+        "InvalidRevealRound",
+        RetryClass::Reconnect,
+        "the drand round of the sealed weights lies in the past",
+        "send again; check this machine's clock and that the node is in sync",
+    ),
+    class(
+        "TimelockRevealFailedNotAllowed",
+        RetryClass::Never,
+        "the commitment has a field that only the runtime may write",
+        "report this; GRAIL writes one field of bytes",
+    ),
+    class(
         "TooManyUnrevealedCommits",
         later(50),
         "too many of this hotkey's sealed weights still wait to be opened",
@@ -106,25 +131,25 @@ pub const MODULE_ERRORS: &[ErrorClass] = &[
         "NotEnoughStakeToSetWeights",
         later(360),
         "the hotkey has less stake than the chain asks of validators",
-        "add stake to the hotkey with `btcli stake add`",
+        "add stake to the hotkey with `btcli stake add --hotkey SS58 --netuid N --amount TAO` (package bittensor 11)",
     ),
     class(
         "HotKeyNotRegisteredInSubNet",
         RetryClass::Never,
         "the hotkey is not registered on this subnet",
-        "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
+        "register it with `btcli subnets register --netuid N` (package bittensor 11); `grail chain register-cost` shows the price",
     ),
     class(
         "HotKeyNotRegisteredInNetwork",
         RetryClass::Never,
         "the hotkey is not registered on any subnet",
-        "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
+        "register it with `btcli subnets register --netuid N` (package bittensor 11); `grail chain register-cost` shows the price",
     ),
     class(
         "AccountNotAllowedCommit",
         RetryClass::Never,
         "only hotkeys that are registered on the subnet may commit",
-        "register it with `btcli subnet register`; was the right netuid given?",
+        "register it with `btcli subnets register --netuid N` (package bittensor 11); was the right netuid given?",
     ),
     class(
         "TooManyFieldsInCommitmentInfo",
@@ -227,7 +252,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
             "StakeAmountTooLow",
             later(360),
             "the hotkey has less stake than the chain asks of those who set weights",
-            "add stake to the hotkey with `btcli stake add`",
+            "add stake to the hotkey with `btcli stake add --hotkey SS58 --netuid N --amount TAO` (package bittensor 11)",
         ),
     ),
     (
@@ -254,7 +279,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
             "HotkeyAccountDoesntExist",
             RetryClass::Never,
             "the chain does not know this hotkey",
-            "register it with `btcli subnet register`",
+            "register it with `btcli subnets register --netuid N` (package bittensor 11)",
         ),
     ),
     (
@@ -272,7 +297,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
             "HotKeyNotRegisteredInNetwork",
             RetryClass::Never,
             "the hotkey is not registered on this subnet",
-            "register it with `btcli subnet register`; `grail chain register-cost` shows the price",
+            "register it with `btcli subnets register --netuid N` (package bittensor 11); `grail chain register-cost` shows the price",
         ),
     ),
     (
@@ -317,7 +342,7 @@ const CUSTOM_CODES: &[(u8, ErrorClass)] = &[
             "UidNotFound",
             RetryClass::Never,
             "the hotkey has no uid on this subnet",
-            "register it with `btcli subnet register`",
+            "register it with `btcli subnets register --netuid N` (package bittensor 11)",
         ),
     ),
 ];

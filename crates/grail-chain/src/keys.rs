@@ -1,7 +1,7 @@
 //! Where things stand in the chain's storage.
 //!
 //! A key is `twox128(pallet) ‖ twox128(item)` and the hashed parts of the map. [`SURFACE`] lists every item that is
-//! read here with the shape it must have; [`crate::runtime`] holds the list against each runtime's metadata before
+//! read here with the shape it must have; [`crate::surface`] holds the list against each runtime's metadata before
 //! anything is decoded, so a runtime that changed an item is refused rather than misread.
 
 use grail_ports::chain::Uid;
@@ -28,9 +28,9 @@ pub struct Item {
     pub name: &'static str,
     /// Parts of its key: how hashed, and of which shape.
     pub key: &'static [(KeyHasher, &'static str)],
-    /// Shape of its value, as [`crate::runtime::shape_of`] writes it.
+    /// Shape of its value, as [`crate::surface::shape_of`] writes it.
     pub value: &'static str,
-    /// Whether every runtime has it. Items that only some have are looked for before they are read.
+    /// Whether nothing can be read without it. Other items are looked for before they are read.
     pub everywhere: bool,
 }
 
@@ -61,11 +61,11 @@ pub const SUBNETWORK_N: Item = subnet("SubnetworkN", "u16");
 /// Blocks of an epoch.
 pub const TEMPO: Item = subnet("Tempo", "u16");
 /// Smallest version key that the subnet takes; 0 takes any.
-pub const WEIGHTS_VERSION_KEY: Item = subnet("WeightsVersionKey", "u64");
+pub const WEIGHTS_VERSION_KEY: Item = Item { everywhere: false, ..subnet("WeightsVersionKey", "u64") };
 /// Blocks between two rows of one validator.
 pub const WEIGHTS_RATE_LIMIT: Item = subnet("WeightsSetRateLimit", "u64");
 /// Price of a registration, in RAO.
-pub const BURN: Item = subnet("Burn", "u64");
+pub const BURN: Item = Item { everywhere: false, ..subnet("Burn", "u64") };
 /// Whether weights are sent sealed.
 pub const COMMIT_REVEAL: Item = subnet("CommitRevealWeightsEnabled", "bool");
 /// Epochs until sealed weights open.
@@ -78,6 +78,20 @@ pub const COMMIT_REVEAL_VERSION: Item =
 pub const LAST_EPOCH_BLOCK: Item = Item { everywhere: false, ..subnet("LastEpochBlock", "u64") };
 /// Block at which the owner asked for an epoch, where the chain has such a thing.
 pub const PENDING_EPOCH: Item = Item { everywhere: false, ..subnet("PendingEpochAt", "u64") };
+/// Epochs begun so far, where the chain remembers them.
+pub const EPOCH_INDEX: Item = Item { everywhere: false, ..subnet("SubnetEpochIndex", "u64") };
+/// Blocks since an epoch was carried out.
+pub const SINCE_STEP: Item = Item { everywhere: false, ..subnet("BlocksSinceLastStep", "u64") };
+/// Blocks for which a newcomer keeps its place.
+pub const IMMUNITY: Item = Item { everywhere: false, ..subnet("ImmunityPeriod", "u16") };
+/// Block in which a uid was given to its hotkey.
+pub const REGISTERED_AT: Item =
+    Item { everywhere: false, ..item("SubtensorModule", "BlockAtRegistration", &[NETUID, UID], "u64") };
+/// Coldkey of a hotkey.
+pub const OWNER: Item = Item {
+    everywhere: false,
+    ..item("SubtensorModule", "Owner", &[(KeyHasher::Blake2_128Concat, ACCOUNT)], ACCOUNT)
+};
 /// Block of the last weights, by uid.
 pub const LAST_UPDATE: Item = subnet("LastUpdate", "Vec<u64>");
 /// Whether a uid is a validator.
@@ -87,8 +101,10 @@ pub const INCENTIVE: Item = subnet("Incentive", "Vec<u16>");
 /// Rows of weights: storage index and uid to (uid, weight) pairs.
 pub const WEIGHTS: Item = item("SubtensorModule", "Weights", &[NETUID, UID], "Vec<(u16,u16)>");
 /// Stake of a hotkey on one subnet, in RAO of its token.
-pub const HOTKEY_ALPHA: Item =
-    item("SubtensorModule", "TotalHotkeyAlpha", &[(KeyHasher::Blake2_128Concat, ACCOUNT), NETUID], "u64");
+pub const HOTKEY_ALPHA: Item = Item {
+    everywhere: false,
+    ..item("SubtensorModule", "TotalHotkeyAlpha", &[(KeyHasher::Blake2_128Concat, ACCOUNT), NETUID], "u64")
+};
 /// Commitments: netuid and hotkey to the stored fields.
 pub const COMMITMENT_OF: Item = item(
     "Commitments",
@@ -98,6 +114,9 @@ pub const COMMITMENT_OF: Item = item(
 );
 /// Moment of a block, in milliseconds.
 pub const NOW: Item = item("Timestamp", "Now", &[], "u64");
+
+/// Number of a block, in its own state.
+pub const NUMBER: Item = item("System", "Number", &[], "u32");
 
 /// `System.Events`, whose shape is left to the decoder of events.
 pub const EVENTS: (&str, &str) = ("System", "Events");
@@ -123,7 +142,42 @@ pub const SURFACE: &[Item] = &[
     HOTKEY_ALPHA,
     COMMITMENT_OF,
     NOW,
+    NUMBER,
+    EPOCH_INDEX,
+    SINCE_STEP,
+    IMMUNITY,
+    REGISTERED_AT,
+    OWNER,
 ];
+
+/// An item of later runtimes, whose key and content are read by the metadata's own description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LooseItem {
+    /// Name of the pallet.
+    pub pallet: &'static str,
+    /// Name in the pallet.
+    pub name: &'static str,
+    /// Parts of its key.
+    pub parts: usize,
+    /// What is not possible where it is absent.
+    pub without: &'static str,
+}
+
+const fn loose(name: &'static str, parts: usize, without: &'static str) -> LooseItem {
+    LooseItem { pallet: "SubtensorModule", name, parts, without }
+}
+
+/// How a subnet's epochs weigh: an enumeration of `Yuma` and `Null`.
+pub const CONSENSUS: LooseItem = loose("SubnetEpochConsensus", 1, "all subnets run Yuma consensus");
+/// Number of mechanisms of a subnet.
+pub const MECHANISMS: LooseItem = loose("MechanismCountCurrent", 1, "all subnets have one mechanism");
+/// Share of a registration's price that is locked as collateral, of 65,535.
+pub const COLLATERAL_SHARE: LooseItem = loose("CollateralLockShare", 1, "registrations lock no collateral");
+/// Collateral by subnet, hotkey and coldkey.
+pub const COLLATERAL: LooseItem = loose("MinerCollateral", 3, "miners have no collateral");
+
+/// All of them.
+pub const LOOSE: &[LooseItem] = &[CONSENSUS, MECHANISMS, COLLATERAL_SHARE, COLLATERAL];
 
 /// Which subnet, and which of its mechanisms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -155,6 +209,22 @@ impl SubnetMechanism {
 }
 
 impl Item {
+    /// What is not possible where a runtime does not have it, or has it in another form.
+    pub fn without(&self) -> &'static str {
+        match self.name {
+            "Burn" => "the price of a registration is not known",
+            "WeightsVersionKey" => "weights are sent with the version key of the settings",
+            "CommitRevealWeightsVersion" => "sealed weights are sent as version 4",
+            "LastEpochBlock" | "PendingEpochAt" => "epochs are counted from block 0",
+            "SubnetEpochIndex" => "the number of the epoch is not known",
+            "BlocksSinceLastStep" => "an epoch that is forced is not foreseen",
+            "ImmunityPeriod" | "BlockAtRegistration" => "how long a newcomer is immune is not known",
+            "Owner" => "the coldkey of a hotkey is not known",
+            "TotalHotkeyAlpha" => "stake is known from the runtime API alone",
+            _ => "this program cannot work on this chain",
+        }
+    }
+
     /// The first 32 bytes of every key of the item.
     pub fn prefix(&self) -> Vec<u8> {
         [twox_128(self.pallet.as_bytes()), twox_128(self.name.as_bytes())].concat()

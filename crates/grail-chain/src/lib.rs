@@ -10,7 +10,9 @@
 //! |---|---|
 //! | [`settings`] | deadlines and other choices of an operator |
 //! | [`link`] | the connection: one task owns it, every request has a deadline, bad nodes are left |
-//! | [`keys`], [`runtime`] | storage keys; metadata, bytes of calls, transactions, outcomes |
+//! | [`keys`], [`surface`] | storage keys; what is needed of a runtime, held against its metadata by name |
+//! | [`runtime`] | metadata, bytes of calls, transactions, outcomes |
+//! | [`terms`] | what the subnet asks, when its epochs begin, how one participant stands |
 //! | [`weights`], [`commitment`] | what is written, as the chain encodes it |
 //! | [`reveal`], [`timelock`] | sealed weights and the drand round that opens them |
 //! | [`errors`] | why the chain says no, and what to do |
@@ -27,7 +29,10 @@ pub mod link;
 pub mod reveal;
 pub mod runtime;
 pub mod settings;
+mod snapshot;
 mod subnet;
+pub mod surface;
+pub mod terms;
 pub mod timelock;
 pub mod weights;
 mod writer;
@@ -36,5 +41,7 @@ mod writer;
 mod tests;
 
 pub use settings::ChainSettings;
-pub use subnet::{MAX_COMMITMENTS, MAX_UIDS, Subnet, SubnetTerms};
-pub use writer::SubnetWriter;
+pub use snapshot::SubnetSnapshot;
+pub use subnet::{MAX_COMMITMENTS, MAX_UIDS, Subnet};
+pub use terms::SubnetTerms;
+pub use writer::{DryAnswer, DryRun, SubnetWriter};

@@ -36,6 +36,10 @@ pub fn payload(form: PayloadForm, hotkey: &Hotkey, row: &WeightRow, version_key:
     }
 }
 
+/// Blocks since an epoch last ran, beyond which the chain begins one in every block, where the runtime states no
+/// other: its constant `MaxTempo`.
+pub const FORCED_AFTER: u64 = 50_400;
+
 /// How a runtime lays out its epochs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Epochs {
@@ -45,12 +49,75 @@ pub enum Epochs {
         netuid: u16,
     },
     /// By a block that the chain remembers: the next epoch begins `tempo` blocks after it.
-    Remembered {
-        /// First block of the current epoch.
-        last: BlockNumber,
-        /// A moment that the subnet's owner asked for; 0 when none is pending.
-        pending: BlockNumber,
-    },
+    Remembered(EpochState),
+}
+
+/// Where a runtime that remembers its epochs stands, at the end of one block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct EpochState {
+    /// First block of the current epoch (`LastEpochBlock`).
+    pub last: BlockNumber,
+    /// A moment that the subnet's owner asked for (`PendingEpochAt`); 0 when none is pending.
+    pub pending: BlockNumber,
+    /// Epochs begun so far (`SubnetEpochIndex`).
+    pub index: u64,
+    /// Blocks since an epoch was carried out (`BlocksSinceLastStep`).
+    pub since: u64,
+    /// `since` beyond which an epoch is forced (`MaxTempo`).
+    pub forced_after: u64,
+}
+
+/// An epoch that begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Beginning {
+    /// Its block.
+    block: u64,
+    /// First block in which commits are opened under its number: the same, or the next where only that block's own
+    /// step made it due, since commits are opened before the step.
+    opens: u64,
+}
+
+impl EpochState {
+    /// The first epoch that begins after block `head`, whose end this state is. Bounds of sums are those of `u64`.
+    fn next(&self, head: u64, tempo: u64) -> Beginning {
+        let soonest = head.saturating_add(1);
+        let mut planned = self.last.0.saturating_add(tempo);
+        if self.pending.0 > 0 {
+            planned = planned.min(self.pending.0);
+        }
+        let planned = planned.max(soonest);
+        // The step counts the block before it looks, the opening of commits looks before.
+        let left = self.forced_after.saturating_sub(self.since);
+        let forced = soonest.saturating_add(left);
+        let seen = if self.since > self.forced_after { soonest } else { forced.saturating_add(1) };
+        Beginning { block: planned.min(forced), opens: planned.min(seen) }
+    }
+
+    /// First block in which commits of the block after `head` are opened, `period` epochs later.
+    ///
+    /// The same block as `predict_first_reveal_block` of bittensor-drand 2.0.0, which steps through every block.
+    fn opens(&self, head: BlockNumber, tempo: u64, period: u64) -> u64 {
+        let committed = head.0.saturating_add(1);
+        let first = self.next(head.0, tempo);
+        let second = Self { last: BlockNumber(first.block), pending: BlockNumber(0), since: 0, ..*self };
+        // A commit in the very block of an epoch belongs to it.
+        let wanted = period.saturating_add(u64::from(first.opens == committed));
+        match wanted {
+            0 => committed,
+            1 => first.opens,
+            _ => {
+                let next = second.next(first.block, tempo);
+                // From here on nothing is pending and nothing was missed: each epoch is as long as the last.
+                let length = next.block.saturating_sub(first.block);
+                next.opens.saturating_add((wanted - 2).saturating_mul(length))
+            }
+        }
+    }
+
+    /// Block in which the next epoch begins, as far as is known at the end of block `head`.
+    pub fn next_epoch(&self, head: BlockNumber, tempo: u16) -> Option<BlockNumber> {
+        (tempo > 0).then(|| BlockNumber(self.next(head.0, u64::from(tempo)).block))
+    }
 }
 
 /// What decides the round.
@@ -94,13 +161,7 @@ pub fn reveal_block(terms: &RevealTerms, head: BlockNumber) -> Result<BlockNumbe
             let reveals = epoch.saturating_add(terms.period);
             reveals.saturating_mul(length).saturating_sub(shift)
         }
-        Epochs::Remembered { last, pending } => {
-            let by_tempo = last.0.saturating_add(tempo).max(committed);
-            let next = if pending.0 > 0 { by_tempo.min(pending.0.max(committed)) } else { by_tempo };
-            // A commit in the very block of an epoch belongs to the next one.
-            let next = if next == committed { next.saturating_add(tempo) } else { next };
-            next.saturating_add(terms.period.saturating_sub(1).saturating_mul(tempo))
-        }
+        Epochs::Remembered(state) => state.opens(head, tempo, terms.period),
     };
     Ok(BlockNumber(first))
 }
@@ -119,6 +180,33 @@ mod tests {
     use super::*;
 
     const WHO: Hotkey = Hotkey::from_bytes([9; 32]);
+
+    fn state(last: u64, pending: u64, since: u64) -> EpochState {
+        let (last, pending) = (BlockNumber(last), BlockNumber(pending));
+        EpochState { last, pending, index: 7, since, forced_after: FORCED_AFTER }
+    }
+
+    /// What the chain does, block by block: it opens commits, then counts the block, then begins an epoch if one is due.
+    fn stepped(mut now: EpochState, head: u64, tempo: u64, period: u64) -> Option<u64> {
+        let due = |now: &EpochState, block: u64| {
+            (now.pending.0 > 0 && block >= now.pending.0)
+                || now.since > now.forced_after
+                || block.saturating_sub(now.last.0) >= tempo
+        };
+        let committed = head + 1;
+        let wanted = now.index + u64::from(due(&now, committed)) + period;
+        for block in committed..committed + (period + 1) * FORCED_AFTER + 2 {
+            if now.index + u64::from(due(&now, block)) == wanted {
+                return Some(block);
+            }
+            now.since += 1;
+            if due(&now, block) {
+                let (last, pending) = (BlockNumber(block), BlockNumber(0));
+                now = EpochState { last, pending, index: now.index + 1, since: 0, ..now };
+            }
+        }
+        None
+    }
 
     #[test]
     fn both_forms_of_the_content() {
@@ -149,7 +237,7 @@ mod tests {
         let terms = |pending| RevealTerms {
             tempo: 10,
             period: 1,
-            epochs: Epochs::Remembered { last: BlockNumber(100), pending: BlockNumber(pending) },
+            epochs: Epochs::Remembered(state(100, pending, 0)),
             block_time_ms: 12_000,
         };
         assert_eq!(reveal_block(&terms(0), BlockNumber(100)), Ok(BlockNumber(110)));
@@ -158,6 +246,48 @@ mod tests {
         assert_eq!(reveal_block(&terms(105), BlockNumber(100)), Ok(BlockNumber(105)));
         let longer = RevealTerms { period: 3, ..terms(0) };
         assert_eq!(reveal_block(&longer, BlockNumber(100)), Ok(BlockNumber(130)));
+    }
+
+    /// Head + 724 is the block of the round; the commits open three blocks before. The values are those of
+    /// `get_encrypted_commit_v2` in bittensor-core 0.1.5 (and bittensor-drand 2.0.0).
+    #[test]
+    fn an_epoch_is_forced_where_none_ran_for_long() {
+        let opens = |since, tempo, pending, period| {
+            let epochs = Epochs::Remembered(state(172, pending, since));
+            let terms = RevealTerms { tempo, period, epochs, block_time_ms: 12_000 };
+            reveal_block(&terms, BlockNumber(172)).unwrap().0 - 172
+        };
+        let recorded = [
+            ((50_400, 360, 0, 3), 721),
+            ((50_399, 360, 0, 3), 722),
+            ((50_401, 360, 0, 3), 1_081),
+            ((400, 360, 0, 3), 1_080),
+            ((361, 360, 0, 3), 1_080),
+            ((0, 65_535, 0, 2), 100_803),
+            ((0, 360, 180, 0), 1),
+        ];
+        for ((since, tempo, pending, period), block) in recorded {
+            assert_eq!(opens(since, tempo, pending, period), block, "{since} {tempo} {pending} {period}");
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+        #[test]
+        fn epochs_open_where_the_chain_steps_to(
+            head in 1_000u64..200_000,
+            age in 0u64..1_500,
+            asked in proptest::option::of(-50i64..500),
+            since in proptest::prop_oneof![0u64..2_000, 50_000u64..51_000],
+            tempo in proptest::prop_oneof![1u16..1_000, 50_300u16..50_500],
+            period in 0u64..4,
+        ) {
+            let pending = asked.map_or(0, |asked| head.saturating_add_signed(asked));
+            let now = state(head.saturating_sub(age), pending, since);
+            let terms = RevealTerms { tempo, period, epochs: Epochs::Remembered(now), block_time_ms: 12_000 };
+            let ours = reveal_block(&terms, BlockNumber(head)).unwrap().0;
+            proptest::prop_assert_eq!(Some(ours), stepped(now, head, u64::from(tempo), period));
+        }
     }
 
     #[test]

@@ -2,22 +2,23 @@
 //! the bytes of calls, transactions to sign, and what became of them.
 //!
 //! Nothing here is compiled in from a network. Calls and errors are found by name in the metadata that the node gave;
-//! items of storage must have the shape that [`crate::keys::SURFACE`] states.
+//! items of storage must have the shape that [`crate::keys::SURFACE`] states. [`crate::surface`] compares the two.
 
 use crate::{
-    commitment,
+    commitment::{self, LaterKinds},
     errors::{self, ChainRefusal},
-    keys::{Item, KeyHasher, SURFACE},
-    reveal::PayloadForm,
+    keys::{Item, LooseItem},
+    reveal::{FORCED_AFTER, PayloadForm},
+    surface::{self, PartKind, PartState, STAKE_API, SurfacePart, shape_of},
 };
 use grail_ports::{chain::WeightRow, sign::ChainCall};
 use grail_protocol::{
     sign::Signature,
     words::{BlockHash, BlockNumber, Hotkey, UnixMillis},
 };
-use parity_scale_codec::{Compact, Decode as _};
-use scale_info::{PortableRegistry, TypeDef, form::PortableForm};
-use sp_crypto_hashing::blake2_256;
+use parity_scale_codec::{Compact, Decode};
+use scale_info::TypeDef;
+use sp_crypto_hashing::{blake2_128, blake2_256, twox_64, twox_128};
 use std::fmt::{self, Write as _};
 use subxt::{
     ArcMetadata, Metadata, OfflineClient, SubstrateConfig,
@@ -29,6 +30,7 @@ use subxt::{
     dynamic::Value,
     error::DispatchError,
     events::Phase,
+    ext::scale_value::{At as _, ValueDef},
     metadata::StorageHasher,
 };
 
@@ -118,37 +120,42 @@ pub struct Sealing {
     pub form: PayloadForm,
 }
 
-/// Calls that are written here: pallet, name, arguments, and whether every runtime has it.
-const CALLS: &[(&str, &str, &[&str], bool)] = &[
-    ("Commitments", "set_commitment", &["netuid", "info"], true),
-    ("SubtensorModule", "set_weights", &["netuid", "dests", "weights", "version_key"], true),
-    (
-        "SubtensorModule",
-        "set_mechanism_weights",
-        &["netuid", "mecid", "dests", "weights", "version_key"],
-        false,
-    ),
-    ("SubtensorModule", "commit_crv3_weights", &["netuid", "commit", "reveal_round"], false),
-    (
-        "SubtensorModule",
-        "commit_timelocked_weights",
-        &["netuid", "commit", "reveal_round", "commit_reveal_version"],
-        false,
-    ),
-    (
-        "SubtensorModule",
-        "commit_timelocked_mechanism_weights",
-        &["netuid", "mecid", "commit", "reveal_round", "commit_reveal_version"],
-        false,
-    ),
-];
+/// The whole subnet, as [`STAKE_API`] tells it; lists by uid.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct SubnetState {
+    pub(crate) hotkeys: Vec<[u8; 32]>,
+    pub(crate) permits: Vec<bool>,
+    pub(crate) updates: Vec<u64>,
+    pub(crate) incentives: Vec<u16>,
+    /// All that counts on the subnet, in RAO.
+    pub(crate) stakes: Vec<u64>,
+}
 
-/// The API that knows stake, and the fields that are read of its answer.
-pub(crate) const STAKE_API: (&str, &str) = ("SubnetInfoRuntimeApi", "get_subnet_state");
+/// What of [`SubnetState`] an answer holds; older and newer runtimes may lack parts.
+#[derive(Debug, Default)]
+struct StateParts {
+    hotkeys: Option<Vec<[u8; 32]>>,
+    permits: Option<Vec<bool>>,
+    updates: Option<Vec<Compact<u64>>>,
+    incentives: Option<Vec<Compact<u16>>>,
+    stakes: Option<Vec<Compact<u64>>>,
+}
+
+/// Registration collateral of a miner, as runtimes from 435 on keep it. Amounts in RAO of the subnet's token.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct MinerCollateral {
+    /// Locked now; released only as the miner earns, and kept over a deregistration.
+    pub locked: u64,
+    /// Floor under which earnings are locked rather than paid.
+    pub min_locked: u64,
+    /// Earned towards the release so far.
+    pub earned: u64,
+}
 
 /// One version of the runtime of one chain.
 pub struct Runtime {
     metadata: ArcMetadata,
+    parts: Vec<SurfacePart>,
     spec: u32,
     offline: OfflineClient<SubstrateConfig>,
 }
@@ -172,7 +179,10 @@ impl Runtime {
             return Err(broken(format!("more than {MAX_METADATA} bytes are not read")));
         }
         let metadata = Metadata::decode_from(metadata).map_err(|error| broken(error.to_string()))?.arc();
-        check(&metadata).map_err(|what| RuntimeError::Shape { spec, what })?;
+        let parts = surface::survey(&metadata);
+        if let Some(what) = surface::refusal(&parts) {
+            return Err(RuntimeError::Shape { spec, what });
+        }
         let versions =
             SpecVersionForRange { block_range: 0..u64::MAX, spec_version: spec, transaction_version };
         let config = SubstrateConfig::builder()
@@ -180,7 +190,97 @@ impl Runtime {
             .set_spec_version_for_block_ranges([versions])
             .set_metadata_for_spec_versions([(spec, metadata.clone())])
             .build();
-        Ok(Self { metadata, spec, offline: OfflineClient::new_with_config(config) })
+        Ok(Self { metadata, parts, spec, offline: OfflineClient::new_with_config(config) })
+    }
+
+    /// Everything that this build reads and writes, with how this runtime has it.
+    pub fn surface(&self) -> &[SurfacePart] {
+        &self.parts
+    }
+
+    /// What differs about a part of the surface, if anything does.
+    fn differs(&self, kind: PartKind, pallet: &str, name: &str) -> Option<&str> {
+        self.parts.iter().find_map(|part| match &part.state {
+            PartState::Differs { how }
+                if part.kind == kind && part.name.split_once('.') == Some((pallet, name)) =>
+            {
+                Some(how.as_str())
+            }
+            _ => None,
+        })
+    }
+
+    /// Whether an item may be read: there, and in the form that is known. Errors: there in another form.
+    pub(crate) fn reads(&self, item: &Item) -> Result<bool, RuntimeError> {
+        match self.differs(PartKind::Storage, item.pallet, item.name) {
+            Some(how) => {
+                let what = format!("{}.{} {how}", item.pallet, item.name);
+                Err(RuntimeError::Shape { spec: self.spec, what })
+            }
+            None => Ok(self.has(item)),
+        }
+    }
+
+    /// Blocks since an epoch ran, beyond which one is forced.
+    pub fn forced_after(&self) -> u64 {
+        let pallet = self.metadata.pallet_by_name("SubtensorModule");
+        let constant = pallet.and_then(|pallet| pallet.constant_by_name("MaxTempo"));
+        let constant = constant.and_then(|constant| <[u8; 2]>::try_from(constant.value()).ok());
+        constant.map_or(FORCED_AFTER, |bytes| u64::from(u16::from_le_bytes(bytes)))
+    }
+
+    /// The key of an item whose hashers the metadata say, with its type; `None` where the runtime does not have it so.
+    pub(crate) fn loose_key(&self, item: &LooseItem, parts: &[&[u8]]) -> Option<(Vec<u8>, u32)> {
+        let entry = self.metadata.pallet_by_name(item.pallet)?.storage()?.entry_by_name(item.name)?;
+        if entry.keys().len() != parts.len() {
+            return None;
+        }
+        let mut key = [twox_128(item.pallet.as_bytes()), twox_128(item.name.as_bytes())].concat();
+        for (found, part) in entry.keys().zip(parts) {
+            match found.hasher {
+                StorageHasher::Identity => {}
+                StorageHasher::Twox64Concat => key.extend(twox_64(part)),
+                StorageHasher::Blake2_128Concat => key.extend(blake2_128(part)),
+                _ => return None,
+            }
+            key.extend_from_slice(part);
+        }
+        Some((key, entry.value_ty()))
+    }
+
+    /// What an item of another's description holds where nothing is stored.
+    pub(crate) fn loose_default(&self, item: &LooseItem) -> Option<Vec<u8>> {
+        let entry = self.metadata.pallet_by_name(item.pallet)?.storage()?.entry_by_name(item.name)?;
+        entry.default_value().map(<[u8]>::to_vec)
+    }
+
+    /// The name of the variant of an enumeration without content.
+    pub(crate) fn variant_name(&self, bytes: &[u8], kind: u32) -> Option<String> {
+        let TypeDef::Variant(all) = &self.metadata.types().resolve(kind)?.type_def else { return None };
+        let index = bytes.first()?;
+        all.variants.iter().find(|variant| variant.index == *index).map(|variant| variant.name.clone())
+    }
+
+    /// Collateral out of its stored bytes, by the names of its fields.
+    pub(crate) fn collateral(&self, bytes: &[u8], kind: u32) -> Option<MinerCollateral> {
+        let types = self.metadata.types();
+        let value = subxt::ext::scale_value::scale::decode_as_type(&mut &bytes[..], kind, types)
+            .ok()?
+            .remove_context();
+        let amount = |name: &str| {
+            let mut value = value.at(name)?;
+            // Amounts stand in wrappers of one field.
+            for _ in 0..4 {
+                if let Some(number) = value.as_u128() {
+                    return u64::try_from(number).ok();
+                }
+                let ValueDef::Composite(inside) = &value.value else { return None };
+                value = inside.values().next()?;
+            }
+            None
+        };
+        let (locked, min_locked) = (amount("locked")?, amount("min_locked").unwrap_or(0));
+        Some(MinerCollateral { locked, min_locked, earned: amount("earned").unwrap_or(0) })
     }
 
     /// Version of the runtime.
@@ -241,7 +341,10 @@ impl Runtime {
     }
 
     /// The bytes of a call: index of the pallet, index of the call, arguments.
+    ///
+    /// Errors: [`RuntimeError::Call`] when the runtime has no such call, or one with other arguments.
     pub fn encode(&self, call: &Call) -> Result<Vec<u8>, RuntimeError> {
+        self.writes(call)?;
         let at = self.at()?;
         at.transactions().call_data(&call.dynamic()).map_err(|error| self.unwritable(call, &error))
     }
@@ -252,6 +355,7 @@ impl Runtime {
         call: &'a Call,
         terms: &ExtrinsicParams,
     ) -> Result<UnsignedExtrinsic<'a>, RuntimeError> {
+        self.writes(call)?;
         Ok(UnsignedExtrinsic { runtime: self, call, terms: *terms })
     }
 
@@ -307,13 +411,12 @@ impl Runtime {
         })
     }
 
-    /// Hotkeys and their whole stake on the subnet in RAO, out of the answer of [`STAKE_API`]; `None` when it has
-    /// another form than this build reads.
-    pub(crate) fn stakes(&self, answer: &[u8]) -> Option<Vec<(Hotkey, u64)>> {
+    /// The subnet out of the answer of [`STAKE_API`]; `None` when it is another one than this build reads, or none.
+    pub(crate) fn subnet_state(&self, answer: &[u8]) -> Option<SubnetState> {
         let method = self.metadata.runtime_api_trait_by_name(STAKE_API.0)?.method_by_name(STAKE_API.1)?;
         let types = self.metadata.types();
         let input = &mut &answer[..];
-        // `Some`, then the fields in the order of the metadata; only two are kept.
+        // `Some`, then the fields in the order of the metadata; some are kept.
         let TypeDef::Variant(option) = &types.resolve(method.output_ty())?.type_def else { return None };
         let some = option.variants.iter().find(|variant| variant.name == "Some")?;
         if u8::decode(input).ok()? != some.index {
@@ -322,35 +425,58 @@ impl Runtime {
         let TypeDef::Composite(state) = &types.resolve(some.fields.first()?.ty.id)?.type_def else {
             return None;
         };
-        let (mut hotkeys, mut stakes) = (None, None);
+        let mut parts = StateParts::default();
         for field in &state.fields {
             let shape = shape_of(types, field.ty.id);
-            match field.name.as_deref()? {
-                "hotkeys" if shape == "Vec<[u8;32]>" => {
-                    hotkeys = Some(Vec::<[u8; 32]>::decode(input).ok()?);
-                }
-                "total_stake" if shape == "Vec<Compact<u64>>" => {
-                    stakes = Some(Vec::<Compact<u64>>::decode(input).ok()?);
-                }
-                _ => {
-                    subxt::ext::scale_value::scale::decode_as_type(input, field.ty.id, types).ok()?;
-                }
+            match (field.name.as_deref()?, shape.as_str()) {
+                ("hotkeys", "Vec<[u8;32]>") => parts.hotkeys = Some(Decode::decode(input).ok()?),
+                ("validator_permit", "Vec<bool>") => parts.permits = Some(Decode::decode(input).ok()?),
+                ("last_update", "Vec<Compact<u64>>") => parts.updates = Some(Decode::decode(input).ok()?),
+                ("incentives", "Vec<Compact<u16>>") => parts.incentives = Some(Decode::decode(input).ok()?),
+                ("total_stake", "Vec<Compact<u64>>") => parts.stakes = Some(Decode::decode(input).ok()?),
+                _ => pass(input, field.ty.id, types)?,
             }
-            if hotkeys.is_some() && stakes.is_some() {
-                break;
+            if let StateParts {
+                hotkeys: Some(hotkeys),
+                permits: Some(permits),
+                updates: Some(updates),
+                incentives: Some(incentives),
+                stakes: Some(stakes),
+            } = &mut parts
+            {
+                let lists = [permits.len(), updates.len(), incentives.len(), stakes.len()];
+                return lists.iter().all(|length| *length == hotkeys.len()).then(|| SubnetState {
+                    hotkeys: std::mem::take(hotkeys),
+                    permits: std::mem::take(permits),
+                    updates: updates.iter().map(|block| block.0).collect(),
+                    incentives: incentives.iter().map(|share| share.0).collect(),
+                    stakes: stakes.iter().map(|stake| stake.0).collect(),
+                });
             }
         }
-        let (hotkeys, stakes) = (hotkeys?, stakes?);
-        (hotkeys.len() == stakes.len()).then(|| {
-            let hotkeys = hotkeys.into_iter().map(Hotkey::from_bytes);
-            hotkeys.zip(stakes.into_iter().map(|stake| stake.0)).collect()
-        })
+        None
     }
 
     /// Whether the runtime answers [`STAKE_API`].
     pub(crate) fn tells_stake(&self) -> bool {
         let api = self.metadata.runtime_api_trait_by_name(STAKE_API.0);
         api.is_some_and(|api| api.method_by_name(STAKE_API.1).is_some())
+    }
+
+    /// Whether a call can be written for this runtime: its arguments, and what signed extensions add.
+    fn writes(&self, call: &Call) -> Result<(), RuntimeError> {
+        let extension = self.parts.iter().find(|part| part.kind == PartKind::Extension && part.is_trouble());
+        let why = match self.differs(PartKind::Call, call.pallet, call.name) {
+            Some(how) => Some(format!("it {how}; update this program")),
+            None => extension.map(SurfacePart::to_string),
+        };
+        match why {
+            Some(why) => {
+                let call = format!("{}.{}", call.pallet, call.name);
+                Err(RuntimeError::Call { call, spec: self.spec, why })
+            }
+            None => Ok(()),
+        }
     }
 
     fn at(&self) -> Result<OfflineClientAtBlock<SubstrateConfig>, RuntimeError> {
@@ -367,6 +493,26 @@ impl Runtime {
             cause = error.source();
         }
         RuntimeError::Call { call: format!("{}.{}", call.pallet, call.name), spec: self.spec, why }
+    }
+}
+
+/// Takes a value off the input without keeping it.
+fn pass(input: &mut &[u8], kind: u32, types: &scale_info::PortableRegistry) -> Option<()> {
+    use subxt::ext::scale_decode::visitor::{IgnoreVisitor, decode_with_visitor};
+    decode_with_visitor(input, kind, types, IgnoreVisitor::new()).ok().map(|_| ())
+}
+
+impl LaterKinds for Runtime {
+    fn pass_over(&self, kind: u8, input: &mut &[u8]) -> Option<String> {
+        let types = self.metadata.types();
+        let kinds = surface::kinds_of_fields(types)?;
+        let known = kinds.variants.iter().find(|known| known.index == kind)?;
+        let rest = &mut &**input;
+        for field in &known.fields {
+            pass(rest, field.ty.id, types)?;
+        }
+        *input = rest;
+        Some(known.name.clone())
     }
 }
 
@@ -495,6 +641,11 @@ impl Call {
         Self { pallet: "SubtensorModule", name: sealing.call, arguments }
     }
 
+    /// Pallet and name.
+    pub fn title(&self) -> String {
+        format!("{}.{}", self.pallet, self.name)
+    }
+
     fn dynamic(&self) -> subxt::transactions::DynamicPayload<Vec<Value>> {
         subxt::dynamic::tx(self.pallet, self.name, self.arguments.clone())
     }
@@ -502,147 +653,4 @@ impl Call {
 
 fn number(value: u64) -> Value {
     Value::u128(u128::from(value))
-}
-
-/// Everything in the metadata that differs from what is expected, in one sentence.
-fn check(metadata: &Metadata) -> Result<(), String> {
-    let mut differences = Vec::new();
-    for item in SURFACE {
-        differences.extend(check_item(metadata, item));
-    }
-    for (pallet, name, arguments, everywhere) in CALLS {
-        let found = metadata.pallet_by_name(pallet);
-        let Some(call) = found.as_ref().and_then(|pallet| pallet.call_variant_by_name(name)) else {
-            if *everywhere {
-                differences.push(format!("the call {pallet}.{name} is missing"));
-            }
-            continue;
-        };
-        let fields: Vec<&str> = call.fields.iter().filter_map(|field| field.name.as_deref()).collect();
-        if fields != *arguments {
-            differences.push(format!("the call {pallet}.{name} takes ({})", fields.join(", ")));
-        }
-    }
-    if differences.is_empty() { Ok(()) } else { Err(differences.join("; ")) }
-}
-
-fn check_item(metadata: &Metadata, item: &Item) -> Option<String> {
-    let name = format!("{}.{}", item.pallet, item.name);
-    let pallet = metadata.pallet_by_name(item.pallet);
-    let Some(entry) = pallet.and_then(|pallet| pallet.storage()?.entry_by_name(item.name)) else {
-        return item.everywhere.then(|| format!("{name} is missing"));
-    };
-    let types = metadata.types();
-    let value = shape_of(types, entry.value_ty());
-    if value != item.value {
-        return Some(format!("{name} holds {value} in place of {}", item.value));
-    }
-    let same = entry.keys().len() == item.key.len()
-        && entry.keys().zip(item.key).all(|(found, (hasher, shape))| {
-            let hashed = matches!(
-                (found.hasher, hasher),
-                (StorageHasher::Identity, KeyHasher::Identity)
-                    | (StorageHasher::Twox64Concat, KeyHasher::Twox64Concat)
-                    | (StorageHasher::Blake2_128Concat, KeyHasher::Blake2_128Concat)
-            );
-            hashed && shape_of(types, found.key_id) == *shape
-        });
-    if !same {
-        return Some(format!("{name} is kept under another kind of key"));
-    }
-    (item.value.contains("Data")).then(|| check_fields_of_commitments(types)).flatten()
-}
-
-/// The codec of [`crate::commitment`] relies on the indices of the kinds.
-fn check_fields_of_commitments(types: &PortableRegistry) -> Option<String> {
-    let data = types.types.iter().find(|kind| {
-        let path = &kind.ty.path.segments;
-        path.last().is_some_and(|name| name == "Data") && path.iter().any(|part| part.contains("commitments"))
-    })?;
-    let TypeDef::Variant(kinds) = &data.ty.type_def else {
-        return Some("a field of a commitment is no enumeration".into());
-    };
-    let expected = (0..=commitment::MAX_RAW)
-        .filter_map(|length| Some((commitment::kind_name(length), u8::try_from(length + 1).ok()?)))
-        .chain([("BigRaw".to_owned(), 136)]);
-    for (name, index) in expected {
-        if !kinds.variants.iter().any(|kind| kind.name == name && kind.index == index) {
-            return Some(format!("the kind {name} of a commitment's field is not number {index}"));
-        }
-    }
-    None
-}
-
-/// The shape of a type: wrappers of one unnamed field are seen through, enumerations go by their last name.
-pub fn shape_of(types: &PortableRegistry, id: u32) -> String {
-    fn write(types: &PortableRegistry, id: u32, depth: u8, into: &mut String) {
-        let Some(kind) = types.resolve(id).filter(|_| depth < 16) else {
-            into.push('?');
-            return;
-        };
-        let inner = |id: u32, into: &mut String| write(types, id, depth + 1, into);
-        match &kind.type_def {
-            TypeDef::Primitive(primitive) => {
-                let _ = write!(into, "{}", format!("{primitive:?}").to_lowercase());
-            }
-            TypeDef::Composite(composite) => match &composite.fields[..] {
-                [only] if only.name.is_none() => inner(only.ty.id, into),
-                fields if fields.iter().all(|field| field.name.is_some()) && !fields.is_empty() => {
-                    list(fields, "{", "}", into, inner);
-                }
-                fields => list(fields, "(", ")", into, inner),
-            },
-            TypeDef::Variant(_) => {
-                into.push_str(kind.path.segments.last().map_or("enum", |name| name));
-            }
-            TypeDef::Sequence(sequence) => {
-                into.push_str("Vec<");
-                inner(sequence.type_param.id, into);
-                into.push('>');
-            }
-            TypeDef::Array(array) => {
-                into.push('[');
-                inner(array.type_param.id, into);
-                let _ = write!(into, ";{}]", array.len);
-            }
-            TypeDef::Tuple(tuple) => {
-                into.push('(');
-                for (place, field) in tuple.fields.iter().enumerate() {
-                    if place > 0 {
-                        into.push(',');
-                    }
-                    inner(field.id, into);
-                }
-                into.push(')');
-            }
-            TypeDef::Compact(compact) => {
-                into.push_str("Compact<");
-                inner(compact.type_param.id, into);
-                into.push('>');
-            }
-            TypeDef::BitSequence(_) => into.push_str("bits"),
-        }
-    }
-    fn list(
-        fields: &[scale_info::Field<PortableForm>],
-        open: &str,
-        close: &str,
-        into: &mut String,
-        inner: impl Fn(u32, &mut String),
-    ) {
-        into.push_str(open);
-        for (place, field) in fields.iter().enumerate() {
-            if place > 0 {
-                into.push(',');
-            }
-            if let Some(name) = &field.name {
-                let _ = write!(into, "{name}:");
-            }
-            inner(field.ty.id, into);
-        }
-        into.push_str(close);
-    }
-    let mut shape = String::new();
-    write(types, id, 0, &mut shape);
-    shape
 }

@@ -2,17 +2,17 @@
 
 use crate::{
     commitment,
-    keys::{self, Item, SubnetMechanism},
+    keys::{self, SubnetMechanism},
     link::{Link, LinkHealth, Seen, Trouble},
-    reveal::{Epochs, RevealTerms},
-    runtime::{MAX_METADATA, Runtime, STAKE_API},
+    runtime::{MAX_METADATA, Runtime},
     settings::ChainSettings,
+    surface::SurfacePart,
     writer::SubnetWriter,
 };
 use async_trait::async_trait;
 use grail_ports::{
     Door, Fault, Retry,
-    chain::{Block, ChainView, Metagraph, Neuron, Uid, WeightRow},
+    chain::{Block, ChainView, Metagraph, Uid, WeightRow},
     sign::Sign,
 };
 use grail_protocol::words::{BlockHash, BlockNumber, Hotkey, UnixMillis};
@@ -33,17 +33,17 @@ pub const MAX_UIDS: u16 = 8_192;
 /// Most commitments that are read at once.
 pub const MAX_COMMITMENTS: usize = 16_384;
 
-/// Keys that are asked for in one request.
+/// Keys that are listed in one request; nodes give at most 1,000.
 const KEYS_AT_ONCE: usize = 512;
+
+/// Values that are asked for in one request: those of a whole subnet of 256.
+const VALUES_AT_ONCE: usize = 1_024;
 
 /// Most bytes of a stored value that are read, except metadata and events.
 const MAX_VALUE: usize = 1 << 20;
 
 /// Runtimes that are kept; more than one matters only around an upgrade.
 const RUNTIMES: usize = 3;
-
-/// Smallest unit of a token.
-const RAO: f64 = 1e9;
 
 /// A subnet. Cheap to clone; clones share the connection.
 #[derive(Clone)]
@@ -62,27 +62,6 @@ impl fmt::Debug for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subnet").field("place", &self.inner.settings.place).finish_non_exhaustive()
     }
-}
-
-/// What the subnet asks of validators, at one block.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct SubnetTerms {
-    /// Block it was read at.
-    pub block: BlockNumber,
-    /// Uids given.
-    pub participants: u16,
-    /// Blocks of an epoch, as the chain counts them.
-    pub tempo: u16,
-    /// Blocks between two rows of one validator.
-    pub weights_rate_limit: u64,
-    /// Smallest version key that is taken; 0 takes any.
-    pub version_key: u64,
-    /// Whether weights are sent sealed.
-    pub commit_reveal: bool,
-    /// Epochs until sealed weights open.
-    pub reveal_period: u64,
-    /// Price of a registration, in RAO.
-    pub register_cost: u64,
 }
 
 /// A block to read at.
@@ -119,11 +98,11 @@ struct Body {
     extrinsics: Vec<String>,
 }
 
-fn hex0x(bytes: &[u8]) -> String {
+pub(crate) fn hex0x(bytes: &[u8]) -> String {
     format!("0x{}", hex::encode(bytes))
 }
 
-fn unhex(text: &str, most: usize) -> Result<Vec<u8>, Trouble> {
+pub(crate) fn unhex(text: &str, most: usize) -> Result<Vec<u8>, Trouble> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     if digits.len() / 2 > most {
         let why = format!("a value of {} bytes, at most {most} are read", digits.len() / 2);
@@ -132,7 +111,7 @@ fn unhex(text: &str, most: usize) -> Result<Vec<u8>, Trouble> {
     hex::decode(digits).map_err(|error| Trouble::Form { why: error.to_string() })
 }
 
-fn decode<T: Decode>(what: &str, bytes: &[u8]) -> Result<T, Trouble> {
+pub(crate) fn decode<T: Decode>(what: &str, bytes: &[u8]) -> Result<T, Trouble> {
     let input = &mut &bytes[..];
     let form = |why: String| Trouble::Form { why: format!("{what}: {why}") };
     let value = T::decode(input).map_err(|error| form(error.to_string()))?;
@@ -159,10 +138,9 @@ impl Subnet {
             }),
         };
         let doing = "connect to the chain";
-        let at = subnet.head_at().await.map_err(|trouble| trouble.into_fault(doing))?;
         let netuid = subnet.place().netuid;
         let key = keys::SUBNETWORK_N.of(netuid);
-        subnet.runtime(at.hash, doing).await?;
+        let (at, _) = subnet.fresh(doing).await?;
         if subnet.value(&key, at.hash).await.map_err(|trouble| trouble.into_fault(doing))?.is_none() {
             return Err(Fault::plain(
                 Door::Chain,
@@ -223,23 +201,14 @@ impl Subnet {
         last.as_ref().map(|(graph, at)| (graph.clone(), at.elapsed()))
     }
 
-    /// What the subnet asks of validators now.
-    pub async fn terms(&self) -> Result<SubnetTerms, Fault> {
-        let doing = "read the terms of the subnet";
-        let at = self.head_at().await.map_err(|trouble| trouble.into_fault(doing))?;
-        let runtime = self.runtime(at.hash, doing).await?;
-        self.terms_at(&runtime, at).await.map_err(|trouble| trouble.into_fault(doing))
-    }
-
     /// Every commitment of the subnet by hotkey, in one pass; those that hold no bytes are left out.
     pub async fn commitments(&self) -> Result<BTreeMap<Hotkey, Vec<u8>>, Fault> {
         let doing = "read the commitments of the subnet";
-        let at = self.head_at().await.map_err(|trouble| trouble.into_fault(doing))?;
-        self.runtime(at.hash, doing).await?;
-        self.commitments_at(at).await.map_err(|trouble| trouble.into_fault(doing))
+        let (at, runtime) = self.fresh(doing).await?;
+        self.commitments_at(&runtime, at).await.map_err(|trouble| trouble.into_fault(doing))
     }
 
-    async fn commitments_at(&self, at: At) -> Result<BTreeMap<Hotkey, Vec<u8>>, Trouble> {
+    async fn commitments_at(&self, runtime: &Runtime, at: At) -> Result<BTreeMap<Hotkey, Vec<u8>>, Trouble> {
         let prefix = keys::COMMITMENT_OF.of(self.place().netuid);
         let mut found = BTreeMap::new();
         let mut after: Option<String> = None;
@@ -252,7 +221,7 @@ impl Subnet {
             for (key, value) in keys.iter().zip(values) {
                 let hotkey = key.last_chunk::<32>().filter(|_| key.starts_with(&prefix));
                 let Some((hotkey, value)) = hotkey.zip(value) else { continue };
-                if let Some(bytes) = committed(&value) {
+                if let Some(bytes) = committed(runtime, &value) {
                     found.insert(Hotkey::from_bytes(*hotkey), bytes);
                 }
             }
@@ -296,8 +265,12 @@ impl Subnet {
         number.map(BlockNumber).ok_or_else(form)
     }
 
+    pub(crate) async fn head_hash(&self) -> Result<BlockHash, Trouble> {
+        self.ask("chain_getBlockHash", json!([null])).await
+    }
+
     pub(crate) async fn head_at(&self) -> Result<At, Trouble> {
-        let hash: BlockHash = self.ask("chain_getBlockHash", json!([null])).await?;
+        let hash = self.head_hash().await?;
         Ok(At { number: self.number_of(hash).await?, hash })
     }
 
@@ -344,7 +317,7 @@ impl Subnet {
         at: BlockHash,
     ) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
         let mut values = Vec::with_capacity(keys.len());
-        for some in keys.chunks(KEYS_AT_ONCE) {
+        for some in keys.chunks(VALUES_AT_ONCE) {
             let texts: Vec<String> = some.iter().map(|key| hex0x(key)).collect();
             let sets: Vec<ChangeSet> = self.ask("state_queryStorageAt", json!([texts, at])).await?;
             let mut found = BTreeMap::new();
@@ -357,6 +330,26 @@ impl Subnet {
             }
         }
         Ok(values)
+    }
+
+    /// The newest block and its runtime, after two round trips.
+    pub(crate) async fn fresh(&self, doing: &str) -> Result<(At, Arc<Runtime>), Fault> {
+        let hash = self.head_hash().await.map_err(|trouble| trouble.into_fault(doing))?;
+        let number = async { self.number_of(hash).await.map_err(|trouble| trouble.into_fault(doing)) };
+        let (number, runtime) = futures::try_join!(number, self.runtime(hash, doing))?;
+        Ok((At { number, hash }, runtime))
+    }
+
+    /// The runtime that was read last, whatever block it was of.
+    pub(crate) fn last_runtime(&self) -> Option<Arc<Runtime>> {
+        let known = self.inner.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
+        known.last_key_value().map(|(_, runtime)| Arc::clone(runtime))
+    }
+
+    /// What this build reads and writes of the newest block's runtime, with how that has it.
+    pub async fn surface(&self) -> Result<(u32, Vec<SurfacePart>), Fault> {
+        let (_, runtime) = self.fresh("read the runtime of the chain").await?;
+        Ok((runtime.spec(), runtime.surface().to_vec()))
     }
 
     /// The runtime of a block, from memory or from the node.
@@ -384,6 +377,9 @@ impl Subnet {
             Err(error) => return Err(Fault::new(Door::Inside, Retry::Later, doing, error)),
         };
         tracing::info!(target: "chain", spec, "runtime read");
+        for part in runtime.surface().iter().filter(|part| part.is_trouble()) {
+            tracing::warn!(target: "chain", spec, "{part}; is there a newer version of this program?");
+        }
         let mut known = known();
         known.insert(spec, Arc::clone(&runtime));
         while known.len() > RUNTIMES {
@@ -428,147 +424,6 @@ impl Subnet {
         }
     }
 
-    /// The terms at a block; what is not stored has the runtime's default.
-    pub(crate) async fn terms_at(&self, runtime: &Runtime, at: At) -> Result<SubnetTerms, Trouble> {
-        let netuid = self.place().netuid;
-        let items: [&Item; 7] = [
-            &keys::SUBNETWORK_N,
-            &keys::TEMPO,
-            &keys::WEIGHTS_RATE_LIMIT,
-            &keys::WEIGHTS_VERSION_KEY,
-            &keys::COMMIT_REVEAL,
-            &keys::REVEAL_PERIOD,
-            &keys::BURN,
-        ];
-        let wanted: Vec<Vec<u8>> = items.iter().map(|item| item.of(netuid)).collect();
-        let values = self.values(&wanted, at.hash).await?;
-        let read = |place: usize| -> Result<Vec<u8>, Trouble> {
-            let item = items.get(place).copied().unwrap_or(&keys::SUBNETWORK_N);
-            let stored = values.get(place).cloned().flatten();
-            let missing = || Trouble::Form { why: format!("{} is not stored and has no default", item.name) };
-            stored.or_else(|| runtime.default_of(item)).ok_or_else(missing)
-        };
-        Ok(SubnetTerms {
-            block: at.number,
-            participants: decode("SubnetworkN", &read(0)?)?,
-            tempo: decode("Tempo", &read(1)?)?,
-            weights_rate_limit: decode("WeightsSetRateLimit", &read(2)?)?,
-            version_key: decode("WeightsVersionKey", &read(3)?)?,
-            commit_reveal: decode("CommitRevealWeightsEnabled", &read(4)?)?,
-            reveal_period: decode("RevealPeriodEpochs", &read(5)?)?,
-            register_cost: decode("Burn", &read(6)?)?,
-        })
-    }
-
-    /// What decides the drand round at which weights sealed now open.
-    pub(crate) async fn reveal_terms(
-        &self,
-        runtime: &Runtime,
-        at: At,
-        terms: &SubnetTerms,
-    ) -> Result<RevealTerms, Trouble> {
-        let netuid = self.place().netuid;
-        let number = |item: Item| async move {
-            if !runtime.has(&item) {
-                return Ok(None);
-            }
-            let stored = self.value(&item.of(netuid), at.hash).await?;
-            let bytes = stored.or_else(|| runtime.default_of(&item));
-            bytes.map(|bytes| decode::<u64>(item.name, &bytes).map(BlockNumber)).transpose()
-        };
-        let epochs = match number(keys::LAST_EPOCH_BLOCK).await? {
-            None => Epochs::Counted { netuid },
-            Some(last) => {
-                let pending = number(keys::PENDING_EPOCH).await?.unwrap_or(BlockNumber(0));
-                Epochs::Remembered { last, pending }
-            }
-        };
-        let block_time_ms = self.settings().block_time_ms;
-        Ok(RevealTerms { tempo: terms.tempo, period: terms.reveal_period, epochs, block_time_ms })
-    }
-
-    async fn metagraph_at(&self, runtime: &Runtime, at: At) -> Result<Metagraph, Trouble> {
-        let (netuid, index) = (self.place().netuid, self.index());
-        let count = self.value(&keys::SUBNETWORK_N.of(netuid), at.hash).await?;
-        let count: u16 = count.map_or(Ok(0), |bytes| decode("SubnetworkN", &bytes))?;
-        if count > MAX_UIDS {
-            return Err(Trouble::Form { why: format!("{count} participants, at most {MAX_UIDS} are read") });
-        }
-        let mut wanted: Vec<Vec<u8>> = (0..count).map(|uid| keys::KEYS.of_uid(netuid, uid)).collect();
-        wanted.extend([
-            keys::LAST_UPDATE.of(index),
-            keys::VALIDATOR_PERMIT.of(netuid),
-            keys::INCENTIVE.of(index),
-        ]);
-        let values = self.values(&wanted, at.hash).await?;
-        let (hotkeys, columns) = values.split_at(usize::from(count).min(values.len()));
-        fn column<T: Decode>(
-            columns: &[Option<Vec<u8>>],
-            place: usize,
-            name: &str,
-        ) -> Result<Vec<T>, Trouble> {
-            let stored = columns.get(place).and_then(Option::as_deref);
-            stored.map_or(Ok(Vec::new()), |bytes| decode(name, bytes))
-        }
-        let updates: Vec<u64> = column(columns, 0, "LastUpdate")?;
-        let permits: Vec<bool> = column(columns, 1, "ValidatorPermit")?;
-        let incentives: Vec<u16> = column(columns, 2, "Incentive")?;
-        let mut neurons = Vec::with_capacity(hotkeys.len());
-        for (uid, stored) in (0..count).zip(hotkeys) {
-            let stored = stored.as_deref();
-            let absent = || Trouble::Form { why: format!("uid {uid} has no hotkey at block {}", at.number) };
-            let hotkey = Hotkey::from_bytes(decode("Keys", stored.ok_or_else(absent)?)?);
-            let place = usize::from(uid);
-            neurons.push(Neuron {
-                uid,
-                hotkey,
-                stake: 0.0,
-                validator_permit: permits.get(place).copied().unwrap_or(false),
-                last_update: BlockNumber(updates.get(place).copied().unwrap_or(0)),
-                incentive: incentives.get(place).copied().unwrap_or(0),
-            });
-        }
-        let stakes = self.stakes(runtime, at, &neurons).await?;
-        for neuron in &mut neurons {
-            neuron.stake = stakes.get(&neuron.hotkey).map_or(0.0, |&rao| rao as f64 / RAO);
-        }
-        Ok(Metagraph { block: at.number, neurons })
-    }
-
-    /// Stake of everybody in RAO: all that counts on the subnet where the runtime tells it, else the stake in the
-    /// subnet's own token.
-    async fn stakes(
-        &self,
-        runtime: &Runtime,
-        at: At,
-        neurons: &[Neuron],
-    ) -> Result<BTreeMap<Hotkey, u64>, Trouble> {
-        let netuid = self.place().netuid;
-        if runtime.tells_stake() {
-            let function = format!("{}_{}", STAKE_API.0, STAKE_API.1);
-            let params = json!([function, hex0x(&netuid.encode()), at.hash]);
-            match self.ask::<String>("state_call", params).await {
-                Ok(text) => {
-                    if let Some(stakes) = runtime.stakes(&unhex(&text, MAX_METADATA)?) {
-                        return Ok(stakes.into_iter().collect());
-                    }
-                    tracing::debug!(target: "chain", spec = runtime.spec(), "stake is read from storage");
-                }
-                Err(Trouble::Node { .. }) => {}
-                Err(trouble) => return Err(trouble),
-            }
-        }
-        let key =
-            |neuron: &Neuron| keys::HOTKEY_ALPHA.key(&[neuron.hotkey.as_bytes(), &netuid.to_le_bytes()]);
-        let values = self.values(&neurons.iter().map(key).collect::<Vec<_>>(), at.hash).await?;
-        let mut stakes = BTreeMap::new();
-        for (neuron, value) in neurons.iter().zip(values) {
-            let rao = value.map_or(Ok(0), |bytes| decode("TotalHotkeyAlpha", &bytes))?;
-            stakes.insert(neuron.hotkey, rao);
-        }
-        Ok(stakes)
-    }
-
     /// Storage index of the subnet and mechanism.
     pub(crate) fn index(&self) -> u16 {
         // The settings were checked when the subnet was opened.
@@ -594,8 +449,8 @@ impl Subnet {
 }
 
 /// The bytes of a stored commitment. What a stranger wrote and cannot be read is as good as not written.
-fn committed(value: &[u8]) -> Option<Vec<u8>> {
-    match commitment::StoredCommitment::decode(value) {
+pub(crate) fn committed(runtime: &Runtime, value: &[u8]) -> Option<Vec<u8>> {
+    match commitment::StoredCommitment::decode_with(value, runtime) {
         Ok(stored) => stored.bytes().filter(|bytes| bytes.len() <= commitment::MAX_BYTES).map(<[u8]>::to_vec),
         Err(error) => {
             tracing::debug!(target: "chain", %error, "a commitment is left out");
@@ -625,8 +480,7 @@ pub(crate) fn check_row(row: &WeightRow, participants: u16) -> Result<(), &'stat
 impl ChainView for Subnet {
     async fn head(&self) -> Result<Block, Fault> {
         let doing = "read the newest block";
-        let at = self.head_at().await.map_err(|trouble| trouble.into_fault(doing))?;
-        let runtime = self.runtime(at.hash, doing).await?;
+        let (at, runtime) = self.fresh(doing).await?;
         let time = self.moment(&runtime, at).await.map_err(|trouble| trouble.into_fault(doing))?;
         Ok(Block { number: at.number, hash: at.hash, time })
     }
@@ -642,10 +496,7 @@ impl ChainView for Subnet {
     }
 
     async fn metagraph(&self) -> Result<Metagraph, Fault> {
-        let doing = "read the metagraph";
-        let at = self.head_at().await.map_err(|trouble| trouble.into_fault(doing))?;
-        let runtime = self.runtime(at.hash, doing).await?;
-        let graph = self.metagraph_at(&runtime, at).await.map_err(|trouble| trouble.into_fault(doing))?;
+        let graph = self.read_metagraph().await?;
         let mut last = self.inner.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last = Some((graph.clone(), Instant::now()));
         Ok(graph)
@@ -654,18 +505,16 @@ impl ChainView for Subnet {
     async fn commitment(&self, hotkey: &Hotkey) -> Result<Option<Vec<u8>>, Fault> {
         let doing = format!("read the commitment of {hotkey}");
         let fault = |trouble: Trouble| trouble.into_fault(doing.clone());
-        let at = self.head_at().await.map_err(fault)?;
-        self.runtime(at.hash, &doing).await?;
+        let (at, runtime) = self.fresh(&doing).await?;
         let key = keys::COMMITMENT_OF.of_hotkey(self.place().netuid, hotkey);
         let value = self.value(&key, at.hash).await.map_err(fault)?;
-        Ok(value.as_deref().and_then(committed))
+        Ok(value.as_deref().and_then(|value| committed(&runtime, value)))
     }
 
     async fn weights(&self, uid: Uid) -> Result<Option<WeightRow>, Fault> {
         let doing = format!("read the weights of uid {uid}");
         let fault = |trouble: Trouble| trouble.into_fault(doing.clone());
-        let at = self.head_at().await.map_err(fault)?;
-        self.runtime(at.hash, &doing).await?;
+        let (at, _) = self.fresh(&doing).await?;
         let value = self.value(&keys::WEIGHTS.of_uid(self.index(), uid), at.hash).await.map_err(fault)?;
         let row: WeightRow =
             value.map_or(Ok(Vec::new()), |bytes| decode("Weights", &bytes)).map_err(fault)?;

@@ -18,8 +18,8 @@ const QUICKNET_KEY: &str = "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb900
                             8c4b450b6a0a6c3ac6a5776a2d1064510d1fec758c921cc22b0e17e63aaf4bcb\
                             5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a";
 
-/// Most bytes that are sealed; the chain takes 5,000 sealed ones.
-pub const MAX_SEALED: usize = 4_096;
+/// Most bytes that are sealed. The chain takes 5,000 sealed ones, 32 KiB where a subnet runs Null consensus.
+pub const MAX_SEALED: usize = 32 << 10;
 
 /// Why bytes cannot be sealed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,6 @@ mod tests {
         let later = seal(b"weights", 1_001).unwrap();
         assert_ne!(open(&later, ROUND_1000).as_deref(), Some(&b"weights"[..]));
         assert_ne!(seal(b"weights", 1_000).unwrap(), sealed, "each sealing is fresh");
-        assert!(matches!(seal(&[0; MAX_SEALED + 1], 1), Err(SealError::TooLong { got: 4_097 })));
+        assert!(matches!(seal(&[0; MAX_SEALED + 1], 1), Err(SealError::TooLong { got: 32_769 })));
     }
 }

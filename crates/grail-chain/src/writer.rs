@@ -9,7 +9,8 @@ use crate::{
     link::Trouble,
     reveal,
     runtime::{Call, ExtrinsicParams, Runtime},
-    subnet::{At, Subnet, SubnetTerms, check_row},
+    subnet::{At, Subnet, check_row},
+    terms::SubnetTerms,
     timelock, weights,
 };
 use async_trait::async_trait;
@@ -125,7 +126,7 @@ impl SubnetWriter {
         runtime: &Runtime,
         at: At,
         row: &WeightRow,
-    ) -> Result<Result<Call, Prepared>, Fault> {
+    ) -> Result<Result<Weighed, Prepared>, Fault> {
         let fault = |trouble: Trouble| trouble.into_fault("set weights");
         let uid = match self.uid(at).await.map_err(fault)? {
             Ok(uid) => uid,
@@ -148,7 +149,8 @@ impl SubnetWriter {
         let place = self.subnet.place();
         let version_key = self.subnet.settings().version_key.max(terms.version_key);
         if !terms.commit_reveal {
-            return Ok(Ok(Call::set_weights(place.netuid, place.mechanism, row, version_key)));
+            let call = Call::set_weights(place.netuid, place.mechanism, row, version_key);
+            return Ok(Ok(Weighed { call, uid, opens: None }));
         }
         let Some(sealing) = runtime.sealing(place.mechanism) else {
             return Err(Fault::plain(
@@ -172,14 +174,20 @@ impl SubnetWriter {
             .await
             .map_err(|error| seal(&error))?
             .map_err(|error| seal(&error))?;
+        if sealed.len() > terms.commit_limit() {
+            return refusal("CommitPayloadTooLarge");
+        }
         let version = self.seal_version(runtime, at).await.map_err(fault)?;
-        Ok(Ok(Call::commit_weights(place.netuid, &sealing, &sealed, round, version)))
+        let block = reveal::reveal_block(&reveal, at.number).map_err(|error| seal(&error))?;
+        let call = Call::commit_weights(place.netuid, &sealing, &sealed, round, version);
+        Ok(Ok(Weighed { call, uid, opens: Some((block, round)) }))
     }
 
     /// Version of sealed weights that the chain expects; the one that this build writes where it says none.
     async fn seal_version(&self, runtime: &Runtime, at: At) -> Result<u16, Trouble> {
         const OURS: u16 = 4;
-        if !runtime.has(&keys::COMMIT_REVEAL_VERSION) {
+        let reads = runtime.reads(&keys::COMMIT_REVEAL_VERSION);
+        if !reads.map_err(|error| Trouble::Form { why: error.to_string() })? {
             return Ok(OURS);
         }
         let stored = self.subnet.value(&keys::COMMIT_REVEAL_VERSION.prefix(), at.hash).await?;
@@ -208,7 +216,7 @@ impl SubnetWriter {
             .await
             .map_err(|error| Fault::new(Door::Inside, Retry::Later, doing, error))??;
         let letter = unsigned.finish(&hotkey, &signature).map_err(unwritable)?;
-        match self.dry_run(&letter.bytes, at.hash).await.map_err(fault)? {
+        match self.check(&letter.bytes, at.hash).await.map_err(fault)? {
             Ok(()) => Ok(Prepared::Ready(letter)),
             Err(refusal) if refusal.is_too_soon() => Ok(Prepared::TooSoon(Courier::not_before(self).await?)),
             Err(refusal) if refusal.class.again == RetryClass::Reconnect => Err(refused(doing, refusal)),
@@ -216,7 +224,7 @@ impl SubnetWriter {
         }
     }
 
-    async fn dry_run(&self, bytes: &[u8], at: BlockHash) -> Result<Result<(), ChainRefusal>, Trouble> {
+    async fn check(&self, bytes: &[u8], at: BlockHash) -> Result<Result<(), ChainRefusal>, Trouble> {
         // Where it comes from (2: from outside), the transaction, the block to look from.
         let argument = [&[2][..], bytes, at.as_bytes()].concat();
         let argument = format!("0x{}", hex::encode(argument));
@@ -260,6 +268,134 @@ impl SubnetWriter {
     }
 }
 
+/// A row made into a call.
+struct Weighed {
+    call: Call,
+    uid: Uid,
+    /// Block and drand round at which it opens, where it is sealed.
+    opens: Option<(BlockNumber, u64)>,
+}
+
+/// What the chain would say to a write, and what it would then hold; nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct DryRun {
+    /// Newest block when it was looked at.
+    pub block: BlockNumber,
+    /// Version of the runtime.
+    pub spec: u32,
+    /// Pallet and name of the call; `None` where it came to none.
+    pub call: Option<String>,
+    /// Bytes of the call, in hexadecimal digits.
+    pub call_data: Option<String>,
+    /// The item of storage that it would write, with its key in hexadecimal digits.
+    pub item: String,
+    /// Its key, in hexadecimal digits.
+    pub key: Option<String>,
+    /// What stands there now, in hexadecimal digits.
+    pub before: Option<String>,
+    /// What would stand there, in hexadecimal digits; `None` where it is sealed or refused.
+    pub after: Option<String>,
+    /// Block in which sealed weights would open.
+    pub opens_in: Option<BlockNumber>,
+    /// Drand round that would open them.
+    pub opens_with: Option<u64>,
+    /// Whether the node's check of transactions takes it.
+    pub answer: DryAnswer,
+}
+
+/// The answer to a write that is only tried.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub enum DryAnswer {
+    /// It would be taken.
+    Taken,
+    /// Not before that block.
+    TooSoon {
+        /// First block in which it may stand.
+        not_before: BlockNumber,
+    },
+    /// No.
+    Refused {
+        /// What the chain says, and what to do.
+        why: String,
+    },
+}
+
+impl SubnetWriter {
+    /// What writing this commitment would do: signed and shown to the node's check, never sent.
+    pub async fn try_commit(&self, data: &[u8]) -> Result<DryRun, Fault> {
+        let field = commitment::encode_info(data);
+        let info =
+            field.map_err(|error| Fault::new(Door::Chain, Retry::Never, "write the commitment", error))?;
+        let doing = "try the commitment";
+        let (at, runtime) = self.subnet.fresh(doing).await?;
+        let fault = |trouble: Trouble| trouble.into_fault(doing);
+        let place = self.subnet.place();
+        let key = keys::COMMITMENT_OF.of_hotkey(place.netuid, &self.signer.hotkey());
+        let before = self.subnet.value(&key, at.hash).await.map_err(fault)?;
+        let call = Call::set_commitment(place.netuid, data);
+        let answer = match self.uid(at).await.map_err(fault)? {
+            Ok(_) => self.sign(&runtime, at, &call, doing).await?,
+            Err(refusal) => Prepared::Refused(refusal),
+        };
+        // The deposit stays what it is; the block is the one that it would stand in.
+        let deposit = before.as_ref().and_then(|value| value.first_chunk::<8>().copied()).unwrap_or([0; 8]);
+        let block = u32::try_from(at.number.0.saturating_add(1)).unwrap_or(u32::MAX);
+        let after = [&deposit[..], &block.to_le_bytes(), &info].concat();
+        let mut tried = tried(&runtime, at, "Commitments.CommitmentOf", &answer);
+        tried.call = Some(call.title());
+        tried.call_data = runtime.encode(&call).ok().map(hex::encode);
+        tried.key = Some(hex::encode(key));
+        tried.before = before.map(hex::encode);
+        tried.after = (tried.answer == DryAnswer::Taken).then(|| hex::encode(after));
+        Ok(tried)
+    }
+
+    /// What setting these weights would do: sealed where the subnet asks for it, signed and shown to the node's check,
+    /// never sent and not entered into the journal.
+    pub async fn try_weights(&self, row: &WeightRow) -> Result<DryRun, Fault> {
+        let doing = "try the weights";
+        let row = weights::upscale(row);
+        let (at, runtime) = self.subnet.fresh(doing).await?;
+        let weighed = match self.weigh(&runtime, at, &row).await? {
+            Ok(weighed) => weighed,
+            Err(prepared) => return Ok(tried(&runtime, at, "SubtensorModule.Weights", &prepared)),
+        };
+        let key = keys::WEIGHTS.of_uid(self.subnet.index(), weighed.uid);
+        let before = self.subnet.value(&key, at.hash).await.map_err(|trouble| trouble.into_fault(doing))?;
+        let answer = self.sign(&runtime, at, &weighed.call, doing).await?;
+        let mut tried = tried(&runtime, at, "SubtensorModule.Weights", &answer);
+        tried.call = Some(weighed.call.title());
+        tried.call_data = runtime.encode(&weighed.call).ok().map(hex::encode);
+        tried.key = Some(hex::encode(key));
+        tried.before = before.map(hex::encode);
+        let open = weighed.opens.is_none() && tried.answer == DryAnswer::Taken;
+        tried.after = open.then(|| hex::encode(parity_scale_codec::Encode::encode(&row)));
+        (tried.opens_in, tried.opens_with) = weighed.opens.unzip();
+        Ok(tried)
+    }
+}
+
+fn tried(runtime: &Runtime, at: At, item: &str, answer: &Prepared) -> DryRun {
+    DryRun {
+        block: at.number,
+        spec: runtime.spec(),
+        call: None,
+        call_data: None,
+        item: item.to_owned(),
+        key: None,
+        before: None,
+        after: None,
+        opens_in: None,
+        opens_with: None,
+        answer: match answer {
+            Prepared::Ready(_) => DryAnswer::Taken,
+            Prepared::TooSoon(not_before) => DryAnswer::TooSoon { not_before: *not_before },
+            Prepared::Refused(refusal) => DryAnswer::Refused { why: refusal.to_string() },
+        },
+    }
+}
+
 /// Faults that another look at the chain may clear, while the deadline of the write lasts.
 fn waits_out(fault: &Fault) -> bool {
     use std::error::Error as _;
@@ -286,11 +422,10 @@ impl Courier for SubnetWriter {
     async fn prepare(&self, wish: &Wish) -> Result<Prepared, Fault> {
         let doing = wish.doing();
         let fault = |trouble: Trouble| trouble.into_fault(doing);
-        let at = self.subnet.head_at().await.map_err(fault)?;
-        let runtime = self.subnet.runtime(at.hash, doing).await?;
+        let (at, runtime) = self.subnet.fresh(doing).await?;
         let call = match wish {
             Wish::Weights(row) => match self.weigh(&runtime, at, row).await? {
-                Ok(call) => call,
+                Ok(weighed) => weighed.call,
                 Err(prepared) => return Ok(prepared),
             },
             Wish::Commitment(bytes) => match self.uid(at).await.map_err(fault)? {
@@ -332,8 +467,7 @@ impl Courier for SubnetWriter {
     async fn not_before(&self) -> Result<BlockNumber, Fault> {
         let doing = "read when weights may be set again";
         let fault = |trouble: Trouble| trouble.into_fault(doing);
-        let at = self.subnet.head_at().await.map_err(fault)?;
-        let runtime = self.subnet.runtime(at.hash, doing).await?;
+        let (at, runtime) = self.subnet.fresh(doing).await?;
         let terms = self.subnet.terms_at(&runtime, at).await.map_err(fault)?;
         match self.uid(at).await.map_err(fault)? {
             Ok(uid) => {

@@ -21,7 +21,11 @@ pub struct KnownNetwork {
 pub const ALL: &[KnownNetwork] = &[
     KnownNetwork {
         name: "finney",
-        endpoints: &["wss://entrypoint-finney.opentensor.ai:443"],
+        endpoints: &[
+            "wss://entrypoint-finney.opentensor.ai:443",
+            "wss://lite.chain.opentensor.ai:443",
+            "wss://lite.sub.latent.to:443",
+        ],
         netuid: Some(81),
         params: params::MAIN,
         meaning: "the main network",

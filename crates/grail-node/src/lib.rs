@@ -7,6 +7,7 @@
 //! drand relay and no bucket is compiled in.
 
 pub mod audit;
+pub mod btcli;
 pub mod check;
 #[cfg(feature = "subnets")]
 pub mod checkpoint_shelf;

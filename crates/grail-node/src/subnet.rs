@@ -1,6 +1,7 @@
 //! A subnet of the Bittensor chain, as live objects: node, wallet, own bucket, others' buckets, drand.
 
 use crate::{
+    btcli,
     network::{Joined, by_block_hash, environments, first_manifest_bytes},
     signer::signer,
     store::{self, StoreChoice},
@@ -129,7 +130,7 @@ pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
         clock: Arc::clone(&own.clock),
         manifest: first.trusted(&choice.params, &trainer)?,
         environments: own.environments.clone(),
-        how_to_register: how_to_register(config, choice),
+        how_to_register: btcli::register(&config.wallet(), choice),
         commitment: own.commitment.clone(),
         signer: Arc::clone(signer),
     })
@@ -280,20 +281,6 @@ impl FirstManifest {
         verify_manifest(&self.bytes, params, trust, None)
             .with_context(|| format!("read {}", self.path.display()))
     }
-}
-
-fn how_to_register(config: &Config, choice: &NetworkChoice) -> String {
-    let wallet = config.wallet();
-    let network = match choice.name.as_str() {
-        name @ ("finney" | "test" | "local") => format!("--network {name}"),
-        _ => format!("--network {}", choice.endpoints.first().map_or("URL", String::as_str)),
-    };
-    format!(
-        "btcli subnet register --netuid {} {network} --wallet.name {} --wallet.hotkey {}",
-        choice.netuid.unwrap_or_default(),
-        wallet.cold,
-        wallet.hot
-    )
 }
 
 #[cfg(test)]

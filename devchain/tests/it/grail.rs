@@ -5,7 +5,7 @@ use crate::{
     stage::{How, SEEDS, Stage, settings},
 };
 use grail_chain::{
-    ChainSettings, Subnet,
+    ChainSettings, DryAnswer, Subnet,
     intents::{self, State},
     keys::{Item, KeyHasher},
     reveal,
@@ -43,6 +43,53 @@ async fn the_real_runtime_keeps_the_promises_of_the_door() {
     assert_eq!(all.len(), 1);
     let (graph, age) = stage.subnet.last_metagraph().expect("it was read");
     assert!(graph.find(&miner).is_some() && age.as_secs() < 600);
+}
+
+/// Nothing of what this program needs of the runtime is missing, and what a write would do is told without doing it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_tried_before_it_is_made() {
+    let Some(spec) = spec() else { return };
+    let stage = Stage::open(&spec, How::default()).await;
+    let (_, parts) = stage.subnet.surface().await.unwrap();
+    let trouble: Vec<_> = parts.iter().filter(|part| part.is_trouble()).collect();
+    assert!(trouble.is_empty(), "{trouble:?}");
+
+    let [validator, miner, _] = stage.hotkeys();
+    let writer = stage.open_writer(validator);
+    let stranger = writer.try_commit(b"hello").await.unwrap();
+    let DryAnswer::Refused { why } = &stranger.answer else { panic!("{stranger:?}") };
+    assert!(why.contains("not registered"), "{why}");
+
+    let uid = stage.register(validator, 1_000.0, true).await;
+    let target = stage.register(miner, 0.0, false).await;
+    let tried = writer.try_commit(b"hello").await.unwrap();
+    assert_eq!(
+        (tried.call.as_deref(), &tried.answer),
+        (Some("Commitments.set_commitment"), &DryAnswer::Taken)
+    );
+    assert_eq!(stage.subnet.commitment(&validator).await.unwrap(), None, "nothing was sent");
+    writer.commit(b"hello").await.unwrap();
+    let key = hex::decode(tried.key.unwrap()).unwrap();
+    let stored = stage.node.storage(&key).await.unwrap().unwrap();
+    // The deposit is the chain's; block and fields are as told.
+    assert_eq!(hex::encode(&stored[8..]), tried.after.unwrap()[16..]);
+
+    let early = writer.try_weights(&vec![(target, 7)]).await.unwrap();
+    assert!(matches!(early.answer, DryAnswer::TooSoon { .. }), "{early:?}");
+    stage.pass_blocks(stage.weights_rate_limit()).await;
+    let tried = writer.try_weights(&vec![(target, 7)]).await.unwrap();
+    assert_eq!(tried.answer, DryAnswer::Taken, "{tried:?}");
+    assert_eq!(stage.subnet.weights(uid).await.unwrap(), None, "nothing was sent");
+    assert!(writer.intents().await.is_empty(), "nothing was planned");
+    writer.set_weights(&vec![(target, 7)]).await.unwrap();
+    let key = hex::decode(tried.key.unwrap()).unwrap();
+    let stored = stage.node.storage(&key).await.unwrap().unwrap();
+    assert_eq!(hex::encode(stored), tried.after.unwrap());
+
+    let standing = stage.subnet.membership(&validator).await.unwrap().unwrap();
+    assert_eq!((standing.uid, standing.validator_permit, standing.collateral), (uid, true, None));
+    assert!(standing.immune_until > standing.registered && standing.coldkey.is_some(), "{standing:?}");
+    assert_eq!(standing.next_weights.0, standing.last_update.0 + stage.weights_rate_limit());
 }
 
 #[tokio::test(flavor = "multi_thread")]

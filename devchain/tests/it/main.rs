@@ -11,6 +11,7 @@ mod requests;
 mod sealing;
 mod snapshots;
 mod stage;
+mod whole;
 
 use grail_devchain::{Node, NodeConfig, Origin, Seal, Start};
 use serde_json::Value;

@@ -27,6 +27,12 @@ pub(crate) enum ChainCommand {
     Weights(WeightsCommand),
     /// The price of a registration, and what the subnet asks of validators.
     RegisterCost(ReadArgs),
+    /// What this program needs of the chain's runtime, by name, and how the node's has it. Exit code 1 when something is
+    /// missing or differs.
+    Runtime(RuntimeArgs),
+    /// How one participant stands: permit, immunity, collateral, when it may set weights. Exit code 1 when it is not
+    /// registered.
+    Standing(Box<GetArgs>),
     /// Weights that were to be set, and how far each came.
     Intents(IntentsArgs),
     /// What an error of the chain means and what to do; all of them without a name.
@@ -55,6 +61,17 @@ pub(crate) enum WeightsCommand {
 /// How the chain is reached.
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    config: ConfigFlags,
+}
+
+/// What of a runtime to show.
+#[derive(Debug, Args)]
+pub(crate) struct RuntimeArgs {
+    /// Every part, also those that are as known.
+    #[arg(long)]
+    all: bool,
+
     #[command(flatten)]
     config: ConfigFlags,
 }
@@ -120,6 +137,8 @@ pub(crate) async fn run(networks: &dyn Networks, command: ChainCommand, json: bo
         ChainCommand::RegisterCost(args) => {
             read::register_cost(networks, &args.config, json).await.map(|()| true)
         }
+        ChainCommand::Runtime(args) => read::runtime(networks, &args.config, args.all, json).await,
+        ChainCommand::Standing(args) => read::standing(networks, &args.config, args.who, json).await,
         ChainCommand::Intents(args) => read::intents(&args, json).map(|()| true),
         ChainCommand::Explain { name } => explain(name.as_deref(), json),
     }

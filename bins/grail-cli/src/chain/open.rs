@@ -1,7 +1,7 @@
 //! The chain of the settings: a subnet behind nodes, or a network on this machine.
 
 use anyhow::Context as _;
-use grail_chain::Subnet;
+use grail_chain::{Subnet, SubnetWriter};
 use grail_config::{Config, flags::ConfigFlags, table};
 use grail_node::{
     local::{LocalNetwork, Networks},
@@ -68,6 +68,14 @@ impl Open {
         Ok(match self {
             Self::Subnet(subnet) => Arc::new(subnet.writer(Arc::new(signer(config)?))?),
             Self::Local(net) => net.writer(Arc::new(SystemClock), hotkey(net.as_ref(), config)?)?,
+        })
+    }
+
+    /// The writer that shows what a write would do; `None` on a network on this machine.
+    pub(crate) fn rehearsal(&self, config: &Config) -> anyhow::Result<Option<SubnetWriter>> {
+        Ok(match self {
+            Self::Subnet(subnet) => Some(subnet.writer(Arc::new(signer(config)?))?),
+            Self::Local(_) => None,
         })
     }
 

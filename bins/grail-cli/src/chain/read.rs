@@ -6,7 +6,11 @@ use super::{
     tell, tell_json,
 };
 use anyhow::bail;
-use grail_chain::intents::{self, State, Wish};
+use grail_chain::{
+    intents::{self, State, Wish},
+    surface::{PartKind, PartState, SurfacePart},
+    terms::SubnetConsensus,
+};
 use grail_config::flags::ConfigFlags;
 use grail_node::local::Networks;
 use grail_ports::{
@@ -181,13 +185,123 @@ pub(crate) async fn register_cost(
     if json {
         return tell_json(&terms);
     }
-    tell(&format!("a registration costs {:.9} tokens now", terms.register_cost as f64 / RAO));
+    match terms.register_cost {
+        0 => tell("this runtime does not say the price of a registration; btcli shows it before it pays"),
+        cost => tell(&format!(
+            "a registration costs {:.9} tokens now; btcli asks before it pays",
+            cost as f64 / RAO
+        )),
+    }
+    if terms.collateral_share > 0 {
+        let share = f64::from(terms.collateral_share) / f64::from(u16::MAX) * 100.0;
+        tell(&format!(
+            "{share:.1} % of it is locked as collateral: released only by what the hotkey earns, kept over a \
+             deregistration"
+        ));
+    }
     tell(&format!("{} participants; an epoch has {} blocks", terms.participants, terms.tempo));
+    if let (Some(epoch), Some(next)) = (terms.epoch, terms.next_epoch) {
+        tell(&format!("epoch {epoch}; the next begins in block {next}, the newest is {}", terms.block));
+    }
+    match &terms.consensus {
+        SubnetConsensus::Yuma => {}
+        SubnetConsensus::Null => {
+            tell("Null consensus: the weights of the one validator with a permit count as they are")
+        }
+        SubnetConsensus::Other(name) => tell(&format!("consensus {name}, which this program does not know")),
+    }
+    if terms.mechanisms > 1 {
+        tell(&format!("{} mechanisms", terms.mechanisms));
+    }
     tell(&format!("weights: every {} blocks, version key {}", terms.weights_rate_limit, terms.version_key));
     if terms.commit_reveal {
         tell(&format!("weights are sealed and open after {} epochs", terms.reveal_period));
     }
     Ok(())
+}
+
+pub(crate) async fn runtime(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    all: bool,
+    json: bool,
+) -> anyhow::Result<bool> {
+    let config = config(flags)?;
+    let Open::Subnet(subnet) = open(networks, &config, None, json).await? else {
+        bail!("a network on this machine has no runtime");
+    };
+    let (spec, parts) = waiting("reading the runtime", json, subnet.surface()).await?;
+    let troubles = parts.iter().filter(|part| part.is_trouble()).count();
+    if json {
+        tell_json(&json!({ "version": 1, "spec": spec, "troubles": troubles, "parts": parts }))?;
+        return Ok(troubles == 0);
+    }
+    tell(&format!("runtime {spec}: {} parts are read or written here, {troubles} with trouble", parts.len()));
+    let quiet = |part: &&SurfacePart| all || part.is_trouble() || part.state == PartState::Absent;
+    // Errors come and go with versions; one that is absent cannot be met.
+    let shown = parts.iter().filter(quiet).filter(|part| all || part.kind != PartKind::Error);
+    for part in shown {
+        tell(&part.to_string());
+    }
+    Ok(troubles == 0)
+}
+
+pub(crate) async fn standing(
+    networks: &dyn Networks,
+    flags: &ConfigFlags,
+    who: Option<Who>,
+    json: bool,
+) -> anyhow::Result<bool> {
+    let config = config(flags)?;
+    let open = open(networks, &config, None, json).await?;
+    let Open::Subnet(subnet) = &open else {
+        bail!(
+            "a network on this machine has neither epochs nor collateral; `grail chain metagraph` shows it"
+        );
+    };
+    let hotkey = match who {
+        Some(Who::Hotkey(hotkey)) => hotkey,
+        Some(Who::Uid(_)) => {
+            let graph = waiting("reading the metagraph", json, open.view()?.metagraph()).await?;
+            open.resolve(who, &config, &graph)?.0
+        }
+        None => open.own(&config)?,
+    };
+    let found = waiting("reading how it stands", json, subnet.membership(&hotkey)).await?;
+    if json {
+        tell_json(&json!({ "version": 1, "hotkey": hotkey, "membership": found }))?;
+        return Ok(found.is_some());
+    }
+    let Some(found) = found else {
+        tell(&format!(
+            "{hotkey} is not registered on this subnet; `grail chain register-cost` shows the price"
+        ));
+        return Ok(false);
+    };
+    tell(&format!("{hotkey} has uid {} at block {}", found.uid, found.block));
+    if let Some(coldkey) = found.coldkey {
+        tell(&format!("owned by {coldkey}"));
+    }
+    tell(if found.validator_permit { "it has a validator permit" } else { "it has no validator permit" });
+    tell(&format!(
+        "last weights (or registration) in block {}, the next from {} on",
+        found.last_update, found.next_weights
+    ));
+    if let Some(until) = found.immune_until {
+        let is = if until > found.block { "immune until" } else { "no longer immune, since" };
+        tell(&format!("{is} block {until}"));
+    }
+    if let Some(collateral) = found.collateral {
+        let tokens = |rao: u64| rao as f64 / RAO;
+        tell(&format!(
+            "collateral {:.9}, at least {:.9}, earned {:.9} of its release; it is released only by earnings and kept over \
+             a deregistration",
+            tokens(collateral.locked),
+            tokens(collateral.min_locked),
+            tokens(collateral.earned)
+        ));
+    }
+    Ok(true)
 }
 
 pub(crate) fn intents(args: &IntentsArgs, json: bool) -> anyhow::Result<()> {

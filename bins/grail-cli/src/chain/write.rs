@@ -7,7 +7,7 @@ use super::{
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use grail_chain::{commitment, weights};
+use grail_chain::{DryAnswer, DryRun, commitment, weights};
 use grail_config::{Config, flags::ConfigFlags, table};
 use grail_node::local::Networks;
 use grail_ports::chain::{Inclusion, Uid};
@@ -48,6 +48,10 @@ struct WriteArgs {
     #[arg(long, short)]
     yes: bool,
 
+    /// Show what the chain would say and store, and send nothing. Exit code 1 when it would be refused.
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+
     #[command(flatten)]
     config: ConfigFlags,
 }
@@ -78,6 +82,14 @@ pub(crate) async fn commitment(
     commitment::encode_field(&bytes)?;
     if !json {
         tell(&format!("{} bytes will stand under the hotkey, for everybody to read", bytes.len()));
+    }
+    if args.write.dry_run {
+        let open = open(networks, &config, None, json).await?;
+        let tried = match open.rehearsal(&config)? {
+            Some(writer) => Some(waiting("trying the commitment", json, writer.try_commit(&bytes)).await?),
+            None => None,
+        };
+        return told_trial(tried.as_ref(), json);
     }
     if !agreed(&args.write, json)? {
         return Ok(false);
@@ -127,6 +139,15 @@ pub(crate) async fn weights(networks: &dyn Networks, args: &WeightsArgs, json: b
         tell("the chain will store");
         tell(&row_table(&row));
     }
+    if args.write.dry_run {
+        // Without the journal, which a running validator holds.
+        let open = open(networks, &config, None, json).await?;
+        let tried = match open.rehearsal(&config)? {
+            Some(writer) => Some(waiting("trying the weights", json, writer.try_weights(&row)).await?),
+            None => None,
+        };
+        return told_trial(tried.as_ref(), json);
+    }
     if !agreed(&args.write, json)? {
         return Ok(false);
     }
@@ -162,6 +183,50 @@ fn told(done: &Inclusion, json: bool) -> anyhow::Result<bool> {
         tell(&format!("too soon: the chain takes it from block {block} on"));
     }
     Ok(included)
+}
+
+/// What a write would do; `None` on a network on this machine, which has no check beforehand.
+fn told_trial(tried: Option<&DryRun>, json: bool) -> anyhow::Result<bool> {
+    let Some(tried) = tried else {
+        if json {
+            tell_json(&json!({ "version": 1, "sent": false }))?;
+        } else {
+            tell("a network on this machine stores it as it is; nothing was sent");
+        }
+        return Ok(true);
+    };
+    if json {
+        tell_json(&json!({ "version": 1, "sent": false, "trial": tried }))?;
+        return Ok(tried.answer == DryAnswer::Taken);
+    }
+    tell(&format!("at block {}, runtime {}:", tried.block, tried.spec));
+    if let (Some(call), Some(data)) = (&tried.call, &tried.call_data) {
+        tell(&format!("call    {call}, {} bytes: 0x{data}", data.len() / 2));
+    }
+    if let Some(key) = &tried.key {
+        tell(&format!("item    {} at 0x{key}", tried.item));
+        tell(&format!(
+            "holds   {}",
+            tried.before.as_ref().map_or("nothing".into(), |now| format!("0x{now}"))
+        ));
+    }
+    if let Some(after) = &tried.after {
+        tell(&format!("then    0x{after}"));
+    }
+    if let (Some(block), Some(round)) = (tried.opens_in, tried.opens_with) {
+        tell(&format!(
+            "sealed: it opens in block {block}, with round {round} of drand; until then nothing shows"
+        ));
+    }
+    let taken = match &tried.answer {
+        DryAnswer::Taken => "the node's check takes it".to_owned(),
+        DryAnswer::TooSoon { not_before } => {
+            format!("too soon: the chain takes it from block {not_before} on")
+        }
+        DryAnswer::Refused { why } => format!("refused: {why}"),
+    };
+    tell(&format!("{taken}; nothing was sent"));
+    Ok(tried.answer == DryAnswer::Taken)
 }
 
 #[cfg(test)]

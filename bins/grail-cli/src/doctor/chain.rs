@@ -3,7 +3,7 @@
 use super::{check::Finding, published};
 use grail_chain::Subnet;
 use grail_config::{Config, Role, networks::NetworkChoice, table};
-use grail_node::{local::Networks, store::StoreChoice, subnet};
+use grail_node::{btcli, local::Networks, store::StoreChoice, subnet};
 use grail_ports::{
     Door, Fault, Retry,
     chain::{ChainView, Neuron, WeightRow},
@@ -272,16 +272,7 @@ pub(crate) fn register_command(config: &Config, network: &NetworkChoice) -> Stri
     if config.get(&table::DEVNET).is_some() {
         return "name the key with --miners or --validators when making the network".to_owned();
     }
-    let wallet = config.wallet();
-    let netuid = network.netuid.map_or("NETUID".to_owned(), |netuid| netuid.to_string());
-    let node = match network.name.as_str() {
-        name @ ("finney" | "test" | "local") => name.to_owned(),
-        _ => network.endpoints.first().cloned().unwrap_or_default(),
-    };
-    format!(
-        "btcli subnet register --netuid {netuid} --network {node} --wallet.name {} --wallet.hotkey {}",
-        wallet.cold, wallet.hot
-    )
+    btcli::register(&config.wallet(), network)
 }
 
 async fn committed(chain: &dyn ChainView, ourselves: &Ourselves<'_>) -> Finding {

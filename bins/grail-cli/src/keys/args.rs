@@ -28,11 +28,11 @@ pub(crate) struct FolderArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WalletArgs {
     /// Name of the wallet, which is that of its coldkey; by default `default` [BT_WALLET_COLD]
-    #[arg(long, visible_alias = "wallet.name", value_name = "NAME")]
+    #[arg(long, visible_alias = "wallet.name", aliases = ["wallet", "wallet-name"], value_name = "NAME")]
     wallet_cold: Option<String>,
 
     /// Name of the hotkey in it; by default `default` [BT_WALLET_HOT]
-    #[arg(long, visible_alias = "wallet.hotkey", value_name = "NAME")]
+    #[arg(long, visible_alias = "wallet.hotkey", alias = "wallet-hotkey", value_name = "NAME")]
     wallet_hot: Option<String>,
 
     #[command(flatten)]

@@ -7,6 +7,7 @@ use super::{
 };
 use anyhow::Context as _;
 use clap::Args;
+use grail_node::btcli::PACKAGE;
 use grail_wallet::{
     secret::{MOST_URI_BYTES, Words},
     wallet::KeyOrigin,
@@ -68,14 +69,16 @@ pub(super) fn run(args: &NewArgs, json: bool) -> anyhow::Result<()> {
         }
         let (cold, hot) = (wallet.cold(), wallet.hot());
         advise(&format!(
-            "To take part, register it: btcli subnet register --wallet.name {cold} --wallet.hotkey {hot} --netuid N"
+            "To take part, register it: btcli subnets register --netuid N --network finney --wallet {cold} \
+             --wallet-hotkey {hot}  {PACKAGE}"
         ));
     }
     if !made.has_coldkey {
         let cold = wallet.cold();
         advise(&format!(
-            "There is no coldkeypub.txt of {cold:?} here. Registering needs the coldkey; on the machine that has it: \
-             btcli wallet regen_coldkeypub --wallet.name {cold}"
+            "There is no coldkeypub.txt of {cold:?} here. Registering needs the coldkey, on the machine that has it. The \
+             public file is made here by: btcli wallet regen-coldkeypub --wallet {cold} --ss58 ADDRESS --public-key \
+             0xKEY  {PACKAGE}"
         ));
     }
     Ok(())

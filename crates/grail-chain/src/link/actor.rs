@@ -183,6 +183,18 @@ impl Actor {
             };
             tracing::warn!(target: "chain::link", %endpoint, %why, "node cannot be used");
             self.publish(None);
+            // Who never reached anybody is told at once. Later outages are waited out, within each deadline.
+            if self.connections == 0 && self.board.all_failed() {
+                self.turn_away();
+            }
+        }
+    }
+
+    /// Answers what waits with what is wrong with each node.
+    fn turn_away(&mut self) {
+        let why = self.board.troubles();
+        for request in self.waiting.drain(..) {
+            let _ = request.answer.send(Err(Trouble::Unreachable { why: why.clone() }));
         }
     }
 

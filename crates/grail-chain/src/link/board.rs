@@ -100,6 +100,20 @@ impl Board {
         }
     }
 
+    /// Whether each node failed since it last worked.
+    pub(super) fn all_failed(&self) -> bool {
+        self.entries.iter().all(|entry| entry.health.failures > 0)
+    }
+
+    /// What is wrong with each node that failed, on one line.
+    pub(super) fn troubles(&self) -> String {
+        let failed = self.entries.iter().filter_map(|entry| {
+            let trouble = entry.health.trouble.as_ref().filter(|_| entry.health.failures > 0)?;
+            Some(format!("{}: {trouble}", entry.health.endpoint))
+        });
+        failed.collect::<Vec<_>>().join("; ")
+    }
+
     pub(super) fn health(&self) -> Vec<EndpointHealth> {
         self.entries.iter().map(|entry| entry.health.clone()).collect()
     }

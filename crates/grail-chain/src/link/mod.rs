@@ -70,6 +70,14 @@ pub(crate) enum Trouble {
         /// What broke.
         why: String,
     },
+    /// Every node was tried, and none could be reached since this program began.
+    #[error(
+        "no node of the chain can be reached ({why}); name others in BT_CHAIN_ENDPOINT, joined by commas"
+    )]
+    Unreachable {
+        /// What is wrong with each.
+        why: String,
+    },
     /// No answer in time.
     #[error("no answer within {millis} ms{}", about(why))]
     Deadline {
@@ -97,9 +105,11 @@ impl Trouble {
     /// Whether asking again may help.
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Node { .. } | Self::Broken { .. } | Self::Deadline { .. } | Self::Form { .. } => {
-                Retry::Later
-            }
+            Self::Node { .. }
+            | Self::Broken { .. }
+            | Self::Unreachable { .. }
+            | Self::Deadline { .. }
+            | Self::Form { .. } => Retry::Later,
             Self::Ended => Retry::Never,
         }
     }

@@ -47,6 +47,8 @@ struct Script {
     turn_away: Vec<ChainRefusal>,
     /// Answers to the next questions whether the chain would take it.
     refuse: Vec<ChainRefusal>,
+    /// Block with which another runtime begins: what was signed before it holds no longer.
+    upgrade: Option<u64>,
     /// Block whose content moves back into the pool when it is two deep.
     reorganise: bool,
 }
@@ -68,6 +70,9 @@ impl Scripted {
         let head = script.head;
         let pool = std::mem::take(&mut script.pool);
         for bytes in pool {
+            if script.upgrade.is_some_and(|block| head >= block && u64::from(bytes[1]) < block) {
+                continue;
+            }
             let (birth, death) = (u64::from(bytes[1]), u64::from(bytes[2]));
             if (birth..death).contains(&head) {
                 let fresh = script.last_update.is_some_and(|last| head < last + RATE_LIMIT);
@@ -168,6 +173,9 @@ impl Courier for Way {
         self.around(|script| {
             if !script.turn_away.is_empty() {
                 return Ok(Err(script.turn_away.remove(0)));
+            }
+            if script.upgrade.is_some_and(|block| script.head >= block && u64::from(bytes[1]) < block) {
+                return Ok(Err(errors::of_submission(1010).unwrap()));
             }
             let included = script.blocks.values().flatten().any(|(known, _)| known == bytes);
             if included {
@@ -306,6 +314,22 @@ fn a_lost_transaction_is_replaced_only_after_its_last_block_stays() {
     assert_eq!((chain.times_set(), book.intents().last().unwrap().transactions), (1, 2));
 }
 
+/// What was signed for the old runtime is dropped by every pool; the weights come once all the same, whether the upgrade
+/// falls before the transaction is handed over, while it waits, or after it was included.
+#[test]
+fn an_upgrade_of_the_runtime_in_the_middle_loses_nothing() {
+    for block in 100..106 {
+        for lag in [0, 2] {
+            let dir = tempfile::tempdir().unwrap();
+            let chain = Scripted::with(|script| (script.upgrade, script.lag) = (Some(block), lag));
+            let mut book = book(dir.path());
+            let done = run(&Way::to(&chain), &mut book, row(5), 50);
+            assert!(included(&done), "upgrade at {block}: {done:?}");
+            assert_eq!((chain.times_set(), book.intents().len()), (1, 1), "upgrade at {block}");
+        }
+    }
+}
+
 #[test]
 fn the_interval_ends() {
     let dir = tempfile::tempdir().unwrap();
@@ -349,7 +373,7 @@ fn a_refusal_is_final_and_says_why() {
     let mut book = book(dir.path());
     let fault = run(&Way::to(&chain), &mut book, row(5), 50).unwrap_err();
     assert_eq!((fault.door, fault.retry), (Door::Chain, Retry::Never));
-    assert!(fault.chain().contains("btcli subnet register"), "{fault:?}");
+    assert!(fault.chain().contains("btcli subnets register"), "{fault:?}");
     assert!(matches!(last(&book), State::Refused { .. }));
     assert!(included(&run(&Way::to(&chain), &mut book, row(5), 50)), "the next wish starts afresh");
 }

@@ -238,7 +238,29 @@ async fn without_any_node_the_answer_says_what_is_wrong_with_each() {
     let closed = format!("ws://{}", listener.local_addr().unwrap());
     drop((listener, gone));
     let link = Link::start(&settings(&[closed.clone(), "ws://node.invalid:9944".into()]));
+    let asked = Instant::now();
     let trouble = echo(&link, "nobody").await.unwrap_err();
-    assert!(matches!(trouble, Trouble::Deadline { .. }));
-    assert!(trouble.to_string().contains(&closed), "{trouble}");
+    // Said as soon as each was tried, and not at the deadline.
+    assert!(matches!(trouble, Trouble::Unreachable { .. }), "{trouble} after {:?}", asked.elapsed());
+    let told = trouble.to_string();
+    assert!(
+        told.contains(&closed) && told.contains("node.invalid") && told.contains("BT_CHAIN_ENDPOINT"),
+        "{told}"
+    );
+    // A node that comes up later is found all the same.
+    let node = FakeNode::start(1).await;
+    let late = Link::start(&settings(&[closed, node.url()]));
+    works_again(&late).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_up_later_is_found() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let link = Link::start(&settings(&[format!("ws://{address}")]));
+    assert!(matches!(echo(&link, "nobody").await, Err(Trouble::Unreachable { .. })));
+    assert!(matches!(echo(&link, "still nobody").await, Err(Trouble::Unreachable { .. })));
+    FakeNode::start_at(1, address).await;
+    works_again(&link).await;
 }

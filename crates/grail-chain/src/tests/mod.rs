@@ -1,6 +1,7 @@
 //! Parts that have no public face.
 
 mod follow;
+mod later;
 mod link;
 mod node;
 #[path = "../../tests/it/recorded.rs"]

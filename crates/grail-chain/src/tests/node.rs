@@ -57,6 +57,10 @@ struct Inner {
 
 impl FakeNode {
     pub(super) async fn start(genesis: u8) -> Self {
+        Self::start_at(genesis, SocketAddr::from(([127, 0, 0, 1], 0))).await
+    }
+
+    pub(super) async fn start_at(genesis: u8, address: SocketAddr) -> Self {
         let behaviour = Behaviour {
             genesis: BlockHash::from_bytes([genesis; 32]),
             answers: BTreeMap::new(),
@@ -71,7 +75,7 @@ impl FakeNode {
             newest: Mutex::new(1),
             asked: Mutex::new(BTreeMap::new()),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Router::new().route("/", any(upgrade)).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });

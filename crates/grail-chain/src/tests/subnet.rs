@@ -7,7 +7,7 @@ use grail_ports::{
     chain::{ChainView as _, Neuron},
 };
 use grail_protocol::words::{BlockHash, BlockNumber, Hotkey, UnixMillis};
-use parity_scale_codec::Encode as _;
+use parity_scale_codec::{Compact, Encode as _};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -156,4 +156,79 @@ async fn a_node_without_the_state_of_an_old_block_still_tells_its_moment() {
     answer(&node, "chain_getBlock", json!({ "block": { "header": {}, "extrinsics": [] } }));
     assert!(subnet.block(BlockNumber(7)).await.unwrap_err().chain().contains("states no moment"));
     assert_eq!(subnet.block(BlockNumber(u64::MAX)).await.unwrap(), None);
+}
+
+/// A whole subnet in four requests: the head, the runtime's version, its description, and one query of many values.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_about_everyone_is_four_requests() {
+    let Some(node) = node(V293, 293).await else { return };
+    let subnet = connect(&node).await;
+    let count = 256u16;
+    let who = |uid: u16| [uid.to_le_bytes(); 16].concat();
+    let hotkeys: Vec<[u8; 32]> = (0..count).map(|uid| who(uid).try_into().unwrap()).collect();
+    let compact = |value: fn(u16) -> u64| (0..count).map(|uid| Compact(value(uid))).collect::<Vec<_>>();
+    let shares = |value: fn(u16) -> u16| (0..count).map(|uid| Compact(value(uid))).collect::<Vec<_>>();
+    let none: Vec<bool> = (0..count).map(|uid| uid % 4 == 0).collect();
+    // Fields in the runtime's order, up to the last that is read; what follows is not looked at.
+    let state = [
+        vec![1],
+        Compact(81u16).encode(),
+        hotkeys.encode(),
+        hotkeys.encode(),
+        none.encode(),
+        none.encode(),
+        shares(|_| 0).encode(),
+        compact(|uid| 1_000 + u64::from(uid)).encode(),
+        compact(|_| 0).encode(),
+        shares(|_| 0).encode(),
+        shares(|uid| uid).encode(),
+        shares(|_| 0).encode(),
+        shares(|_| 0).encode(),
+        shares(|_| 0).encode(),
+        compact(|_| 5).encode(),
+        compact(|_| 6).encode(),
+        compact(|_| 7).encode(),
+        compact(|uid| u64::from(uid) * 1_000_000_000).encode(),
+    ]
+    .concat();
+    answer(&node, "state_call", hex0x(&state));
+    let mut items = vec![(keys::NUMBER.prefix(), 4_321u32.encode())];
+    items.push((keys::LAST_UPDATE.of(81), (0..count).map(u64::from).collect::<Vec<_>>().encode()));
+    items.push((keys::INCENTIVE.of(81), (0..count).collect::<Vec<_>>().encode()));
+    for uid in (0..count).step_by(4) {
+        items.push((keys::WEIGHTS.of_uid(81, uid), vec![(uid, 65_535u16)].encode()));
+    }
+    for hotkey in &hotkeys[1..] {
+        let info = crate::commitment::encode_info(&[b'r'; 128]).unwrap();
+        let stored = [&(0u64, 9u32).encode()[..], &info].concat();
+        items.push((keys::COMMITMENT_OF.of_hotkey(81, &Hotkey::from_bytes(*hotkey)), stored));
+    }
+    answer(&node, "state_queryStorageAt", changes(&items));
+    let methods = [
+        "chain_getBlockHash",
+        "chain_getHeader",
+        "state_getRuntimeVersion",
+        "state_call",
+        "state_getStorage",
+        "state_getKeysPaged",
+        "state_queryStorageAt",
+    ];
+    let asked = || methods.iter().map(|method| node.asked(method)).sum::<u32>();
+    let before = asked();
+    let seen = subnet.snapshot().await.unwrap();
+    assert_eq!(asked() - before, 4);
+    assert_eq!((seen.graph.block, seen.graph.neurons.len()), (BlockNumber(4_321), 256));
+    let last = &seen.graph.neurons[255];
+    assert_eq!(
+        (last.stake, last.validator_permit, last.last_update.0, last.incentive),
+        (255.0, false, 255, 255)
+    );
+    assert_eq!((seen.weights.len(), seen.weights[&252].clone()), (64, vec![(252, 65_535)]));
+    assert_eq!((seen.commitments.len(), seen.commitments[&last.hotkey].len()), (255, 128));
+
+    // The metagraph alone needs no query at all.
+    let before = (asked(), node.asked("state_queryStorageAt"));
+    let graph = subnet.metagraph().await.unwrap();
+    assert_eq!((asked() - before.0, node.asked("state_queryStorageAt") - before.1), (4, 0));
+    assert_eq!((graph.neurons[9].stake, graph.neurons[9].last_update.0), (9.0, 1_009));
 }
