@@ -56,7 +56,12 @@ struct Inner {
     settings: ChainSettings,
     runtimes: Mutex<BTreeMap<u32, Arc<Runtime>>>,
     last: Mutex<Option<(Metagraph, Instant)>>,
+    /// What the members of the last metagraph committed, as of one block: who asks for one will ask for all.
+    committed: Mutex<Option<(BlockHash, Commitments)>>,
 }
+
+/// Commitments by hotkey; `None` where a hotkey committed nothing.
+type Commitments = BTreeMap<Hotkey, Option<Vec<u8>>>;
 
 impl fmt::Debug for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,6 +140,7 @@ impl Subnet {
                 settings,
                 runtimes: Mutex::new(BTreeMap::new()),
                 last: Mutex::new(None),
+                committed: Mutex::new(None),
             }),
         };
         let doing = "connect to the chain";
@@ -340,6 +346,13 @@ impl Subnet {
         Ok((At { number, hash }, runtime))
     }
 
+    /// What a hotkey committed, where it was read at this very block already.
+    fn known_commitment(&self, at: BlockHash, hotkey: &Hotkey) -> Option<Option<Vec<u8>>> {
+        let known = self.inner.committed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, read) = known.as_ref().filter(|(hash, _)| *hash == at)?;
+        read.get(hotkey).cloned()
+    }
+
     /// The runtime that was read last, whatever block it was of.
     pub(crate) fn last_runtime(&self) -> Option<Arc<Runtime>> {
         let known = self.inner.runtimes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -505,10 +518,25 @@ impl ChainView for Subnet {
     async fn commitment(&self, hotkey: &Hotkey) -> Result<Option<Vec<u8>>, Fault> {
         let doing = format!("read the commitment of {hotkey}");
         let fault = |trouble: Trouble| trouble.into_fault(doing.clone());
-        let (at, runtime) = self.fresh(&doing).await?;
-        let key = keys::COMMITMENT_OF.of_hotkey(self.place().netuid, hotkey);
-        let value = self.value(&key, at.hash).await.map_err(fault)?;
-        Ok(value.as_deref().and_then(|value| committed(&runtime, value)))
+        let hash = self.head_hash().await.map_err(fault)?;
+        if let Some(known) = self.known_commitment(hash, hotkey) {
+            return Ok(known);
+        }
+        let runtime = self.runtime(hash, &doing).await?;
+        let members = self.last_metagraph().map(|(graph, _)| graph.neurons).unwrap_or_default();
+        if !members.iter().any(|neuron| neuron.hotkey == *hotkey) {
+            let key = keys::COMMITMENT_OF.of_hotkey(self.place().netuid, hotkey);
+            let value = self.value(&key, hash).await.map_err(fault)?;
+            return Ok(value.as_deref().and_then(|value| committed(&runtime, value)));
+        }
+        let key = |hotkey: &Hotkey| keys::COMMITMENT_OF.of_hotkey(self.place().netuid, hotkey);
+        let wanted: Vec<Vec<u8>> = members.iter().map(|neuron| key(&neuron.hotkey)).collect();
+        let values = self.values(&wanted, hash).await.map_err(fault)?;
+        let read = values.into_iter().map(|value| value.as_deref().and_then(|value| committed(&runtime, value)));
+        let read: Commitments = members.iter().map(|neuron| neuron.hotkey).zip(read).collect();
+        let found = read.get(hotkey).cloned().flatten();
+        *self.inner.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((hash, read));
+        Ok(found)
     }
 
     async fn weights(&self, uid: Uid) -> Result<Option<WeightRow>, Fault> {

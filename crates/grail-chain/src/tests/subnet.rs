@@ -226,6 +226,15 @@ async fn everything_about_everyone_is_four_requests() {
     assert_eq!((seen.weights.len(), seen.weights[&252].clone()), (64, vec![(252, 65_535)]));
     assert_eq!((seen.commitments.len(), seen.commitments[&last.hotkey].len()), (255, 128));
 
+    // Everybody's commitment, one by one, is one query, and one question for the head each.
+    subnet.metagraph().await.unwrap();
+    let before = (node.asked("state_queryStorageAt"), node.asked("state_getStorage"));
+    for hotkey in &hotkeys {
+        let found = subnet.commitment(&Hotkey::from_bytes(*hotkey)).await.unwrap();
+        assert_eq!(found.is_some(), *hotkey != hotkeys[0]);
+    }
+    assert_eq!((node.asked("state_queryStorageAt"), node.asked("state_getStorage")), (before.0 + 1, before.1));
+
     // The metagraph alone needs no query at all.
     let before = (asked(), node.asked("state_queryStorageAt"));
     let graph = subnet.metagraph().await.unwrap();
