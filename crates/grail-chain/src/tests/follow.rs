@@ -373,7 +373,7 @@ fn a_refusal_is_final_and_says_why() {
     let mut book = book(dir.path());
     let fault = run(&Way::to(&chain), &mut book, row(5), 50).unwrap_err();
     assert_eq!((fault.door, fault.retry), (Door::Chain, Retry::Never));
-    assert!(fault.chain().contains("btcli subnets register"), "{fault:?}");
+    assert!(fault.chain().contains("btcli subnets register --netuid N"), "{fault:?}");
     assert!(matches!(last(&book), State::Refused { .. }));
     assert!(included(&run(&Way::to(&chain), &mut book, row(5), 50)), "the next wish starts afresh");
 }
