@@ -73,6 +73,7 @@ impl Column {
 }
 
 const REQUIRED: i64 = 0;
+const OPTIONAL: i64 = 1;
 const REPEATED: i64 = 2;
 const LIST: i64 = 3;
 const UINT_8: i64 = 11;
@@ -80,13 +81,68 @@ const UINT_32: i64 = 13;
 const INT_16: i64 = 16;
 
 /// One element of a schema as it must stand in a footer.
-#[derive(PartialEq)]
 struct Element<'a> {
     physical: Option<i64>,
     repetition: Option<i64>,
     name: Option<&'a [u8]>,
     children: Option<i64>,
     converted: Option<i64>,
+}
+
+impl Element<'_> {
+    /// The name in quotes, of a length that fits a message.
+    fn shown(&self) -> String {
+        let name: String = String::from_utf8_lossy(self.name.unwrap_or_default()).chars().take(40).collect();
+        format!("{name:?}")
+    }
+}
+
+/// A number of Parquet's by its name there.
+fn word(number: Option<i64>, names: &[&str]) -> String {
+    let Some(number) = number else { return "none".to_owned() };
+    let name = usize::try_from(number).ok().and_then(|index| names.get(index));
+    name.map_or_else(|| format!("number {number}"), |name| (*name).to_owned())
+}
+
+fn repetition(number: Option<i64>) -> String {
+    match number {
+        Some(OPTIONAL) => "optional (it may be missing)".to_owned(),
+        other => word(other, &["required", "optional", "repeated"]),
+    }
+}
+
+fn physical(number: Option<i64>) -> String {
+    let names =
+        ["BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"];
+    word(number, &names)
+}
+
+fn converted(number: Option<i64>) -> String {
+    let names = [
+        "UTF8",
+        "MAP",
+        "MAP_KEY_VALUE",
+        "LIST",
+        "ENUM",
+        "DECIMAL",
+        "DATE",
+        "TIME_MILLIS",
+        "TIME_MICROS",
+        "TIMESTAMP_MILLIS",
+        "TIMESTAMP_MICROS",
+        "UINT_8",
+        "UINT_16",
+        "UINT_32",
+        "UINT_64",
+        "INT_8",
+        "INT_16",
+        "INT_32",
+        "INT_64",
+        "JSON",
+        "BSON",
+        "INTERVAL",
+    ];
+    word(number, &names)
 }
 
 /// The elements behind the root, in order.
@@ -144,7 +200,7 @@ pub(crate) fn structs() -> Vec<Struct> {
     structs
 }
 
-/// Compares a footer's schema with ours; `Err` names the first element that differs.
+/// Compares a footer's schema with ours; `Err` names the first element that differs, what it is and what it must be.
 pub(crate) fn check(found: &[Value<'_>]) -> Result<(), String> {
     let want = elements();
     let Some((root, elements)) = found.split_first() else { return Err("the schema is empty".into()) };
@@ -163,11 +219,31 @@ pub(crate) fn check(found: &[Value<'_>]) -> Result<(), String> {
             children: element.int(5).filter(|count| *count != 0),
             converted: element.int(6),
         };
-        if got != want {
-            let name = String::from_utf8_lossy(got.name.unwrap_or_default()).into_owned();
-            let want = String::from_utf8_lossy(want.name.unwrap_or_default()).into_owned();
-            let name: String = name.chars().take(40).collect();
-            return Err(format!("{name:?} stands where {want:?} belongs, or is of another type"));
+        if got.name != want.name {
+            return Err(format!("{} stands where {} belongs", got.shown(), want.shown()));
+        }
+        let name = want.shown();
+        // One at a time, the one that a writer's settings change most often first.
+        if got.repetition != want.repetition {
+            let (is, must) = (repetition(got.repetition), repetition(want.repetition));
+            let hint = match (got.repetition, want.repetition) {
+                (Some(OPTIONAL), Some(REQUIRED)) => " (write it as not nullable)",
+                _ => "",
+            };
+            return Err(format!("{name} is {is} and must be {must}{hint}"));
+        }
+        if got.children != want.children {
+            let count = |children: Option<i64>| children.unwrap_or(0);
+            let (has, must) = (count(got.children), count(want.children));
+            return Err(format!("{name} has {has} children and must have {must}"));
+        }
+        if got.physical != want.physical {
+            let (is, must) = (physical(got.physical), physical(want.physical));
+            return Err(format!("{name} has the physical type {is} and must have {must}"));
+        }
+        if got.converted != want.converted {
+            let (is, must) = (converted(got.converted), converted(want.converted));
+            return Err(format!("{name} has the converted type {is} and must have {must}"));
         }
     }
     Ok(())

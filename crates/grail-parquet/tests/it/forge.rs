@@ -124,6 +124,12 @@ pub(crate) struct ForgedColumn {
 pub(crate) struct Forged {
     pub(crate) columns: Vec<ForgedColumn>,
     pub(crate) names: Vec<&'static str>,
+    /// Of each column's values: 0 required, 1 optional, 2 repeated.
+    pub(crate) repetitions: Vec<i64>,
+    /// Of each column's values.
+    pub(crate) converted: Vec<Option<i64>>,
+    /// What lists say of themselves: repetition and number of children.
+    pub(crate) list: (i64, i64),
     pub(crate) rows: i64,
     pub(crate) group_rows: i64,
     pub(crate) row_groups: u64,
@@ -157,6 +163,9 @@ impl Forged {
                 column(4, 1, &1f32.to_le_bytes()),
             ],
             names: vec!["group", "rollout", "tokens", "sketch", "logprobs", "reward"],
+            repetitions: vec![0; 6],
+            converted: vec![Some(13), Some(11), Some(13), None, Some(16), None],
+            list: (0, 1),
             rows: 1,
             group_rows: 1,
             row_groups: 1,
@@ -167,18 +176,20 @@ impl Forged {
     }
 
     fn schema(&self) -> Vec<Thrift> {
-        let converted = [Some(13), Some(11), Some(13), None, Some(16), None];
         let mut schema = vec![Thrift::default().text(4, b"grail_window").int(5, self.columns.len() as i64)];
-        for ((column, name), converted) in self.columns.iter().zip(&self.names).zip(converted) {
+        for (index, (column, name)) in self.columns.iter().zip(&self.names).enumerate() {
             let leaf = |name: &[u8]| {
-                let element = Thrift::default().int(1, column.physical).int(3, 0).text(4, name);
-                match converted {
+                let repetition = self.repetitions.get(index).copied().unwrap_or(0);
+                let element = Thrift::default().int(1, column.physical).int(3, repetition).text(4, name);
+                match self.converted.get(index).copied().flatten() {
                     Some(converted) => element.int(6, converted),
                     None => element,
                 }
             };
             if matches!(*name, "tokens" | "logprobs") {
-                schema.push(Thrift::default().int(3, 0).text(4, name.as_bytes()).int(5, 1).int(6, 3));
+                let (repetition, children) = self.list;
+                let list = Thrift::default().int(3, repetition).text(4, name.as_bytes());
+                schema.push(list.int(5, children).int(6, 3));
                 schema.push(Thrift::default().int(3, 2).text(4, b"list").int(5, 1));
                 schema.push(leaf(b"element"));
             } else {

@@ -133,8 +133,37 @@ fn footers_that_lie_are_refused_by_name() {
     refused("a column past the end", "does not begin", |f| f.columns[3].shift = 1 << 40);
     refused("another compression", "zstd", |f| f.columns[2].codec = 2);
     refused("a dictionary", "plainly", |f| f.columns[2].encodings = vec![0, 3, 8]);
-    refused("another type", "another type", |f| f.columns[5].physical = 5);
-    refused("another name", "another type", |f| f.names[3] = "sketched");
+    refused("another type", r#""reward" has the physical type DOUBLE and must have FLOAT"#, |f| {
+        f.columns[5].physical = 5;
+    });
+    refused("a type that Parquet has not", r#""reward" has the physical type number 99"#, |f| {
+        f.columns[5].physical = 99;
+    });
+    refused("another name", r#""sketched" stands where "sketch" belongs"#, |f| f.names[3] = "sketched");
+    refused(
+        "a column that may be missing",
+        r#""sketch" is optional (it may be missing) and must be required"#,
+        |f| {
+            f.repetitions[3] = 1;
+        },
+    );
+    refused("elements that may be missing", r#""element" is optional"#, |f| f.repetitions[4] = 1);
+    refused("a repeated column", r#""group" is repeated and must be required"#, |f| f.repetitions[0] = 2);
+    refused("lists that may be missing", r#""tokens" is optional"#, |f| f.list = (1, 1));
+    refused("lists of pairs", r#""tokens" has 2 children and must have 1"#, |f| f.list = (0, 2));
+    refused("signed rollouts", r#""rollout" has the converted type INT_8 and must have UINT_8"#, |f| {
+        f.converted[1] = Some(15);
+    });
+    refused(
+        "groups of no logical type",
+        r#""group" has the converted type none and must have UINT_32"#,
+        |f| {
+            f.converted[0] = None;
+        },
+    );
+    refused("texts", r#""sketch" has the converted type UTF8 and must have none"#, |f| {
+        f.converted[3] = Some(0)
+    });
     refused("a missing column", "columns", |f| drop(f.columns.pop()));
     refused("a surplus column", "columns", |f| {
         f.names.push("surplus");

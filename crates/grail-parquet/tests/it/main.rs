@@ -5,3 +5,4 @@ mod forge;
 mod hostile;
 mod round_trip;
 mod sample;
+mod strangers;
