@@ -52,8 +52,14 @@ pub enum WalletError {
         most: u64,
     },
     /// Neither plain nor encrypted in a way that we know.
-    #[error("{} is neither JSON nor encrypted as $NACL, $ANSIBLE_VAULT (AES256) or Fernet; is it a key file of Bittensor?", path.display())]
+    #[error("{} is neither JSON nor encrypted as $NACL, $ANSIBLE_VAULT (AES256), Fernet or an account of polkadot-js; is it a key file of Bittensor?", path.display())]
     UnknownScheme {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing but hexadecimal digits, in a file that is not named as a public one. They are shown nowhere.
+    #[error("{} holds nothing but hexadecimal digits, which some tools read as a public key and others as a secret seed, so they are read as neither; if they are a seed, `grail keys new --import -` makes a key file of it, and a public key belongs into a file whose name ends in pub.txt", path.display())]
+    BareDigits {
         /// The file.
         path: PathBuf,
     },

@@ -135,7 +135,7 @@ impl Wallet {
 
     /// The hotkey's address, without a password: from its public file, and from its own where that is plain.
     ///
-    /// Errors: [`WalletError::PublicUnknown`] where only the password would show it, [`WalletError::Disagree`] where the two
+    /// Errors: [`WalletError::BareDigits`] where a file does not tell public from secret, [`WalletError::PublicUnknown`] where only the password would show it, [`WalletError::Disagree`] where the two
     /// files name two keys, and those of reading.
     pub fn public(&self) -> Result<Hotkey, WalletError> {
         let (scheme, bytes) = self.read()?;
@@ -145,6 +145,16 @@ impl Wallet {
                 let content = Content::of(&self.path(), &bytes)?;
                 self.agrees(stated, content.hotkey)?;
                 Ok(content.hotkey)
+            }
+            (Scheme::PolkadotJs, stated) => {
+                let own = keyfile::stated_by_polkadot(&bytes);
+                match own.or(stated) {
+                    Some(hotkey) => {
+                        self.agrees(stated, hotkey)?;
+                        Ok(hotkey)
+                    }
+                    None => Err(WalletError::PublicUnknown { path: self.path(), public: self.public_path() }),
+                }
             }
             (_, Some(stated)) => Ok(stated),
             (_, None) => Err(WalletError::PublicUnknown { path: self.path(), public: self.public_path() }),

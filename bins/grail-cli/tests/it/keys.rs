@@ -176,3 +176,22 @@ fn a_signer_process_signs_what_it_may() {
     drop(child);
     refuses(&sign, &["no signer answers", "grail signer --socket"]);
 }
+
+/// A public key to one tool and a seed to another: called neither, and shown nowhere.
+#[test]
+fn bare_digits_are_called_ambiguous_and_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("wallets");
+    fs::create_dir_all(folder.join("cold/hotkeys")).unwrap();
+    fs::write(folder.join("cold/hotkeys/alice"), format!("0x{}", "1".repeat(64))).unwrap();
+    let told = [
+        works(&["keys", "list", "--wallet-path", text(&folder)]),
+        works(&["keys", "list", "--json", "--wallet-path", text(&folder)]),
+        refuses(&[&["keys", "show"][..], &alice(&folder)].concat()),
+        refuses(&[&["keys", "show", "--unlock"][..], &alice(&folder)].concat()),
+    ];
+    for text in told {
+        let words: String = text.split_whitespace().collect();
+        assert!(!words.contains("11111") && words.contains("secretseed"), "{text}");
+    }
+}

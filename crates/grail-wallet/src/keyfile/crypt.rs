@@ -6,8 +6,10 @@
 //!                 80 bytes = PBKDF2-HMAC-SHA256(password, salt, 10,000): key 32, mac key 32, counter 16; AES-256-CTR, PKCS#7
 //! Fernet          base64url of  0x80 ‖ time 8 ‖ iv 16 ‖ text ‖ mac 32
 //!                 32 bytes = PBKDF2-HMAC-SHA256(password, fixed salt, 10,000,000): mac key 16, key 16; AES-128-CBC, PKCS#7
+//! polkadot-js     JSON; see `polkadot`
 //! ```
 
+use super::polkadot;
 use aes::cipher::{BlockDecryptMut as _, KeyIvInit as _, StreamCipher as _, block_padding::Pkcs7};
 use base64::Engine as _;
 use crypto_secretbox::{KeyInit as _, XSalsa20Poly1305, aead::Aead as _};
@@ -41,6 +43,8 @@ pub enum Scheme {
     AnsibleVault,
     /// Fernet with PBKDF2, the oldest.
     Fernet,
+    /// An account as polkadot-js exports it with a password: scrypt and secretbox.
+    PolkadotJs,
 }
 
 impl Scheme {
@@ -56,7 +60,8 @@ impl Scheme {
             return Some(Self::Fernet);
         }
         match bytes.trim_ascii_start() {
-            [b'{', ..] | [b'0', b'x', ..] => Some(Self::Plain),
+            [b'{', ..] if polkadot::is_sealed(bytes) => Some(Self::PolkadotJs),
+            [b'{', ..] | [b'0', b'x' | b'X', ..] => Some(Self::Plain),
             _ => None,
         }
     }
@@ -68,6 +73,7 @@ impl Scheme {
             Self::Nacl => "nacl",
             Self::AnsibleVault => "ansible-vault",
             Self::Fernet => "fernet",
+            Self::PolkadotJs => "polkadot-js",
         }
     }
 }
@@ -104,6 +110,7 @@ pub(crate) fn open(scheme: Scheme, bytes: &[u8], password: &[u8]) -> Result<Zero
             let token = FernetToken::of(bytes)?;
             token.open(&fernet_key(password))
         }
+        Scheme::PolkadotJs => polkadot::converted(bytes, Some(password)),
     }
 }
 

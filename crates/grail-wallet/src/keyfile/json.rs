@@ -1,5 +1,6 @@
 //! The JSON of a key file.
 
+use super::{OpenError, polkadot};
 use crate::{
     Contradiction, WalletError,
     secret::{NewWords, Seed},
@@ -109,15 +110,37 @@ impl Content {
 
 /// Parses, and says of a mistake only where it stands: serde's own message would quote the text.
 fn fields(path: &Path, bytes: &[u8]) -> Result<Fields, WalletError> {
-    // The oldest public files hold nothing but the key in hexadecimal.
-    if let Some(text) = std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| text.starts_with("0x")) {
-        return Ok(Fields { public_key: Some(text.to_owned()), ..Fields::default() });
+    if let Some(text) = std::str::from_utf8(bytes).ok().map(str::trim)
+        && let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
+    {
+        // The oldest public files hold nothing but the key in hexadecimal. In any other file the digits may be a seed:
+        // bittensor-wallet 1 reads a public key there, bittensor 11 a secret.
+        return match is_public(path) {
+            true => Ok(Fields { public_key: Some(digits.to_owned()), ..Fields::default() }),
+            false => Err(WalletError::BareDigits { path: path.to_owned() }),
+        };
     }
-    serde_json::from_slice(bytes).map_err(|error| WalletError::Form {
+    let misread = |error: serde_json::Error| WalletError::Form {
         path: path.to_owned(),
         line: error.line(),
         column: error.column(),
-    })
+    };
+    if polkadot::is_export(bytes) {
+        let damaged = |error| match error {
+            OpenError::Damaged(detail) => WalletError::Damaged { path: path.to_owned(), detail },
+            OpenError::WrongPassword | OpenError::Memory => {
+                WalletError::UnknownScheme { path: path.to_owned() }
+            }
+        };
+        let converted = polkadot::converted(bytes, None).map_err(damaged)?;
+        return serde_json::from_slice(&converted).map_err(misread);
+    }
+    serde_json::from_slice(bytes).map_err(misread)
+}
+
+/// Whether a file is named as one of a public key.
+fn is_public(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(b"pub.txt"))
 }
 
 /// The key that the public fields name.
@@ -169,7 +192,6 @@ pub(crate) fn new_keyfile(
         private_key: Some(hexed(pair.expose_secret().as_slice())),
         secret_phrase: words.map(NewWords::expose),
         secret_seed: seed.map(|seed| hexed(seed.expose())),
-        crypto_type: Some(SR25519),
         ..public_fields(&pair.hotkey())
     };
     serde_json::to_vec(&fields).map(Zeroizing::new)

@@ -1,5 +1,6 @@
 //! Wallets and the signer through their own face.
 
+mod others;
 mod signer;
 mod vectors;
 mod wallet;

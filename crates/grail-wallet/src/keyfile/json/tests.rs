@@ -42,8 +42,43 @@ fn one_form_is_enough_and_nulls_are_absences() {
         let content = read(&one.to_string()).unwrap();
         assert_eq!((content.hotkey, content.pair.is_some()), (hotkey, signs), "{field}");
     }
-    let old = read(&format!("{}\n", whole["publicKey"].as_str().unwrap())).unwrap();
-    assert_eq!(old.hotkey, hotkey);
+    let old = format!("{}\n", whole["publicKey"].as_str().unwrap());
+    let public = Content::of(Path::new("hotkeys/xpub.txt"), old.as_bytes()).unwrap();
+    assert!(public.hotkey == hotkey && public.pair.is_none());
+}
+
+/// A public key to one tool, a seed to another: nobody guesses, and nobody shows it.
+#[test]
+fn bare_digits_are_read_in_public_files_alone_and_shown_nowhere() {
+    let ones = "1".repeat(64);
+    for text in [
+        format!("0x{ones}"),
+        format!("\n 0x{ones}\n"),
+        format!("0X{ones}"),
+        format!("0x{ones}{ones}"),
+        "0x1".into(),
+    ] {
+        let error = read(&text).err().unwrap();
+        let said = format!("{error} {error:?}");
+        assert!(matches!(error, WalletError::BareDigits { .. }), "{said}");
+        assert!(!said.contains("111"), "{said}");
+    }
+    // One that is cut or too long is refused in a public file as well, and not quoted.
+    for text in [format!("0x{ones}1"), "0x1".into(), format!("0xzz{}", "1".repeat(62))] {
+        let error = Content::of(Path::new("hotkeys/xpub.txt"), text.as_bytes()).err().unwrap();
+        let said = format!("{error} {error:?}");
+        assert!(matches!(error, WalletError::Field { .. }) && !said.contains("111"), "{said}");
+    }
+}
+
+/// bittensor-wallet 3.0.10 to 4.0.1 refuse a file that has it.
+#[test]
+fn what_is_written_names_no_crypto_type() {
+    let whole = whole();
+    assert!(whole.get("cryptoType").is_none() && whole.get("secretSeed").is_some(), "{whole}");
+    let mut with = whole;
+    with["cryptoType"] = json!(1);
+    assert!(read(&with.to_string()).unwrap().pair.is_some(), "and is read where others write it");
 }
 
 #[test]
