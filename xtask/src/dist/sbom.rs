@@ -34,7 +34,7 @@ pub(super) fn write(config: &Config, folder: &Path) -> Result<()> {
         .args(["--target", "x86_64-unknown-linux-gnu", "--override-filename", NAME, "--manifest-path"])
         .arg(root()?.join("Cargo.toml"))
         .envs(cargo::variables(config, None))
-        // The time of the build says nothing of what is in it.
+        // Without the time of the build, and the serial number that it draws otherwise: the same programs have the same bill.
         .env("SOURCE_DATE_EPOCH", super::commit_time().to_string())
         .env_remove("CARGO_MANIFEST_DIR")
         .env_remove("CARGO_MANIFEST_PATH");
@@ -44,9 +44,6 @@ pub(super) fn write(config: &Config, folder: &Path) -> Result<()> {
             // No folder of this machine in what is given to others.
             let text = text.replace(&root()?.display().to_string(), "/grail");
             let mut bill: Value = serde_json::from_str(&text).context("cargo-cyclonedx wrote no JSON")?;
-            let serial = bill.as_object_mut().context("a bill of materials is an object")?;
-            // Drawn by chance; the same programs shall have the same bill.
-            serial.remove("serialNumber");
             if *name == "grail-programs" {
                 let list =
                     bill["components"].as_array_mut().context("a bill of materials lists components")?;
