@@ -3,12 +3,12 @@
 # Each role is a container of its own:
 #   docker run --env-file miner.env --volume grail:/var/lib/grail grail mine
 FROM debian:bookworm-slim
-COPY grail_*_amd64.deb /tmp/grail.deb
+COPY grail_*_amd64.deb /var/tmp/package.deb
 # The base system decides which versions these packages have.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates /tmp/grail.deb \
-    && rm -rf /var/lib/apt/lists/* /tmp/grail.deb
+    && apt-get install --yes --no-install-recommends ca-certificates /var/tmp/package.deb \
+    && rm -rf /var/lib/apt/lists/* /var/tmp/package.deb
 ENV GRAIL_CACHE_DIR=/var/cache/grail \
     BT_WALLET_PATH=/var/lib/grail/wallets
 VOLUME ["/var/lib/grail", "/var/cache/grail"]
