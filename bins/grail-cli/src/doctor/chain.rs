@@ -1,6 +1,6 @@
 //! The chain: whether it lives, who we are on it, and what we published there.
 
-use super::{check::Finding, published};
+use super::{check::Finding, published, subnet as own};
 use grail_chain::Subnet;
 use grail_config::{Config, Role, networks::NetworkChoice, table};
 use grail_node::{btcli, local::Networks, store::StoreChoice, subnet};
@@ -120,15 +120,31 @@ pub(crate) async fn look(
         }
     };
     let view = opened.view.as_ref();
-    let (alive, participation, committed, published) = futures::future::join4(
+    // Development networks have neither a runtime nor immunity.
+    let subnet = opened.terms.as_ref().ok();
+    let member = subnet.zip(ourselves.hotkey);
+    let (alive, participation, committed, published, runtime, standing) = futures::join!(
         alive(view, clock.as_ref(), &network),
         participation(config, &opened, &network, &ourselves),
         committed(view, &ourselves),
         published::look(networks, config, &opened.view, &ourselves),
-    )
-    .await;
+        async {
+            match subnet {
+                Some(subnet) => Some(own::runtime(subnet).await),
+                None => None,
+            }
+        },
+        async {
+            match &member {
+                Some((subnet, hotkey)) => own::standing(subnet, hotkey).await,
+                None => None,
+            }
+        },
+    );
     let mut found = vec![alive];
+    found.extend(runtime);
     found.extend(participation);
+    found.extend(standing);
     found.push(committed);
     found.extend(published);
     found

@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod machine;
 mod published;
 pub(crate) mod store;
+mod subnet;
 pub(crate) mod wallet;
 
 use check::{Finding, Standing};
