@@ -60,12 +60,45 @@ pub enum TokenizeError {
         reason: &'static str,
     },
     /// The tokenizer has an id that the model's table of embeddings has not.
-    #[error("token id {largest} lies outside the model's vocabulary of {model}")]
+    #[error(
+        "the token {token:?} of tokenizer.json has the id {id}, which lies outside the model's vocabulary of {model} \
+         (vocab_size of config.json): remove the token, or mark it as special if no prompt needs it"
+    )]
     VocabularyTooLarge {
-        /// The tokenizer's largest id.
-        largest: TokenId,
+        /// The token's text.
+        token: String,
+        /// Its id.
+        id: TokenId,
         /// Rows of the model's table, from `config.json`.
         model: u32,
+    },
+    /// A control token without a row in the model's table is in a prompt, or ends texts.
+    #[error(
+        "the token {token:?} has the id {id}, and the model's table has {rows} rows (vocab_size of config.json): neither \
+         the chat template nor eos_token_id can use it"
+    )]
+    BeyondTable {
+        /// The token's text.
+        token: String,
+        /// Its id.
+        id: TokenId,
+        /// Rows of the model's table.
+        rows: u32,
+    },
+    /// `generation_config.json` is there and names no end token, and `config.json` does.
+    #[error(
+        "generation_config.json names no eos_token_id, so that transformers ends no text, and config.json names one: name it \
+         in generation_config.json"
+    )]
+    EndTokenContradicted,
+    /// Two files differ in whether a token is special.
+    #[error(
+        "tokenizer.json and the added_tokens_decoder of tokenizer_config.json differ in whether the token {token:?} is \
+         special: make them agree"
+    )]
+    TokenContradicted {
+        /// The token's text.
+        token: String,
     },
     /// No file of the folder says which token ends a text.
     #[error(
@@ -90,6 +123,12 @@ pub enum TokenizeError {
     /// Several templates, none of which is the default one.
     #[error("none of the model's chat templates is named default")]
     NoDefaultTemplate,
+    /// A default template in a folder of the folder, which transformers would take and a checkpoint does not carry.
+    #[error("{} would be the chat template, and checkpoints carry no folders: make it chat_template.jinja", path.display())]
+    HiddenTemplate {
+        /// The file.
+        path: PathBuf,
+    },
     /// The chat template is not a template.
     #[error("the chat template is malformed")]
     TemplateSyntax {

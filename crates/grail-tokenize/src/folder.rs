@@ -1,5 +1,6 @@
 //! The files of a model's folder that concern text.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -21,13 +22,100 @@ pub(crate) struct Folder(PathBuf);
 /// What is read of `tokenizer_config.json`.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct TokenizerConfig {
-    pub(crate) bos_token: Option<NamedToken>,
-    pub(crate) eos_token: Option<NamedToken>,
-    pub(crate) unk_token: Option<NamedToken>,
-    pub(crate) pad_token: Option<NamedToken>,
     #[serde(default)]
     pub(crate) clean_up_tokenization_spaces: bool,
     pub(crate) chat_template: Option<Templates>,
+    /// Tokens by id, as tools before transformers 5 list them.
+    added_tokens_decoder: Option<BTreeMap<String, AddedToken>>,
+    extra_special_tokens: Option<ExtraTokens>,
+    additional_special_tokens: Option<Vec<NamedToken>>,
+    /// The rest, among it `bos_token` and its like.
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
+}
+
+/// Tokens without a name of their own, or with one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum ExtraTokens {
+    Listed(Vec<NamedToken>),
+    Named(BTreeMap<String, NamedToken>),
+}
+
+/// A token with its properties.
+#[derive(Debug, Clone, Deserialize)]
+struct AddedToken {
+    content: String,
+    #[serde(default)]
+    single_word: bool,
+    #[serde(default)]
+    lstrip: bool,
+    #[serde(default)]
+    rstrip: bool,
+    normalized: Option<bool>,
+    #[serde(default)]
+    special: bool,
+}
+
+/// Names that every tokenizer of transformers has for special tokens, in its order.
+const NAMED_TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+impl TokenizerConfig {
+    /// The special tokens by name, as templates may print them: first those that every tokenizer has.
+    pub(crate) fn named_tokens(&self) -> Vec<(String, String)> {
+        let text = |value: &serde_json::Value| {
+            serde_json::from_value::<Option<NamedToken>>(value.clone()).ok().flatten()
+        };
+        let mut named: Vec<_> = NAMED_TOKENS
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), text(self.rest.get(name)?)?.text().to_owned())))
+            .collect();
+        let own = |name: &str| name.ends_with("_token") && !NAMED_TOKENS.contains(&name);
+        for (name, value) in self.rest.iter().filter(|(name, value)| own(name) && value.is_string()) {
+            named.extend(value.as_str().map(|text| (name.clone(), text.to_owned())));
+        }
+        if let Some(ExtraTokens::Named(more)) = &self.extra_special_tokens {
+            named.extend(more.iter().map(|(name, token)| (name.clone(), token.text().to_owned())));
+        }
+        named
+    }
+
+    /// The tokens that are listed with their properties, by id.
+    pub(crate) fn listed_tokens(&self) -> Vec<tokenizers::AddedToken> {
+        let listed = self.added_tokens_decoder.iter().flatten();
+        let mut listed: Vec<_> =
+            listed.filter_map(|(id, token)| Some((id.parse::<TokenId>().ok()?, token))).collect();
+        listed.sort_by_key(|(id, _)| *id);
+        listed.into_iter().map(|(_, token)| token.as_added()).collect()
+    }
+
+    /// The tokens that are special because they have a name, or are called so, in transformers' order.
+    pub(crate) fn special_tokens(&self) -> Vec<tokenizers::AddedToken> {
+        let extra = match &self.extra_special_tokens {
+            Some(ExtraTokens::Listed(extra)) if !extra.is_empty() => Some(extra),
+            Some(ExtraTokens::Named(extra)) if !extra.is_empty() => None,
+            _ => self.additional_special_tokens.as_ref(),
+        };
+        let extra = extra.into_iter().flatten().map(|token| token.text().to_owned());
+        let named = self.named_tokens().into_iter().map(|(_, text)| text);
+        named.chain(extra).map(|text| tokenizers::AddedToken::from(text, true)).collect()
+    }
+
+    /// Whether a file of the years before is asked for names.
+    fn wants_map(&self) -> bool {
+        self.added_tokens_decoder.is_none()
+    }
+}
+
+impl AddedToken {
+    fn as_added(&self) -> tokenizers::AddedToken {
+        tokenizers::AddedToken::from(self.content.clone(), self.special)
+            .single_word(self.single_word)
+            .lstrip(self.lstrip)
+            .rstrip(self.rstrip)
+            .normalized(self.normalized.unwrap_or(!self.special))
+    }
 }
 
 /// A token by its text, bare or with its properties around it.
@@ -51,6 +139,7 @@ impl NamedToken {
 pub(crate) enum Templates {
     One(String),
     Several(Vec<NamedTemplate>),
+    ByName(BTreeMap<String, String>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,32 +190,57 @@ impl Folder {
         }
     }
 
+    /// `tokenizer_config.json`, over which transformers lays `special_tokens_map.json` where it lists no added tokens.
     pub(crate) fn tokenizer_config(&self) -> Result<TokenizerConfig, TokenizeError> {
-        self.json("tokenizer_config.json")
+        let mut config: TokenizerConfig = self.json("tokenizer_config.json")?;
+        if config.wants_map() {
+            let map: BTreeMap<String, serde_json::Value> = self.json("special_tokens_map.json")?;
+            let names = map.into_iter().filter(|(name, value)| name.ends_with("_token") && !value.is_null());
+            config.rest.extend(names);
+        }
+        Ok(config)
     }
 
-    pub(crate) fn generation_config(&self) -> Result<ModelConfig, TokenizeError> {
-        self.json("generation_config.json")
+    /// `generation_config.json`, where there is one.
+    pub(crate) fn generation_config(&self) -> Result<Option<ModelConfig>, TokenizeError> {
+        if self.0.join("generation_config.json").exists() {
+            return self.json("generation_config.json").map(Some);
+        }
+        Ok(None)
     }
 
     pub(crate) fn config(&self) -> Result<ModelConfig, TokenizeError> {
         self.json("config.json")
     }
 
-    /// The chat template: `chat_template.jinja` wins over the one in `tokenizer_config.json`, as in transformers.
+    /// The chat template. As in transformers, files win over `tokenizer_config.json`: `chat_template.jinja`, and what lies in
+    /// `additional_chat_templates`. A default there would win over both, and is refused: a checkpoint has no folders in it.
     pub(crate) fn template(&self, config: &mut TokenizerConfig) -> Result<Option<String>, TokenizeError> {
-        let path = self.0.join("chat_template.jinja");
-        if let Some(bytes) = read(&path, MOST_CONFIG_BYTES)? {
-            let text = String::from_utf8(bytes)
-                .map_err(|source| TokenizeError::TemplateSyntax { source: source.into() })?;
-            return Ok(Some(text));
+        let text = |bytes: Vec<u8>| {
+            String::from_utf8(bytes).map_err(|source| TokenizeError::TemplateSyntax { source: source.into() })
+        };
+        let more = self.0.join("additional_chat_templates");
+        let hidden = more.join("default.jinja");
+        if hidden.exists() {
+            return Err(TokenizeError::HiddenTemplate { path: hidden });
+        }
+        if let Some(bytes) = read(&self.0.join("chat_template.jinja"), MOST_CONFIG_BYTES)? {
+            return text(bytes).map(Some);
+        }
+        if holds_templates(&more)? {
+            // These alone replace what tokenizer_config.json says.
+            return Err(TokenizeError::NoDefaultTemplate);
         }
         match config.chat_template.take() {
             None => Ok(None),
             Some(Templates::One(text)) => Ok(Some(text)),
             Some(Templates::Several(all)) => {
-                let default = all.into_iter().find(|one| one.name == "default");
+                // Of two of one name, the later.
+                let default = all.into_iter().rev().find(|one| one.name == "default");
                 default.map(|one| Some(one.template)).ok_or(TokenizeError::NoDefaultTemplate)
+            }
+            Some(Templates::ByName(mut all)) => {
+                all.remove("default").map(Some).ok_or(TokenizeError::NoDefaultTemplate)
             }
         }
     }
@@ -141,6 +255,24 @@ impl Folder {
             }
         }
     }
+}
+
+/// Whether a folder holds a template.
+fn holds_templates(folder: &Path) -> Result<bool, TokenizeError> {
+    let failed = |source| TokenizeError::Read { path: folder.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    for entry in entries {
+        if entry.map_err(failed)?.path().extension().is_some_and(|extension| extension == "jinja") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A whole file of at most `most` bytes; nothing when there is none.

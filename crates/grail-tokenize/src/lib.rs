@@ -32,6 +32,7 @@
 mod control;
 mod error;
 mod folder;
+mod jinja;
 mod learn;
 mod template;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use grail_ports::model::{Message, Speaker};
 use serde_json::json;
 
 use super::Copy;
@@ -71,6 +72,9 @@ fn the_end_token_is_looked_for_in_three_files_in_order() {
     let folder = folder
         .with("generation_config.json", "{}")
         .with("config.json", r#"{"eos_token_id": 1, "vocab_size": 49152}"#);
+    // Transformers looks no further than a generation_config.json that is there.
+    assert!(matches!(refused(&folder), TokenizeError::EndTokenContradicted));
+    let folder = folder.without("generation_config.json");
     assert_eq!(end(&folder), [1]);
     let folder = folder.without("config.json").edit("tokenizer_config.json", |config| {
         config["eos_token"] = json!({"content": "<|im_end|>", "lstrip": false});
@@ -82,9 +86,109 @@ fn the_end_token_is_looked_for_in_three_files_in_order() {
 fn a_tokenizer_larger_than_the_model_is_refused() {
     let error = refused(&Copy::of("qwen3").with("config.json", r#"{"vocab_size": 151000}"#));
     assert!(
-        matches!(error, TokenizeError::VocabularyTooLarge { largest: 151_668, model: 151_000 }),
+        matches!(error, TokenizeError::VocabularyTooLarge { id: 151_000.., model: 151_000, .. }),
         "{error}"
     );
+}
+
+/// The case pad-token-beyond-table: many published folders pad with a token that the model has no row for.
+#[test]
+fn a_control_token_beyond_the_table_is_carried_as_long_as_nobody_needs_it() {
+    let beyond = |special: bool| {
+        Copy::of("marks")
+            .edit("tokenizer.json", |tokenizer| {
+                let mut token = tokenizer["added_tokens"][2].clone();
+                token["content"] = json!("[PAD]");
+                token["id"] = json!(303);
+                token["special"] = json!(special);
+                tokenizer["added_tokens"].as_array_mut().unwrap().push(token);
+            })
+            .edit("tokenizer_config.json", |config| config["pad_token"] = json!("[PAD]"))
+            .edit("config.json", |config| config["vocab_size"] = json!(303))
+    };
+    let tokenizer = beyond(true).open().unwrap();
+    let chat = super::user("a [PAD] b");
+    assert_eq!(
+        tokenizer.encode_chat_with(&chat, true).unwrap(),
+        super::reduced("marks").encode_chat_with(&chat, true).unwrap()
+    );
+    assert_eq!((tokenizer.vocab_size(), tokenizer.model_vocab_size()), (303, 303));
+
+    let printed = beyond(true).with("chat_template.jinja", "{{ pad_token }}").open().unwrap();
+    let error = printed.encode_chat_with(&chat, true).unwrap_err();
+    assert!(
+        matches!(&error, TokenizeError::BeyondTable { token, id: 303, .. } if token == "[PAD]"),
+        "{error}"
+    );
+    let error = refused(&beyond(true).with("generation_config.json", r#"{"eos_token_id": [302, 303]}"#));
+    assert!(matches!(&error, TokenizeError::BeyondTable { token, .. } if token == "[PAD]"), "{error}");
+    let error = refused(&beyond(false));
+    assert!(
+        matches!(&error, TokenizeError::VocabularyTooLarge { token, id: 303, .. } if token == "[PAD]"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_tokenizer_config_names_is_added_as_transformers_adds_it() {
+    // A text of the vocabulary becomes a token that the template can write, under the id that it has.
+    let named = Copy::of("smollm2")
+        .edit("tokenizer_config.json", |config| config["bos_token"] = json!("Ġthe"))
+        .with("chat_template.jinja", "{{ bos_token }}x");
+    let tokenizer = named.open().unwrap();
+    let ids = tokenizer.encode_chat_with(&super::user("Hi"), true).unwrap();
+    assert_eq!(ids.first().copied(), tokenizer.id_of("Ġthe"));
+    // One that is not there gets the next id, for which the model has no row.
+    let pad =
+        Copy::of("smollm2").edit("tokenizer_config.json", |config| config["pad_token"] = json!("[PAD]"));
+    assert!(pad.open().unwrap().id_of("[PAD]").is_some());
+    // Where no tokens are listed, an older file names them.
+    let map = Copy::of("smollm2")
+        .edit("tokenizer_config.json", |config| {
+            drop(config.as_object_mut().unwrap().remove("added_tokens_decoder"))
+        })
+        .with("special_tokens_map.json", r#"{"bos_token": {"content": "<|im_end|>"}}"#)
+        .with("chat_template.jinja", "{{ bos_token }}");
+    assert_eq!(map.open().unwrap().render_chat(&super::user("Hi"), true).unwrap(), "<|im_end|>");
+    let error = refused(&Copy::of("smollm2").edit("tokenizer_config.json", |config| {
+        config["added_tokens_decoder"] = json!({"2": {"content": "<|im_end|>", "special": false}});
+    }));
+    assert!(matches!(&error, TokenizeError::TokenContradicted { token } if token == "<|im_end|>"), "{error}");
+}
+
+#[test]
+fn a_control_token_that_normalising_changes_is_refused() {
+    let error = refused(&Copy::of("smollm2").edit("tokenizer.json", |tokenizer| {
+        tokenizer["normalizer"] = json!({"type": "Prepend", "prepend": "_"});
+        tokenizer["added_tokens"][2]["normalized"] = json!(true);
+    }));
+    assert!(matches!(&error, TokenizeError::ControlToken { token, .. } if token == "<|im_end|>"), "{error}");
+}
+
+/// The case tokenizer-metaspace-first: a mark before the first piece of a prompt alone, before every piece, or none.
+#[test]
+fn spaces_before_pieces_stand_where_transformers_puts_them() {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        text: String,
+        ids: Vec<u32>,
+    }
+    let chat = [
+        Message::new(Speaker::System, "Solve the problem. Think first."),
+        Message::new(Speaker::User, "Ann has 9 pens. How many pens are left?"),
+        Message::new(Speaker::Assistant, "9 - 2 = 7"),
+        Message::new(Speaker::User, "Sam has 2 cups.\n"),
+    ];
+    let folder = super::fixture("tokenizers/metaspace");
+    let expected = std::fs::read(folder.join("expected.json")).unwrap();
+    let expected: std::collections::BTreeMap<String, Expected> = serde_json::from_slice(&expected).unwrap();
+    assert_eq!(expected.len(), 4);
+    for (name, expected) in expected {
+        let tokenizer = Tokenizer::open(&folder.join(&name)).unwrap();
+        assert_eq!(tokenizer.render_chat(&chat, true).unwrap(), expected.text, "{name}");
+        assert_eq!(tokenizer.encode_chat_with(&chat, true).unwrap(), expected.ids, "{name}");
+        assert_eq!(tokenizer.encode(&expected.text, false).unwrap(), expected.ids, "{name}");
+    }
 }
 
 #[test]

@@ -92,6 +92,79 @@ fn the_template_file_wins_and_of_several_the_default() {
     assert_eq!(folder.open().unwrap().render_chat(&user("Hi"), true).unwrap(), "D");
     let folder = folder.with("chat_template.jinja", "F");
     assert_eq!(folder.open().unwrap().render_chat(&user("Hi"), true).unwrap(), "F");
+    let more = folder.path("additional_chat_templates");
+    std::fs::create_dir(&more).unwrap();
+    std::fs::write(more.join("tool_use.jinja"), "T").unwrap();
+    assert_eq!(folder.open().unwrap().render_chat(&user("Hi"), true).unwrap(), "F");
+    // Files alone replace what tokenizer_config.json says.
+    let folder = folder.without("chat_template.jinja");
+    assert!(matches!(folder.open(), Err(TokenizeError::NoDefaultTemplate)));
+    std::fs::write(more.join("default.jinja"), "A").unwrap();
+    assert!(matches!(folder.open(), Err(TokenizeError::HiddenTemplate { .. })));
+    let twice = json!([{"name": "default", "template": "1"}, {"name": "default", "template": "2"}]);
+    let folder = Copy::of("smollm2").edit("tokenizer_config.json", |config| config["chat_template"] = twice);
+    assert_eq!(folder.open().unwrap().render_chat(&user("Hi"), true).unwrap(), "2");
+}
+
+/// The case template-generation-tag: the marks print nothing, and what they enclose is a place of its own.
+#[test]
+fn marks_for_training_print_nothing() {
+    check("a{% generation %}b{{ messages[0].content }}{% set x = 1 %}{% endgeneration %}{{ x }}c", "abHic");
+}
+
+/// The cases model-generation-markers and model-iterable-guard, by transformers 5.24.0.
+#[test]
+fn published_kinds_of_templates_give_the_ids_of_transformers() {
+    #[derive(serde::Deserialize)]
+    struct Expected {
+        template: String,
+        messages: Vec<grail_ports::model::Message>,
+        rendered: String,
+        ids: Vec<u32>,
+    }
+    let folder = Copy::of("marks");
+    let expected = std::fs::read(folder.path("expected.json")).unwrap();
+    for expected in serde_json::from_slice::<Vec<Expected>>(&expected).unwrap() {
+        std::fs::write(folder.path("chat_template.jinja"), &expected.template).unwrap();
+        let tokenizer = folder.open().unwrap();
+        assert_eq!(tokenizer.render_chat(&expected.messages, true).unwrap(), expected.rendered);
+        assert_eq!(tokenizer.encode_chat_with(&expected.messages, true).unwrap(), expected.ids);
+    }
+}
+
+/// A message with control tokens in it is broken by marks, which must print as nothing wherever it is printed.
+#[test]
+fn marks_in_a_message_leave_no_trace_in_lists_and_json() {
+    let hostile = user("it's <|im_end|> é");
+    for template in [
+        "{{ [messages[0].content] }}",
+        "{{ messages | tojson(ensure_ascii=true) }}",
+        "{{ '%r' % messages[0].content }}",
+    ] {
+        let tokenizer = with_template(template);
+        let ids = tokenizer.encode_chat_with(&hostile, true).unwrap();
+        assert!(!ids.contains(&2), "{template}");
+        let text = tokenizer.decode_with(&ids, false).unwrap();
+        assert_eq!(text, tokenizer.render_chat(&hostile, true).unwrap(), "{template}");
+    }
+}
+
+#[test]
+fn a_template_that_does_not_end_is_ended() {
+    for endless in [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{{ 'a' * 999999999999 }}",
+        "{% set ns = namespace(t='a') %}{% for i in range(99) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ [1] * 9999999999 }}",
+    ] {
+        let error = with_template(endless).render_chat(&user("Hi"), true).unwrap_err();
+        assert!(matches!(error, TokenizeError::Render { .. }), "{endless}: {error}");
+    }
+    let deep = format!("{{{{ {}1{} }}}}", "(".repeat(5_000), ")".repeat(5_000));
+    let error = Copy::of("smollm2").with("chat_template.jinja", &deep).open().unwrap_err();
+    assert!(chain(&error).contains("nested too deeply"), "{}", chain(&error));
 }
 
 #[test]
