@@ -206,6 +206,11 @@ pub(crate) fn read(folder: &Path) -> Result<(ModelConfig, Vec<TokenId>), LoadErr
         if path.is_file() { read_json(&path, JSON_BYTES)? } else { RawGeneration::default() };
     let (file, named) = match (generation.eos_token_id, named) {
         (Some(ids), _) => ("generation_config.json", ids.into_vec()),
+        (None, Some(_)) if path.is_file() => {
+            let words = "generation_config.json names no eos_token_id, so that transformers ends no completion, and \
+                         config.json names one: name it in generation_config.json";
+            return Err(LoadError::Config(words.into()));
+        }
         (None, Some(ids)) => ("config.json", ids.into_vec()),
         (None, None) => return Err(no_end_token()),
     };
@@ -238,6 +243,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, most: u64) -> Result<T
 #[derive(Deserialize)]
 struct Raw {
     architectures: Option<Vec<String>>,
+    model_type: Option<String>,
     hidden_size: Option<i64>,
     intermediate_size: Option<i64>,
     num_hidden_layers: Option<i64>,
@@ -262,6 +268,7 @@ struct Raw {
     partial_rotary_factor: Option<f64>,
     quantization_config: Option<Value>,
     eos_token_id: Option<OneOrMany>,
+    pad_token_id: Option<i64>,
 }
 
 #[derive(Deserialize, Clone, PartialEq)]
@@ -311,12 +318,18 @@ impl Raw {
     fn into_config(self) -> Result<ModelConfig, LoadError> {
         let found = self.architectures.clone().unwrap_or_default().join(", ");
         let known = ARCHITECTURES.into_iter().find(|(_, name, _)| *name == found);
-        let (family, ..) = known.ok_or_else(|| {
+        let (family, architecture, model_type) = known.ok_or_else(|| {
             let supported = ARCHITECTURES.map(|(_, name, _)| name).join(", ");
             LoadError::Config(format!(
                 "config.json: the architecture {found:?} is not supported; supported are {supported}"
             ))
         })?;
+        // Transformers takes the model's class by the second.
+        if let Some(other) = self.model_type.as_deref().filter(|other| *other != model_type) {
+            return Err(contradiction(format!(
+                "the architecture {architecture:?} and the model_type {other:?}"
+            )));
+        }
         let rope = self.rope()?;
         self.refuse_features(rope.as_ref())?;
         let hidden_size = given("hidden_size", self.hidden_size)?;
@@ -359,6 +372,14 @@ impl Raw {
             mlp_bias: family == Family::Llama && self.mlp_bias.unwrap_or(false),
         };
         config.check()?;
+        if let Some(pad) = self.pad_token_id.filter(|pad| *pad >= config.vocab_size) {
+            let vocabulary = config.vocab_size;
+            let problem = format!(
+                "{pad} is outside the vocabulary of {vocabulary}, with which transformers does not load the model; name a \
+                 token within it, or null"
+            );
+            return Err(wrong("pad_token_id", problem));
+        }
         Ok(config)
     }
 

@@ -233,6 +233,18 @@ fn what_one_refuses_the_other_refuses_with_the_same_words() {
             });
         }),
         ("qwen2", "lm_head.weight is not the embedding", |f| with_head(f, Tensor::zeros_like)),
+        ("qwen2", "the architecture \"Qwen2ForCausalLM\" and the model_type \"llama\"", |f| {
+            configure(f, json!({"model_type": "llama"}));
+        }),
+        ("qwen2", "pad_token_id 192 is outside the vocabulary of 192", |f| {
+            configure(f, json!({"pad_token_id": 192}));
+        }),
+        ("qwen2", "generation_config.json names no eos_token_id", |f| {
+            edit(f, "generation_config.json", |config| config["eos_token_id"] = json!(null));
+        }),
+        ("qwen2", "the folder holds an adapter", |f| {
+            fs::write(f.join("adapter_config.json"), r#"{"base_model_name_or_path": "elsewhere"}"#).unwrap();
+        }),
         ("qwen2", "cannot read", |f| fs::remove_file(f.join("config.json")).unwrap()),
     ];
     for (name, words, spoil) in cases {
@@ -266,6 +278,7 @@ fn what_says_the_same_twice_is_loaded_by_both() {
         ("qwen2", |f| with_head(f, Tensor::copy)),
         ("qwen2", in_parts),
         ("qwen2", |f| configure(f, json!({"num_key_value_heads": 2, "head_dim": null}))),
+        ("qwen2", |f| configure(f, json!({"pad_token_id": -1}))),
     ];
     for (name, change) in cases {
         let folder = copy(name);

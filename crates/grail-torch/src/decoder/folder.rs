@@ -25,6 +25,12 @@ impl ModelFolder {
     /// Errors: [`LoadError`], every way in which a folder can be unusable.
     pub(crate) fn open(folder: &Path) -> Result<Self, LoadError> {
         let (config, end_tokens) = config::read(folder)?;
+        let adapter = folder.join("adapter_config.json");
+        if adapter.is_file() {
+            // Transformers then loads the base that the adapter names, from elsewhere, and not what lies here.
+            let problem = "the folder holds an adapter, which is not applied here; merge it into the weights and remove";
+            return Err(LoadError::Files { problem: problem.into(), path: adapter });
+        }
         let weights = FolderWeights::open_folder(folder)?;
         for name in [EMBEDDING, HEAD].into_iter().filter(|name| weights.has(name)) {
             let (found, wanted) = (weights.rows(name), config.vocab_size);
