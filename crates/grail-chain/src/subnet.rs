@@ -532,7 +532,8 @@ impl ChainView for Subnet {
         let key = |hotkey: &Hotkey| keys::COMMITMENT_OF.of_hotkey(self.place().netuid, hotkey);
         let wanted: Vec<Vec<u8>> = members.iter().map(|neuron| key(&neuron.hotkey)).collect();
         let values = self.values(&wanted, hash).await.map_err(fault)?;
-        let read = values.into_iter().map(|value| value.as_deref().and_then(|value| committed(&runtime, value)));
+        let read =
+            values.into_iter().map(|value| value.as_deref().and_then(|value| committed(&runtime, value)));
         let read: Commitments = members.iter().map(|neuron| neuron.hotkey).zip(read).collect();
         let found = read.get(hotkey).cloned().flatten();
         *self.inner.committed.lock().unwrap_or_else(PoisonError::into_inner) = Some((hash, read));

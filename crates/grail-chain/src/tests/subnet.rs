@@ -233,7 +233,10 @@ async fn everything_about_everyone_is_four_requests() {
         let found = subnet.commitment(&Hotkey::from_bytes(*hotkey)).await.unwrap();
         assert_eq!(found.is_some(), *hotkey != hotkeys[0]);
     }
-    assert_eq!((node.asked("state_queryStorageAt"), node.asked("state_getStorage")), (before.0 + 1, before.1));
+    assert_eq!(
+        (node.asked("state_queryStorageAt"), node.asked("state_getStorage")),
+        (before.0 + 1, before.1)
+    );
 
     // The metagraph alone needs no query at all.
     let before = (asked(), node.asked("state_queryStorageAt"));
