@@ -69,20 +69,21 @@ pub(crate) fn network(dir: &Path, trainer: Option<&str>, windows_ago: u64) -> De
 
 /// Mines and judges windows as an honest miner and an honest validator would have.
 pub(crate) fn mine(net: &Devnet, windows: u64) {
-    let view = grail_node::network::look(&grail_demo::Devnets, net.dir(), false).unwrap();
+    let view = grail_node::network::look_local(&grail_demo::Devnets, net.dir(), false).unwrap();
+    let manifest = view.first.clone().unwrap();
     let tokenizer = Tokenizer::open(&model()).unwrap();
     let options = grail_torch::LoadOptions { threads: Some(1), ..grail_torch::LoadOptions::default() };
-    let loaded = Model::load(&model(), &options, view.manifest.id()).unwrap();
+    let loaded = Model::load(&model(), &options, manifest.id()).unwrap();
     let mut generator = TorchGenerator::new(loaded, 16).unwrap();
     let (miner, validator) = (net.key("miner").unwrap(), net.key("validator").unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for window in (0..windows).map(|turn| WindowStart(turn * DEV_FAST.window_length)) {
-        let context = runtime.block_on(view.sources.window(&view.manifest, window)).unwrap().unwrap();
+        let context = runtime.block_on(view.sources.window(&manifest, window)).unwrap().unwrap();
         let (file, groups) = answered(&context, &miner, &mut generator, &tokenizer);
         let encoding = ParquetCodec.encoding();
         let key = WindowKey { hotkey: miner.hotkey(), window, encoding };
         put(net, &key.to_string(), &ParquetCodec.encode(&file).unwrap());
-        let verdicts = verdicts(&context, &view.manifest, &file, groups, &validator);
+        let verdicts = verdicts(&context, &manifest, &file, groups, &validator);
         let key = VerdictKey { validator: validator.hotkey(), window };
         put(net, &key.to_string(), &verdicts.to_json().unwrap());
     }
@@ -144,6 +145,8 @@ fn verdicts(
         groups,
         refused: Default::default(),
         undecided: Default::default(),
+        counts: None,
+        reasons: Vec::new(),
     };
     let mut verdicts = VerdictFile {
         version: VERDICT_VERSION,

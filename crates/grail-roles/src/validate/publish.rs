@@ -2,18 +2,23 @@
 
 use super::Validator;
 use crate::{
+    evidence::Exclusion,
     reports::{FileOutcome, WindowReport},
     work::blocking,
 };
 use bytes::Bytes;
 use grail_artifact::{
     keys::VerdictKey,
-    verdict::{FileVerdict, GroupVerdict, REWARD_UNIT, VERDICT_VERSION, VerdictFile},
+    verdict::{
+        FileCounts, FileVerdict, GroupVerdict, REWARD_UNIT, RefusalReason, VERDICT_VERSION, VerdictFile,
+        reasons_for_each,
+    },
     window::RootHex,
 };
 use grail_ports::{Door, Fault, Retry};
 use grail_verify::{
     MinerReport, Verdict,
+    rejection::RolloutPlace,
     report::{GroupReport, Judgement},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -68,17 +73,21 @@ pub(super) fn verdict_file(report: &WindowReport) -> Result<VerdictFile, Fault> 
         .iter()
         .filter_map(|entry| match &entry.outcome {
             FileOutcome::Absent => None,
-            FileOutcome::Excluded(_) => Some(FileVerdict {
+            FileOutcome::Excluded(exclusion) => Some(FileVerdict {
                 hotkey: entry.hotkey,
                 root: None,
                 groups: Vec::new(),
                 refused: BTreeMap::from([(EXCLUDED.to_owned(), 1)]),
                 undecided: BTreeMap::new(),
+                counts: None,
+                reasons: vec![excluded(exclusion)],
             }),
             FileOutcome::Judged(judged) => Some(of_file(judged)),
         })
         .collect();
     files.sort_by_key(|file| file.hotkey);
+    let most = reasons_for_each(files.len());
+    files.iter_mut().for_each(|file| file.reasons.truncate(most));
     Ok(VerdictFile {
         version: VERDICT_VERSION,
         network: report.network.clone(),
@@ -99,7 +108,45 @@ fn of_file(report: &MinerReport) -> FileVerdict {
         groups: report.groups.iter().filter_map(of_group).collect(),
         refused: report.tally.rejected.clone(),
         undecided: report.tally.undecided.clone(),
+        counts: matches!(report.file, Verdict::Accepted).then(|| counts(report)),
+        reasons: reasons(report),
     }
+}
+
+fn counts(report: &MinerReport) -> FileCounts {
+    let tally = &report.tally;
+    FileCounts {
+        groups: tally.groups_claimed,
+        checked: tally.groups_checked,
+        valid: tally.accepted,
+        right: tally.successful,
+        unique: tally.unique_solutions,
+        // Whole millionths in the tally already.
+        extrapolation: (tally.extrapolation.max(1.0) * 1e6).round() as u64,
+    }
+}
+
+/// The reason against each refused rollout, or against the file, by rising place.
+fn reasons(report: &MinerReport) -> Vec<RefusalReason> {
+    let place = |(group, rollout)| RolloutPlace { group, rollout };
+    let mut reasons: Vec<_> =
+        report.rejections().map(|(at, rejection)| rejection.reason(at.map(place))).collect();
+    reasons.sort_by_key(|reason| (reason.group, reason.rollout));
+    reasons.dedup_by_key(|reason| (reason.group, reason.rollout));
+    reasons
+}
+
+fn excluded(exclusion: &Exclusion) -> RefusalReason {
+    RefusalReason {
+        group: None,
+        rollout: None,
+        token: None,
+        code: EXCLUDED.to_owned(),
+        measured: Some(format!("10^{:.1}", exclusion.log10)),
+        allowed: Some(format!("10^{}", grail_verify::score::evidence::LEAVE_OUT_LOG10)),
+        told: exclusion.to_string(),
+    }
+    .bounded()
 }
 
 /// The group, where every rollout was accepted and judged: half a group teaches something else than a whole one.

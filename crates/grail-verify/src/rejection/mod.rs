@@ -1,8 +1,10 @@
 //! Why a file or a rollout is refused: one variant for each thing a miner can do wrong.
 
 mod codes;
+mod figures;
 
 pub use codes::ALL_CODES;
+pub use figures::RejectionFigures;
 
 use crate::Over;
 

@@ -108,3 +108,26 @@ fn a_strangers_words_are_cut_and_tamed() {
     assert_eq!(detail.chars().count(), DETAIL_CHARS);
     assert!(!detail.contains('\u{1b}'));
 }
+
+#[test]
+fn every_rejection_has_figures_and_a_reason_that_readers_take() {
+    for example in examples() {
+        let figures = example.figures();
+        assert!(figures.measured.is_some() || figures.allowed.is_some(), "{}", example.code());
+        let reason = example.reason(Some(at()));
+        assert_eq!((reason.code.as_str(), reason.group), (example.code(), Some(GroupIndex(3))));
+        assert!(reason.told.len() <= grail_artifact::verdict::TOLD_BYTES && !reason.told.contains('\n'));
+        // Both numbers of a threshold stand beside each other.
+        let json = serde_json::to_value(&example).unwrap();
+        for (key, figure) in [("measured", &figures.measured), ("allowed", &figures.allowed)] {
+            let Some(number) = json.get(key).and_then(serde_json::Value::as_f64) else { continue };
+            let told: f64 = figure.as_ref().unwrap().parse().unwrap_or(f64::NAN);
+            let counted = example.code() == "draw-margins";
+            assert!(counted || (told - number).abs() < 1e-6, "{key} of {}: {told}", example.code());
+        }
+    }
+    let whole = Rejection::WrongNetwork { claimed: "a".parse().unwrap(), expected: "b".parse().unwrap() };
+    assert_eq!((whole.reason(None).group, whole.reason(None).measured.as_deref()), (None, Some("a")));
+    let placed = Rejection::EmptyCompletion { at: at() }.reason(None);
+    assert_eq!((placed.group, placed.rollout), (Some(GroupIndex(3)), Some(RolloutIndex(5))));
+}
