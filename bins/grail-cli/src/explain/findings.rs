@@ -1,0 +1,330 @@
+//! Findings of the doctor, of `grail why` and of verdict files.
+
+use super::Row;
+
+pub(super) const ROWS: &[Row] = &[
+    // grail why, and verdict files
+    (
+        "excluded",
+        "A validator does not look at this miner's files, and gives it no weight, for 24 windows.",
+        "Evidence of many windows: more lost draws than honest machines explain.",
+        "Answer in the profile's arithmetic with the window's checkpoint; judging begins again by itself.",
+    ),
+    (
+        "bucket-unreachable",
+        "The bucket that the chain names cannot be read with the keys that the chain names.",
+        "The read key was deleted or changed, the bucket was removed, or the store is away.",
+        "Run `grail doctor --only store`; after a change of keys, `grail chain commitment set`.",
+    ),
+    (
+        "no-file",
+        "No window file of the last windows lies in the bucket.",
+        "The miner does not run, is too slow for its first group, or writes to another bucket.",
+        "Look at the miner's log; `grail doctor` names what keeps it from starting.",
+    ),
+    (
+        "not-judged",
+        "Files were uploaded, and no validator has published a verdict on them.",
+        "Validators are behind or publish no verdicts, or the files came after they looked.",
+        "Wait for a window; `grail verdicts` shows who publishes.",
+    ),
+    (
+        "no-verdicts",
+        "No validator has published a signed verdict file in the last windows.",
+        "The subnet's validators run no GRAIL, or have no bucket.",
+        "`grail chain metagraph` shows who has a permit; ask them.",
+    ),
+    (
+        "refused",
+        "What was uploaded was refused.",
+        "The code beside it says what; most are other weights or another arithmetic.",
+        "Run `grail explain` with that code.",
+    ),
+    (
+        "undecided-only",
+        "Validators could not say anything of the rollouts.",
+        "Trouble of theirs, or measurements in the grey zone.",
+        "Wait for a window; if it stays, compare arithmetic and weights with `grail window check FILE`.",
+    ),
+    (
+        "nothing-right",
+        "Rollouts were accepted and no answer was right: weight grows with distinct right answers.",
+        "A weak model, or chance in few groups.",
+        "Answer more groups; an honest miner needs nothing else.",
+    ),
+    (
+        "no-weight-yet",
+        "Verdicts are good, and no validator has set weight on this miner yet.",
+        "Weights are set after a window and once in so many blocks, and sealed ones show later.",
+        "Wait an epoch; `grail chain weights get UID` says when a validator may set again.",
+    ),
+    (
+        "weight-without-incentive",
+        "Validators set weight on this miner, and the chain pays none yet.",
+        "Incentive is computed once an epoch, and follows those validators that hold most of the stake.",
+        "Wait an epoch; if it stays, the validators that hold stake weigh otherwise: `grail chain weights get UID`.",
+    ),
+    // chain
+    (
+        "chain-unreachable",
+        "No node of the chain answers.",
+        "No way to the internet, a node that is down, or a wrong address.",
+        "Check BT_NETWORK, NETUID and BT_CHAIN_ENDPOINT; several nodes may stand there, joined by commas.",
+    ),
+    (
+        "chain-stalled",
+        "The newest block is far too old.",
+        "The node has fallen behind, or the chain stands still.",
+        "Name another node in BT_CHAIN_ENDPOINT.",
+    ),
+    (
+        "chain-slow",
+        "The newest block is older than usual.",
+        "The node lags a little.",
+        "Look again in a minute; if it stays, name another node.",
+    ),
+    (
+        "not-registered",
+        "The hotkey is not registered on this subnet.",
+        "It was never registered, was pushed out by a newcomer, or another wallet or netuid is set.",
+        "Register it: `grail doctor` prints the command with your names.",
+    ),
+    (
+        "no-permit",
+        "The hotkey has no validator permit: its weights do not count.",
+        "Too little stake to be among the subnet's validators.",
+        "Add stake to the hotkey.",
+    ),
+    (
+        "not-committed",
+        "The read credentials are not on the chain yet.",
+        "The role has not started yet.",
+        "Start it, which publishes them, or run `grail chain commitment set`.",
+    ),
+    (
+        "commitment-differs",
+        "The chain names another bucket or key than the settings.",
+        "Keys were changed, or another program committed under this hotkey.",
+        "Start the role, or run `grail chain commitment set`.",
+    ),
+    // trainer and own files
+    (
+        "trainer-unknown",
+        "Nobody is known to take for the trainer.",
+        "The network has no trainer by name, and GRAIL_TRAINER is not set.",
+        "Ask the subnet's owner for the trainer's hotkey and set GRAIL_TRAINER.",
+    ),
+    (
+        "checkpoints-unreachable",
+        "The trainer's bucket cannot be read.",
+        "It committed no bucket, its keys changed, or GRAIL_TRAINER names somebody else.",
+        "Compare GRAIL_TRAINER with what the subnet's owner says; else wait.",
+    ),
+    (
+        "checkpoints-stale",
+        "The newest checkpoint is many windows old.",
+        "The trainer may have stopped.",
+        "Nothing to do: rollouts of the last checkpoint still count.",
+    ),
+    (
+        "window-late",
+        "The own last file was stored after the deadline.",
+        "Too many groups, a slow bucket or line.",
+        "Mine fewer groups (--max-groups), and see how fast the bucket takes files.",
+    ),
+    (
+        "window-unreachable",
+        "The own files cannot be read by the key that stands on the chain.",
+        "The read key was changed or deleted after it was committed.",
+        "Mend the bucket and run `grail chain commitment set`.",
+    ),
+    // beacon
+    (
+        "beacon-late",
+        "The newest round of the network's own beacon is not out yet.",
+        "A clock that runs a little ahead.",
+        "Look again in a moment.",
+    ),
+    (
+        "beacon-unreachable",
+        "No relay gives the round that is due.",
+        "No way to the internet, or relays that are down.",
+        "Check the way to the internet and GRAIL_BEACON_RELAYS.",
+    ),
+    (
+        "beacon-setting",
+        "The list of relays cannot be used.",
+        "A slip in GRAIL_BEACON_RELAYS.",
+        "Correct it, or leave it out.",
+    ),
+    (
+        "relay-slow",
+        "A relay answers more slowly than a role waits.",
+        "A far or busy relay.",
+        "One quick relay is enough; take it out if you like.",
+    ),
+    (
+        "relay-lags",
+        "A relay does not have the round yet that is due.",
+        "A relay behind, or a clock of this machine that runs ahead.",
+        "Compare the clock; name another relay.",
+    ),
+    (
+        "relay-unreachable",
+        "A relay cannot be reached.",
+        "It is down, or the way to it is closed.",
+        "One relay is enough; name another in its place.",
+    ),
+    (
+        "relay-hangs",
+        "A relay takes the question and gives no answer.",
+        "It is overloaded.",
+        "One relay is enough; name another in its place.",
+    ),
+    (
+        "relay-other-chain",
+        "A relay serves another beacon.",
+        "The address of another drand network.",
+        "Take it out of GRAIL_BEACON_RELAYS.",
+    ),
+    (
+        "relay-lies",
+        "A relay's answer does not verify.",
+        "A broken or dishonest relay; its answers are never used.",
+        "Take it out of GRAIL_BEACON_RELAYS.",
+    ),
+    (
+        "relay-odd",
+        "A relay answers with something that is no round.",
+        "An address that is no drand relay, or a page in between.",
+        "Check its address.",
+    ),
+    // machine
+    (
+        "configuration",
+        "The settings are wrong.",
+        "A slip in a name or a value.",
+        "`grail config show` lists every name and what its value looks like.",
+    ),
+    (
+        "configuration-open-to-others",
+        "A file with secrets can be read by other users.",
+        "It was made by an editor or copied.",
+        "chmod 600 on the file.",
+    ),
+    (
+        "not-served",
+        "A setting is taken and nothing is done with it.",
+        "GRAIL_MONITORING_BACKEND=wandb: nothing is sent there yet.",
+        "Set GRAIL_MONITORING_BACKEND=none.",
+    ),
+    (
+        "cache-not-writable",
+        "The cache folder cannot be written to.",
+        "It belongs to another user, or the disk is read-only.",
+        "Change its owner, or set GRAIL_CACHE_DIR.",
+    ),
+    (
+        "disk-full",
+        "Less than 2 GiB are free for checkpoints.",
+        "Old checkpoints or other files.",
+        "Free some space, `grail checkpoint gc DIR`, or set GRAIL_CACHE_DIR to another disk.",
+    ),
+    (
+        "disk-small",
+        "The disk holds small models and no 7B one with its successor.",
+        "A small disk.",
+        "Fine for small models; else set GRAIL_CACHE_DIR to another disk.",
+    ),
+    (
+        "disk-unknown",
+        "The system does not say how much space is free.",
+        "An odd file system.",
+        "Look with df.",
+    ),
+    (
+        "model-not-found",
+        "The model's folder holds no weights.",
+        "A wrong GRAIL_MODEL, or a download that did not finish.",
+        "`grail join` fetches model and manifest and prints the folder.",
+    ),
+    (
+        "few-open-files",
+        "Few files may be open at once; a validator opens hundreds of connections.",
+        "The system's usual limit of a shell.",
+        "ulimit -n 65536, or LimitNOFILE in the unit.",
+    ),
+    (
+        "little-memory",
+        "The model does not fit into the memory that is free.",
+        "Another program beside it, or too small a machine.",
+        "A smaller GRAIL_GENERATION_BATCH_SIZE, or a larger machine.",
+    ),
+    (
+        "no-cuda-device",
+        "The device of GRAIL_DEVICE is not there.",
+        "No driver, a wrong number, or a container without the device.",
+        "Install the driver, or set GRAIL_DEVICE.",
+    ),
+    (
+        "odd-driver",
+        "nvidia-smi says something that is not understood.",
+        "A very old or new driver.",
+        "Look with nvidia-smi.",
+    ),
+    (
+        "old-device",
+        "The device is older than bfloat16.",
+        "Compute capability below 8.0.",
+        "Use a newer device.",
+    ),
+    (
+        "deadline",
+        "A subject took longer than the doctor waits.",
+        "A network that swallows packets.",
+        "Look at the network; --patience gives more time.",
+    ),
+    (
+        "folder",
+        "The shelf of the development network cannot be used.",
+        "The folder is gone, read-only or of another user.",
+        "Mend the folder, or make the network again.",
+    ),
+    // wallet
+    (
+        "setting-missing",
+        "A setting that is needed has no value.",
+        "It was never set, or stands in another file.",
+        "`grail setup` asks for everything.",
+    ),
+    (
+        "wallet-name",
+        "The wallet's name cannot be used.",
+        "A character that no file name has.",
+        "Correct BT_WALLET_COLD or BT_WALLET_HOT.",
+    ),
+    (
+        "wallet-not-found",
+        "There is no such wallet.",
+        "Another folder, or a name with a slip.",
+        "`grail keys list` shows what is there; `grail keys new` makes a hotkey.",
+    ),
+    (
+        "wallet-open-to-others",
+        "The hotkey's file can be read by other users.",
+        "It was copied.",
+        "chmod 600 on the file.",
+    ),
+    (
+        "wallet-encrypted",
+        "The hotkey is encrypted, and no public file beside it names its address.",
+        "The public file was not copied along.",
+        "Write its address into the public file beside it.",
+    ),
+    (
+        "wallet-unreadable",
+        "The hotkey's file cannot be read.",
+        "Damaged, or in a format of another tool.",
+        "Mend the file, or take a copy of it.",
+    ),
+];
