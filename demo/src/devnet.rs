@@ -77,6 +77,7 @@ pub(crate) fn make(
 /// Makes a network, and tells how to join it.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 pub(crate) fn init(args: &InitArgs) -> anyhow::Result<()> {
+    args.make.of_development()?;
     let founder = |stake, validator_permit| {
         move |name: &String| Founder { name: name.clone(), stake, validator_permit }
     };

@@ -6,16 +6,17 @@ use grail_artifact::{
     limits::LIMITS,
     window::{header_digest, rollout_digest},
 };
-use grail_config::{Flags, args, offer};
+use grail_config::{Flags, args::SightFlags, table};
 use grail_node::{
     check::codec_for,
     local::Networks,
-    network::{DATASET_BYTES, ENVIRONMENTS, environment},
+    network::{self, DATASET_BYTES, ENVIRONMENTS, environment},
 };
 use grail_protocol::{
     seed::ProblemSeed,
     words::{GroupIndex, Hotkey, RolloutIndex, WindowStart},
 };
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -29,7 +30,7 @@ pub(crate) enum InspectCommand {
         #[arg(long)]
         json: bool,
     },
-    /// The seeds of a miner's group in a window of a development network.
+    /// The seeds of a miner's group in a window.
     Seed(SeedArgs),
     /// The problem that a seed poses, with its prompt.
     Problem(ProblemArgs),
@@ -37,14 +38,13 @@ pub(crate) enum InspectCommand {
     Codes,
 }
 
-offer! { SeedFlags: DEVNET }
-
 /// Which seed.
 #[derive(Debug, Args)]
 pub(crate) struct SeedArgs {
-    /// Its network.
+    /// Its network: a development network, or a subnet. No key is needed. Without --model the window is derived as the
+    /// checkpoint on the trainer's shelf answers it.
     #[command(flatten)]
-    settings: Flags<SeedFlags>,
+    settings: Flags<SightFlags>,
     /// First block of the window.
     #[arg(long)]
     window: WindowStart,
@@ -54,9 +54,6 @@ pub(crate) struct SeedArgs {
     /// Group number.
     #[arg(long, default_value_t = 0)]
     group: u32,
-    /// Folder of the checkpoint that answered; without it the model that the network started with.
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
     /// The window was seeded by its block hash alone.
     #[arg(long)]
     no_drand: bool,
@@ -76,12 +73,16 @@ pub(crate) struct ProblemArgs {
 }
 
 /// Looks.
-pub(crate) async fn run(networks: &dyn Networks, command: InspectCommand) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    networks: &dyn Networks,
+    command: InspectCommand,
+    as_json: bool,
+) -> anyhow::Result<()> {
     match command {
-        InspectCommand::Window { file, json } => window(&file, json),
-        InspectCommand::Seed(args) => seed(networks, &args).await,
-        InspectCommand::Problem(args) => problem(&args),
-        InspectCommand::Codes => codes(),
+        InspectCommand::Window { file, json } => window(&file, json || as_json),
+        InspectCommand::Seed(args) => seed(networks, &args, as_json).await,
+        InspectCommand::Problem(args) => problem(&args, as_json),
+        InspectCommand::Codes => codes(as_json),
     }
 }
 
@@ -132,27 +133,43 @@ fn window(path: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-async fn seed(networks: &dyn Networks, args: &SeedArgs) -> anyhow::Result<()> {
-    let devnet = args::devnet(&args.settings.config()?)?;
-    let context =
-        grail_node::check::derive(networks, &devnet, args.window, args.no_drand, args.model.as_deref())
-            .await?;
+async fn seed(networks: &dyn Networks, args: &SeedArgs, as_json: bool) -> anyhow::Result<()> {
+    let config = args.settings.config()?;
+    let view = network::look(networks, &config, args.no_drand).await?;
+    let model = config.path(&table::MODEL);
+    let context = grail_node::check::derive(&view, args.window, model.as_deref()).await?;
     let window_seed = context.seed();
     let problem = window_seed.problem(&args.hotkey, GroupIndex(args.group));
+    let keys = (0..context.params.rollouts_per_problem).map(RolloutIndex).map(|rollout| {
+        let (draw, sketch) = (problem.draw_key(rollout), problem.sketch_key(rollout));
+        (rollout, hex(draw.as_bytes()), hex(sketch.as_bytes()))
+    });
+    if as_json {
+        let rollouts: Vec<_> = keys
+            .map(|(rollout, draw, sketch)| json!({ "rollout": rollout, "draw": draw, "sketch": sketch }))
+            .collect();
+        let value = json!({
+            "version": 1, "environment": context.env, "checkpoint": context.checkpoint,
+            "block_hash": context.block_hash, "randomness": context.randomness,
+            "window_seed": hex(window_seed.as_bytes()), "problem_seed": hex(problem.as_bytes()), "rollouts": rollouts,
+        });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(());
+    }
     println!("environment   {}", context.env);
+    println!("checkpoint    {}", context.checkpoint);
     println!("block hash    {}", context.block_hash);
     println!("randomness    {:?}", context.randomness);
     println!("window seed   {}", hex(window_seed.as_bytes()));
     println!("problem seed  {}", hex(problem.as_bytes()));
-    for rollout in (0..context.params.rollouts_per_problem).map(RolloutIndex) {
-        let (draw, sketch) = (problem.draw_key(rollout), problem.sketch_key(rollout));
-        println!("rollout {rollout:>2}    draw {}  sketch {}", hex(draw.as_bytes()), hex(sketch.as_bytes()));
+    for (rollout, draw, sketch) in keys {
+        println!("rollout {rollout:>2}    draw {draw}  sketch {sketch}");
     }
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
+fn problem(args: &ProblemArgs, as_json: bool) -> anyhow::Result<()> {
     let id: grail_protocol::words::CheckpointId =
         args.seed.parse().map_err(|_| anyhow::anyhow!("the seed is not 64 hexadecimal digits"))?;
     let seed = ProblemSeed::from_bytes(*id.as_bytes());
@@ -166,6 +183,15 @@ fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
     };
     let environment = environment(&args.env, rows.as_deref())?;
     let problem = environment.generate(&seed)?;
+    if as_json {
+        let messages: Vec<_> = problem
+            .messages()
+            .iter()
+            .map(|message| json!({ "role": format!("{:?}", message.role).to_lowercase(), "content": message.content }))
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "version": 1, "messages": messages }))?);
+        return Ok(());
+    }
     for message in problem.messages() {
         println!("[{:?}]\n{}\n", message.role, message.content);
     }
@@ -173,7 +199,11 @@ fn problem(args: &ProblemArgs) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-fn codes() -> anyhow::Result<()> {
+fn codes(as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(grail_verify::ALL_CODES)?);
+        return Ok(());
+    }
     for code in grail_verify::ALL_CODES {
         println!("{code}");
     }

@@ -9,11 +9,15 @@ mod chain;
 mod checkpoint;
 mod config;
 mod doctor;
+mod explain;
 mod inspect;
+mod join;
 mod keys;
 mod score;
 mod setup;
 mod signer;
+mod verdicts;
+mod why;
 mod window;
 
 use clap::{Args, Parser, Subcommand};
@@ -39,6 +43,21 @@ struct Cli {
 enum Command {
     /// Ask for everything that a participant needs, check it, and write `.env` and `grail.toml`.
     Setup(Box<setup::SetupArgs>),
+    /// Fetch everything that a role needs of its network: finds the trainer and its bucket on the chain, takes the newest
+    /// checkpoint with its manifest, and the rows that its environments ask. Needs no key.
+    ///
+    /// Given again it goes on where it was broken off. Exit code 1 when something is missing.
+    ///
+    /// Example:
+    ///   grail join --netuid 81
+    #[command(verbatim_doc_comment)]
+    Join(Box<join::JoinArgs>),
+    /// The rows that an environment asks, from the trainer's bucket, or from a file; only the right ones are kept.
+    ///
+    /// Example:
+    ///   grail dataset gsm8k --netuid 81
+    #[command(verbatim_doc_comment)]
+    Dataset(Box<join::dataset::DatasetArgs>),
     /// Look at everything that a participant needs: one line a check, each failure with its remedy.
     ///
     /// Exit code 0: all is well; 1: something is wrong; 2: warnings alone. `--json` gives one JSON object.
@@ -52,6 +71,14 @@ enum Command {
     /// A network on this machine: make it, look at it, rehearse on it (`grail-devnet`).
     #[command(disable_help_flag = true)]
     Devnet(Passed),
+    /// Explain any code that GRAIL prints: rejections, findings, errors of the chain. All of them without one.
+    ///
+    /// Exit code 1 when there is no such code.
+    ///
+    /// Example:
+    ///   grail explain sketch-rms
+    #[command(verbatim_doc_comment)]
+    Explain(explain::ExplainCodeArgs),
     /// Look inside: window files, seeds, problems, rejection codes.
     #[command(subcommand)]
     Inspect(inspect::InspectCommand),
@@ -60,7 +87,20 @@ enum Command {
     Window(window::WindowCommand),
     /// Why a miner has the weight it has, and what was counted against it.
     #[command(subcommand)]
-    Score(score::ScoreCommand),
+    Score(Box<score::ScoreCommand>),
+    /// What validators publish about miners' files: their signed verdict files, read from their buckets.
+    ///
+    /// Exit code 1 when none was found. Needs no key.
+    ///
+    /// Example:
+    ///   grail verdicts --hotkey 5F… --follow
+    #[command(verbatim_doc_comment)]
+    Verdicts(Box<verdicts::VerdictArgs>),
+    /// Why a miner is paid what it is paid: one screen from the chain's incentive back through weights, score, verdicts,
+    /// refusals and uploads to the first thing that went wrong, with its remedy.
+    ///
+    /// Exit code 1 when something went wrong. Needs no key.
+    Why(Box<why::WhyArgs>),
     /// A validator's replay bundle: does its verdict follow from what it rests on? Exit code 1 when it does not.
     Audit(audit::AuditArgs),
     /// A trainer's checkpoints: list, fetch, verify, clear away.
@@ -137,11 +177,16 @@ fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Re
         Command::Config(command) => config::run(&command, json),
         Command::Chain(command) => runtime.block_on(chain::run(networks, command, json)),
         Command::Devnet(passed) => Err(become_program("grail-devnet", log.typed().chain(passed.arguments))),
-        Command::Inspect(command) => runtime.block_on(inspect::run(networks, command)).map(|()| true),
-        Command::Window(command) => runtime.block_on(window::run(networks, command)),
-        Command::Score(command) => score::run(command).map(|()| true),
+        Command::Join(args) => runtime.block_on(Box::pin(join::run(networks, &args, json))),
+        Command::Dataset(args) => runtime.block_on(join::dataset::run(networks, &args, json)),
+        Command::Explain(args) => explain::run(&args, json),
+        Command::Inspect(command) => runtime.block_on(inspect::run(networks, command, json)).map(|()| true),
+        Command::Window(command) => runtime.block_on(window::run(networks, command, json)),
+        Command::Score(command) => runtime.block_on(score::run(networks, *command, json)),
+        Command::Verdicts(args) => runtime.block_on(verdicts::run(networks, &args, json)),
+        Command::Why(args) => runtime.block_on(why::run(networks, &args, json)),
         Command::Audit(args) => audit::run(&args),
-        Command::Checkpoint(command) => runtime.block_on(checkpoint::run(networks, command)),
+        Command::Checkpoint(command) => runtime.block_on(checkpoint::run(networks, command, json)),
         Command::Keys(command) => keys::run(&command, json),
         Command::Signer(args) => runtime.block_on(signer::run(&args)).map(|()| true),
         Command::Mine(passed) => become_role("grail-miner", passed),

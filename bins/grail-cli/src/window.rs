@@ -2,8 +2,12 @@
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use grail_config::{Flags, args, offer};
-use grail_node::{check, local::Networks, sibling::become_program};
+use grail_config::{
+    Flags,
+    args::{self, SightFlags},
+    table,
+};
+use grail_node::{check, local::Networks, network, sibling::become_program};
 use grail_tokenize::Tokenizer;
 use grail_verify::verify_on_paper;
 use std::path::PathBuf;
@@ -15,15 +19,14 @@ pub(crate) enum WindowCommand {
     Check(CheckArgs),
 }
 
-offer! { CheckFlags: DEVNET, MODEL }
-
 /// Which file, and what to hold it against.
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
     /// The file, .parquet or .json.
     file: PathBuf,
+    /// Its network: a development network, or a subnet. No key is needed.
     #[command(flatten)]
-    settings: Flags<CheckFlags>,
+    settings: Flags<SightFlags>,
     /// Everything that can be said without running the model; quick, and needs no libtorch.
     #[arg(long)]
     paper: bool,
@@ -36,21 +39,28 @@ pub(crate) struct CheckArgs {
 }
 
 /// Checks; whether nothing was refused.
-pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand) -> anyhow::Result<bool> {
-    let WindowCommand::Check(args) = command;
+pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand, json: bool) -> anyhow::Result<bool> {
+    let WindowCommand::Check(mut args) = command;
+    // `--json` means what `--report` meant alone.
+    args.report |= json;
     if !args.paper {
-        let mut arguments = vec!["validate".into(), "check-file".into(), args.file.into()];
+        let mut arguments: Vec<std::ffi::OsString> =
+            vec!["validate".into(), "check-file".into(), args.file.into()];
         arguments.extend(args.settings.typed());
         for (flag, set) in [("--report", args.report), ("--no-drand", args.no_drand)] {
             if set {
                 arguments.push(flag.into());
             }
         }
-        return Err(become_program("grail-devnet", arguments));
+        if args.settings.config()?.path(&table::DEVNET).is_some() {
+            return Err(become_program("grail-devnet", arguments));
+        }
+        return Err(become_program("grail-validator", arguments.into_iter().skip(1)));
     }
     let config = args.settings.config()?;
-    let (devnet, model) = (args::devnet(&config)?, args::model(&config)?);
-    let exhibit = check::exhibit(networks, &devnet, &args.file, args.no_drand, &model).await?;
+    let model = args::model(&config)?;
+    let view = network::look(networks, &config, args.no_drand).await?;
+    let exhibit = check::exhibit(&view, &args.file, &model).await?;
     let tokenizer = Tokenizer::open(&model)?;
     let context_length = context_length(&model)?;
     let vocabulary = grail_ports::model::Tokenize::vocabulary(&tokenizer);
@@ -71,7 +81,7 @@ fn tell(exhibit: &check::Exhibit, report: &grail_verify::MinerReport, json: bool
 }
 
 /// Most positions of the model, from its config.json.
-fn context_length(model: &std::path::Path) -> anyhow::Result<u32> {
+pub(crate) fn context_length(model: &std::path::Path) -> anyhow::Result<u32> {
     let path = model.join("config.json");
     let bytes = grail_fs::read(&path, 1 << 20)?.with_context(|| format!("there is no {}", path.display()))?;
     let config: serde_json::Value =

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod rows;
 mod settings;
 mod teach;
 
@@ -104,6 +105,7 @@ async fn work(networks: &dyn Networks, args: &TrainArgs) -> anyhow::Result<bool>
     require_ready(&look(networks, Role::Trainer, &told.config, &Libtorch))?;
     let joined = join(networks, &told).await?;
     publish(&joined).await?;
+    rows::publish(&joined, &told.config).await;
     let mut trainer = wire(args, &told, joined)?;
     let done = until_stopped(trainer.run()).await;
     drop(lock);

@@ -13,8 +13,8 @@ use anyhow::ensure;
 use clap::{Args, Parser, Subcommand};
 use grail_config::{
     Config, Flags, Origin, Role,
-    args::{self, LogArgs, ModelArgs, RoleArgs},
-    offer, table,
+    args::{LogArgs, ModelArgs, RoleArgs, SightModelFlags},
+    table,
 };
 use grail_fs::FolderJournal;
 use grail_node::{
@@ -58,7 +58,9 @@ pub enum ValidateCommand {
     /// What libtorch says of a model's folder, for `grail doctor`.
     #[command(hide = true)]
     Look(LookArgs),
-    /// The verdict on one file on this disk, with reasons. Exit code 1 when something is refused.
+    /// The verdict on one file on this disk, with reasons: of a development network, or of a subnet. Needs no key.
+    ///
+    /// Exit code 1 when something is refused.
     CheckFile(CheckFileArgs),
     /// Write the replay bundle of a window that was judged: a verdict with everything that it rests on.
     Bundle(Box<audit::BundleArgs>),
@@ -77,8 +79,6 @@ pub struct ValidateArgs {
     windows: Option<u32>,
 }
 
-offer! { CheckFlags: DEVNET, MODEL, DEVICE, THREADS }
-
 /// Which file to judge.
 #[derive(Debug, Args)]
 pub struct CheckFileArgs {
@@ -90,7 +90,7 @@ pub struct CheckFileArgs {
     no_drand: bool,
 
     #[command(flatten)]
-    settings: Flags<CheckFlags>,
+    settings: Flags<SightModelFlags>,
 
     /// The whole report as JSON.
     #[arg(long)]
@@ -183,9 +183,10 @@ fn bundles(config: &Config, signer: &Arc<dyn Sign>) -> anyhow::Result<Option<Bun
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 async fn check_file(networks: &dyn Networks, args: &CheckFileArgs) -> anyhow::Result<bool> {
     let config = args.settings.config()?;
-    let (devnet, model) = (args::devnet(&config)?, ModelArgs::of(&config)?);
-    let exhibit = exhibits::exhibit(networks, &devnet, &args.file, args.no_drand, &model.model).await?;
-    let manifest = network::look(networks, &devnet, args.no_drand)?.manifest_of(&model.model)?;
+    let model = ModelArgs::of(&config)?;
+    let view = network::look(networks, &config, args.no_drand).await?;
+    let exhibit = exhibits::exhibit(&view, &args.file, &model.model).await?;
+    let manifest = view.manifest_of(&model.model)?;
     let engine = load(&model.model, &manifest, &model)?;
     let mut oracle = TorchOracle::new(engine.model);
     let (vocabulary, context_length) = (oracle.card().vocabulary, oracle.card().context_length);

@@ -73,6 +73,18 @@ impl Told {
 }
 
 offer! {
+    /// Flags of a command that looks at a network without taking part: no key, no bucket of its own.
+    pub SightFlags: NETWORK, NETUID, CHAIN_ENDPOINT, PROFILE, BEACON_RELAYS, BEACON_CHAIN, NETWORK_POLICY, DEVNET, TRAINER, MODEL,
+        CACHE_DIR, R2_ENDPOINT_URL, R2_REGION, R2_ALLOW_HTTP
+}
+
+offer! {
+    /// Flags of a command that loads a model to look at a network.
+    pub SightModelFlags: NETWORK, NETUID, CHAIN_ENDPOINT, PROFILE, BEACON_RELAYS, BEACON_CHAIN, NETWORK_POLICY, DEVNET, TRAINER, MODEL,
+        CACHE_DIR, R2_ENDPOINT_URL, R2_REGION, R2_ALLOW_HTTP, DEVICE, THREADS
+}
+
+offer! {
     /// Flags of a command that loads a model and needs nothing else of the settings.
     pub ModelFlags: MODEL, DEVICE, THREADS
 }

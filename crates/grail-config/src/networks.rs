@@ -13,6 +13,9 @@ pub struct KnownNetwork {
     pub netuid: Option<u16>,
     /// Its constants.
     pub params: Params,
+    /// The uid of the trainer whose checkpoints everyone follows on that subnet; `None` where the network names none, and
+    /// an operator says who it is.
+    pub trainer_uid: Option<u16>,
     /// What it is, for people.
     pub meaning: &'static str,
 }
@@ -28,6 +31,7 @@ pub const ALL: &[KnownNetwork] = &[
         ],
         netuid: Some(81),
         params: params::MAIN,
+        trainer_uid: Some(0),
         meaning: "the main network",
     },
     KnownNetwork {
@@ -35,6 +39,7 @@ pub const ALL: &[KnownNetwork] = &[
         endpoints: &["wss://test.finney.opentensor.ai:443"],
         netuid: Some(429),
         params: params::MAIN,
+        trainer_uid: Some(0),
         meaning: "the public test network",
     },
     KnownNetwork {
@@ -42,6 +47,7 @@ pub const ALL: &[KnownNetwork] = &[
         endpoints: &["ws://127.0.0.1:9944"],
         netuid: None,
         params: params::DEV,
+        trainer_uid: None,
         meaning: "a node on this machine",
     },
 ];
@@ -62,4 +68,6 @@ pub struct NetworkChoice {
     pub netuid: Option<u16>,
     /// Its constants.
     pub params: Params,
+    /// The uid of its trainer, where the network names one: on the subnet that it knows as its own, and on no other.
+    pub trainer_uid: Option<u16>,
 }

@@ -50,7 +50,8 @@ impl Config {
             None => profile.unwrap_or(params::MAIN),
         };
         let netuid = netuid.or_else(|| known.and_then(|known| known.netuid));
-        NetworkChoice { name: name.to_owned(), endpoints, netuid, params }
+        let trainer_uid = known.filter(|known| known.netuid == netuid).and_then(|known| known.trainer_uid);
+        NetworkChoice { name: name.to_owned(), endpoints, netuid, params, trainer_uid }
     }
 
     /// The wallet.

@@ -51,6 +51,7 @@ mod tests {
             endpoints: finney.endpoints.iter().map(|&node| node.to_owned()).collect(),
             netuid: finney.netuid,
             params: finney.params,
+            trainer_uid: finney.trainer_uid,
         };
         let usual = wallet("/home/user/.bittensor/wallets");
         let line = register(&usual, &choice);

@@ -1,6 +1,6 @@
 //! A window file on this disk as a case for the court: the verdict before upload, or of an old file again.
 
-use crate::{local::Networks, network};
+use crate::network::{View, by_block_hash};
 use anyhow::{Context as _, bail};
 use grail_artifact::{
     limits::LIMITS,
@@ -17,6 +17,7 @@ use grail_protocol::{
     seed::WindowContext,
     words::{Hotkey, UnixMillis, WindowStart},
 };
+use grail_roles::context::Randomness;
 use grail_verify::{Case, MinerReport, Sampling};
 use std::{path::Path, sync::Arc};
 
@@ -55,17 +56,13 @@ pub fn codec_for(path: &Path) -> anyhow::Result<Arc<dyn WindowCodec>> {
     }
 }
 
-/// Derives a window of a development network, as the checkpoint in the folder `model` answers it; without one, as the
-/// network's first.
-pub async fn derive(
-    networks: &dyn Networks,
-    devnet: &Path,
-    window: WindowStart,
-    no_drand: bool,
-    model: Option<&Path>,
-) -> anyhow::Result<WindowContext> {
-    let view = network::look(networks, devnet, no_drand)?;
-    let manifest = model.map_or_else(|| Ok(view.manifest.clone()), |model| view.manifest_of(model))?;
+/// Derives a window, as the checkpoint in the folder `model` answers it; without one, as the trainer's shelf says, and
+/// where that has none, as the network's first.
+pub async fn derive(view: &View, window: WindowStart, model: Option<&Path>) -> anyhow::Result<WindowContext> {
+    let manifest = match model {
+        Some(model) => view.manifest_of(model)?,
+        None => view.manifest_at(window).await?,
+    };
     let params = view.sources.network.params;
     if !params.is_window_start(window) {
         bail!(
@@ -80,21 +77,17 @@ pub async fn derive(
 /// Reads a file and derives what a validator would hold it against.
 ///
 /// Whose file and of which window is taken from its header, as a validator takes it from the name it asked for.
-pub async fn exhibit(
-    networks: &dyn Networks,
-    devnet: &Path,
-    path: &Path,
-    no_drand: bool,
-    model: &Path,
-) -> anyhow::Result<Exhibit> {
+pub async fn exhibit(view: &View, path: &Path, model: &Path) -> anyhow::Result<Exhibit> {
     let codec = codec_for(path)?;
     let body = grail_fs::read(path, LIMITS.file_bytes)?
         .with_context(|| format!("there is no file {}", path.display()))?;
     let header = codec.decode(&body, &LIMITS).with_context(|| format!("read {}", path.display()))?.header;
-    let view = network::look(networks, devnet, no_drand)?;
     // What a validator of this network would hold it against, and nothing else.
-    network::by_block_hash(&view.sources.network.params, no_drand)?;
-    let context = derive(networks, devnet, header.window, no_drand, Some(model)).await?;
+    by_block_hash(
+        &view.sources.network.params,
+        matches!(view.sources.randomness, Randomness::BlockHashOnly),
+    )?;
+    let context = derive(view, header.window, Some(model)).await?;
     let environment = view.environments.get(&context.env)?;
     let last_block = view.sources.last_block(header.window).await?;
     let written = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH)?;

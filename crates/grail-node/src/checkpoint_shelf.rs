@@ -2,22 +2,25 @@
 //!
 //! As typed ([`ShelfArgs`]), checked ([`ShelfChoice`], [`TrainerChoice`]), opened ([`OpenShelf`]).
 
-use crate::local::Networks;
+use crate::{local::Networks, subnet};
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use grail_artifact::manifest::Manifest;
-use grail_config::{Config, Flags, Setting, offer, table};
-use grail_ports::checkpoint::CheckpointShelf;
+use grail_chain::Subnet;
+use grail_config::{Config, Flags, Origin, Setting, networks::NetworkChoice, offer, table};
+use grail_ports::{chain::ChainView, checkpoint::CheckpointShelf};
 use grail_protocol::{
     params::{self, Params},
     words::Hotkey,
 };
-use grail_store::{Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials};
+use grail_store::{
+    CommittedCheckpoints, Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials,
+};
 use std::{path::PathBuf, sync::Arc};
 
 offer! {
     /// Whose checkpoints.
-    pub TrainerFlags: DEVNET, TRAINER, PROFILE
+    pub TrainerFlags: DEVNET, TRAINER, PROFILE, NETWORK, NETUID, CHAIN_ENDPOINT
 }
 
 offer! {
@@ -25,10 +28,11 @@ offer! {
     ///
     /// The keys of a bucket come from variables and files alone: [`table::S3_READ_KEY_ID`] and its like.
     pub ShelfFlags: DEVNET, TRAINER, PROFILE, CHECKPOINT_SHELF, S3_ENDPOINT, CHECKPOINT_R2_ACCOUNT, S3_BUCKET, S3_REGION,
-        MODEL
+        MODEL, NETWORK, NETUID, CHAIN_ENDPOINT, R2_ENDPOINT_URL, R2_REGION, R2_ALLOW_HTTP
 }
 
-/// Whose checkpoints, and where they lie.
+/// Whose checkpoints, and where they lie: on a development network (--devnet), in a folder, in a bucket, or where the
+/// trainer of a subnet says on the chain (--network and --netuid), which needs no key.
 ///
 /// A bucket's keys stand in GRAIL_S3_READ_KEY_ID and GRAIL_S3_READ_SECRET, for deleting in GRAIL_S3_WRITE_KEY_ID and
 /// GRAIL_S3_WRITE_SECRET.
@@ -63,6 +67,8 @@ pub enum ShelfChoice {
     Folder(PathBuf),
     /// A bucket.
     Bucket(Location),
+    /// The bucket that the trainer of a subnet committed.
+    Subnet,
 }
 
 /// What is to be done with a shelf.
@@ -95,20 +101,33 @@ impl std::fmt::Debug for OpenShelf {
 }
 
 impl TrainerChoice {
-    /// Who the settings name; reads `network.json` where a network is named.
+    /// Who the settings name; reads `network.json` where a development network is named, and the chain where a subnet is
+    /// and its trainer is not.
     ///
-    /// Errors: nobody is named, or the network says something else.
-    pub fn of(networks: &dyn Networks, config: &Config) -> anyhow::Result<Self> {
+    /// Errors: nobody is named, the chain is out of reach, or the network says something else.
+    pub async fn of(networks: &dyn Networks, config: &Config) -> anyhow::Result<Self> {
         let named = match config.text(&table::TRAINER) {
             Some(named) => Some(named.parse().with_context(|| format!("the trainer is {named:?}"))?),
             None => None,
         };
         let profile = config.text(&table::PROFILE).and_then(Params::by_name);
         let Some(dir) = &config.path(&table::DEVNET) else {
-            let trainer: Hotkey = named.context(
-                "whose checkpoints? give --trainer SS58, or --devnet DIR of a network that names its trainer",
-            )?;
-            let params = profile.unwrap_or(params::MAIN);
+            let trainer: Hotkey = match named {
+                Some(named) => named,
+                None if names_a_subnet(config) => {
+                    let (_, subnet) = connect(config).await?;
+                    subnet::trainer(config, &subnet.metagraph().await?)?
+                }
+                None => bail!(
+                    "whose checkpoints? give --trainer SS58, --network and --netuid of a subnet, or --devnet DIR of a network \
+                     that names its trainer"
+                ),
+            };
+            let params = if names_a_subnet(config) {
+                config.network().params
+            } else {
+                profile.unwrap_or(params::MAIN)
+            };
             return Ok(Self { trainer, params, genesis: None });
         };
         let net = networks.local(dir)?;
@@ -158,9 +177,10 @@ impl ShelfChoice {
         let endpoint = match (text(&table::S3_ENDPOINT), text(&table::CHECKPOINT_R2_ACCOUNT)) {
             (Some(url), _) => Endpoint::Url(url),
             (None, Some(account)) => Endpoint::R2 { account },
+            (None, None) if names_a_subnet(config) => return Ok(Self::Subnet),
             (None, None) => bail!(
-                "which shelf? give --devnet DIR, --folder DIR with --trainer SS58, or --s3-endpoint URL or \
-                 --r2-account ID with --bucket NAME and --trainer SS58"
+                "which shelf? give --network NAME or --netuid N of a subnet, --devnet DIR, --folder DIR with --trainer SS58, or \
+                 --s3-endpoint URL or --r2-account ID with --bucket NAME and --trainer SS58"
             ),
         };
         let bucket = text(&table::S3_BUCKET).context("which bucket? give --bucket NAME")?;
@@ -178,10 +198,17 @@ impl ShelfArgs {
     /// Opens the shelf. Of a bucket nothing is asked yet.
     ///
     /// Errors: each names the argument or variable, and what to do about it.
-    pub fn open(&self, networks: &dyn Networks, access: Access) -> anyhow::Result<OpenShelf> {
+    pub async fn open(&self, networks: &dyn Networks, access: Access) -> anyhow::Result<OpenShelf> {
         let config = self.config()?;
         let choice = ShelfChoice::of(&config, self.allow_http)?;
-        let whose = TrainerChoice::of(networks, &config)?;
+        if choice == ShelfChoice::Subnet {
+            ensure!(
+                access == Access::Read,
+                "what the chain names is only read; to delete, name the bucket: --s3-endpoint or --r2-account, and --bucket"
+            );
+            return of_subnet(&config).await;
+        }
+        let whose = TrainerChoice::of(networks, &config).await?;
         let (shelf, name): (Arc<dyn CheckpointShelf>, String) = match choice {
             ShelfChoice::Devnet(dir) => {
                 let folder = networks.local(&dir)?.shelf();
@@ -190,6 +217,8 @@ impl ShelfArgs {
             ShelfChoice::Folder(folder) => {
                 (Arc::new(Shelf::folder(&folder, Transfer::default())?), folder.display().to_string())
             }
+            // Answered above.
+            ShelfChoice::Subnet => bail!("which shelf?"),
             ShelfChoice::Bucket(location) => {
                 let bucket = bucket(&config, &location, access)?;
                 (Arc::new(bucket), format!("the bucket {}", location.bucket))
@@ -197,6 +226,34 @@ impl ShelfArgs {
         };
         Ok(OpenShelf { shelf, name, whose })
     }
+}
+
+/// Whether somebody said which subnet is meant: a default is no word.
+fn names_a_subnet(config: &Config) -> bool {
+    [&table::NETWORK, &table::NETUID, &table::CHAIN_ENDPOINT]
+        .into_iter()
+        .any(|setting| config.get(setting).is_some_and(|(_, origin)| *origin != Origin::Default))
+}
+
+async fn connect(config: &Config) -> anyhow::Result<(NetworkChoice, Subnet)> {
+    let (choice, mut settings) = subnet::chain_settings(config)?;
+    // Whoever only looks leaves no journal.
+    settings.journal = None;
+    Ok((choice, Subnet::connect(settings).await?))
+}
+
+/// The shelf that the trainer of a subnet committed on the chain.
+async fn of_subnet(config: &Config) -> anyhow::Result<OpenShelf> {
+    let (choice, subnet) = connect(config).await?;
+    let chain: Arc<dyn ChainView> = Arc::new(subnet);
+    let trainer = subnet::trainer(config, &chain.metagraph().await?)?;
+    let directory = subnet::directory(config, chain);
+    let name = format!("the bucket of the trainer {trainer} of subnet {}", choice.netuid.unwrap_or_default());
+    Ok(OpenShelf {
+        shelf: Arc::new(CommittedCheckpoints::new(directory, trainer)),
+        name,
+        whose: TrainerChoice { trainer, params: choice.params, genesis: None },
+    })
 }
 
 /// A bucket with the keys of the settings.
@@ -269,6 +326,12 @@ mod tests {
     fn one_place_is_chosen_and_only_one() {
         let refused = |variables: &[(&str, &str)]| choose(variables).unwrap_err().to_string();
         assert!(refused(&[]).contains("--devnet DIR, --folder DIR"));
+        for subnet in [("BT_NETWORK", "test"), ("NETUID", "7"), ("BT_CHAIN_ENDPOINT", "ws://127.0.0.1:9944")]
+        {
+            assert_eq!(choose(&[subnet]).unwrap(), ShelfChoice::Subnet, "{subnet:?}");
+            // What is named as a place is meant, whatever network a participant's files name.
+            assert_eq!(choose(&[subnet, ACCOUNT, NAME]).unwrap(), ShelfChoice::Bucket(location()));
+        }
         let (folder, url) = (("GRAIL_CHECKPOINT_SHELF", "shelf"), ("GRAIL_S3_ENDPOINT", "https://x"));
         let told = refused(&[folder, url]);
         assert!(told.contains("--folder") && told.contains("GRAIL_S3_ENDPOINT"), "{told}");
@@ -289,9 +352,9 @@ mod tests {
         assert!(refused(&half, Access::Read).contains("GRAIL_S3_READ_SECRET is not"));
     }
 
-    #[test]
-    fn somebodys_checkpoints_are_asked_for() {
-        let told = TrainerChoice::of(&Subnets::of(None), &config(&[])).unwrap_err().to_string();
+    #[tokio::test]
+    async fn somebodys_checkpoints_are_asked_for() {
+        let told = TrainerChoice::of(&Subnets::of(None), &config(&[])).await.unwrap_err().to_string();
         assert!(told.contains("--trainer SS58"), "{told}");
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     network::{self, DATASET_BYTES, ENVIRONMENTS},
     ready::{Health, ModelSubject, TorchLook, of_model, require},
 };
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use grail_artifact::manifest::Manifest;
 use grail_config::{Flags, args, offer};
@@ -30,13 +30,17 @@ pub struct MakeArgs {
     #[command(flatten)]
     model: Flags<MakeFlags>,
 
-    /// Clock of the network: `dev` has windows of a minute, `dev-fast` of eight seconds.
+    /// Constants of the network: `main` of the public ones; `dev` has windows of a minute, `dev-fast` of eight seconds.
     #[arg(long, default_value = "dev", value_parser = profile)]
     pub profile: Params,
 
-    /// Completion cap in tokens.
+    /// Completion cap in tokens; the profile bounds it.
     #[arg(long, default_value_t = 96)]
     pub max_new_tokens: u32,
+
+    /// Arithmetic that answers are computed and judged in: `strict-f32` or `strict-bf16`.
+    #[arg(long, value_name = "PROFILE", default_value = "strict-f32", value_parser = numeric)]
+    pub numeric: NumericProfile,
 
     /// Environments that take turns, window by window; one may come more than once. Numbers of `arith-1` go to 9,
     /// of `arith-2` to 19, of `arith-3` to 99, of `arith-4` to 999.
@@ -55,13 +59,27 @@ pub struct MakeArgs {
 }
 
 fn profile(name: &str) -> Result<Params, String> {
-    match Params::by_name(name) {
-        Some(found) if found.profile != params::MAIN.profile => Ok(found),
-        _ => Err(format!("{name:?} is not a development profile; use dev or dev-fast")),
-    }
+    Params::by_name(name).ok_or_else(|| format!("{name:?} is no profile; there are main, dev and dev-fast"))
+}
+
+fn numeric(name: &str) -> Result<NumericProfile, String> {
+    NumericProfile::by_name(name)
+        .ok_or_else(|| format!("{name:?} is no numeric profile; there are strict-f32 and strict-bf16"))
 }
 
 impl MakeArgs {
+    /// Whether a development network can be made of it.
+    ///
+    /// Errors: the profile is that of the public networks.
+    pub fn of_development(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.profile.profile != params::MAIN.profile,
+            "{} is not a development profile; use --profile dev or dev-fast",
+            self.profile.profile
+        );
+        Ok(())
+    }
+
     /// Folder of the model.
     ///
     /// Errors: none is named, or the settings are wrong.
@@ -120,7 +138,7 @@ pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
         environments: args.environments.iter().map(id).collect::<Result<_, _>>()?,
         policy: SamplingPolicy::DEFAULT,
         max_new_tokens: args.max_new_tokens,
-        numeric: NumericProfile::StrictF32,
+        numeric: args.numeric,
     };
     let total = std::fs::read_dir(&model)
         .with_context(|| format!("list {}", model.display()))?

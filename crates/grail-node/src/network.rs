@@ -3,10 +3,10 @@
 use crate::local::{LocalNetwork, Networks};
 use anyhow::{Context as _, bail};
 use grail_artifact::{
-    checkpoint::{Trust, verify_manifest},
+    checkpoint::{CheckpointPlace, Moment, Trust, verify_manifest},
     manifest::{MANIFEST_BYTES, MANIFEST_FILE, Manifest},
 };
-use grail_config::{args::Told, table};
+use grail_config::{Config, args::Told, table};
 use grail_env::{
     Environment,
     arith::Arith,
@@ -20,13 +20,20 @@ use grail_ports::{
     shelf::{ShelfDirectory, WindowShelf},
     sign::Sign,
 };
-use grail_protocol::{params::Params, policy::Seeding, words::Hotkey};
+use grail_protocol::{
+    params::Params,
+    policy::Seeding,
+    words::{Hotkey, WindowStart},
+};
 use grail_roles::{
     clock::SystemClock,
     context::{Network, Randomness, Sources},
     environments::Environments,
 };
-use grail_store::{FolderDirectory, Shelf, Transfer};
+use grail_store::{
+    FolderDirectory, Shelf, Transfer,
+    checkpoint::{Audit, ConsumerLimits},
+};
 use grail_wallet::signer::Signer;
 use std::{
     path::{Path, PathBuf},
@@ -160,45 +167,119 @@ impl std::fmt::Debug for Joined {
 }
 
 /// A network, looked at without taking part.
-#[derive(Debug)]
 pub struct View {
     /// Chain, randomness, constants.
     pub sources: Sources,
-    /// The first checkpoint's manifest.
-    pub manifest: Manifest,
-    /// Whose checkpoints are followed.
+    /// The manifest of the model that a development network started with; a subnet's lies in the model's folder.
+    pub first: Option<Manifest>,
+    /// Whose checkpoints are followed; `None` where nothing names a trainer.
     pub trainer: Option<Hotkey>,
     /// Environments at hand.
     pub environments: Environments,
+    /// Whose windows and verdicts lie where.
+    pub directory: Arc<dyn ShelfDirectory>,
+    /// The trainer's checkpoints, where there is one.
+    pub checkpoints: Option<Arc<dyn CheckpointShelf>>,
+}
+
+impl std::fmt::Debug for View {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("View")
+            .field("sources", &self.sources)
+            .field("trainer", &self.trainer)
+            .finish_non_exhaustive()
+    }
 }
 
 impl View {
     /// The manifest of a model's folder: its own, signed by the network's trainer, where one lies in it, as in the folders
-    /// that roles follow checkpoints into; else that of the model which the network started with.
+    /// that roles follow checkpoints into; an unsigned one on a subnet; else that of the model which the network started
+    /// with.
     ///
-    /// Errors: a manifest that somebody else signed, or nobody.
+    /// Errors: a manifest that somebody else signed, or none at all.
     pub fn manifest_of(&self, model: &Path) -> anyhow::Result<Manifest> {
         let path = model.join(MANIFEST_FILE);
-        let (Some(trainer), Some(bytes)) = (&self.trainer, grail_fs::read(&path, MANIFEST_BYTES)?) else {
-            return Ok(self.manifest.clone());
-        };
         let params = &self.sources.network.params;
-        verify_manifest(&bytes, params, Trust::Trainer(trainer), None)
-            .with_context(|| format!("read {}", path.display()))
+        let bytes = grail_fs::read(&path, MANIFEST_BYTES)?;
+        let first = || {
+            self.first.clone().with_context(|| {
+                format!(
+                    "there is no {} signed by a known trainer; `grail join` fetches model and manifest, --trainer names \
+                     whose it is",
+                    path.display()
+                )
+            })
+        };
+        let Some(bytes) = bytes else { return first() };
+        // A subnet's first model carries no signature; a development network's first manifest lies in its own folder.
+        let unsigned = self.first.is_none()
+            && Manifest::from_json(&bytes, params).is_ok_and(|manifest| manifest.publication.is_none());
+        let trust = match &self.trainer {
+            _ if unsigned => Trust::Genesis,
+            Some(trainer) => Trust::Trainer(trainer),
+            None => return first(),
+        };
+        verify_manifest(&bytes, params, trust, None).with_context(|| format!("read {}", path.display()))
+    }
+
+    /// The manifest of the checkpoint that answers a window, as the trainer's shelf has it; where none lies there, that
+    /// of the model which the network started with.
+    ///
+    /// Errors: nobody is the trainer; its shelf is out of reach; none was published and no first one is known.
+    pub async fn manifest_at(&self, window: WindowStart) -> anyhow::Result<Manifest> {
+        if let (Some(trainer), Some(shelf)) = (self.trainer, &self.checkpoints) {
+            let params = self.sources.network.params;
+            let first = self.sources.chain.block(params.first_block(window)).await?;
+            let first = first.with_context(|| format!("window {window} has not begun"))?;
+            let genesis = self.first.as_ref().map(Manifest::id);
+            let audit =
+                Audit::of(Arc::clone(shelf), trainer, params, ConsumerLimits::default(), genesis).await?;
+            let moment = Moment::of(&params, window, first.time);
+            let places: Vec<WindowStart> = audit.inventory().ready_for(moment).collect();
+            for place in places {
+                let looked = audit.look(CheckpointPlace::Window(place)).await?;
+                if let (Some(manifest), true) = (looked.manifest, looked.problems.is_empty()) {
+                    return Ok(manifest);
+                }
+            }
+        }
+        self.first.clone().with_context(|| {
+            format!(
+                "no checkpoint for window {window} lies on a known trainer's shelf; name the folder of the model with --model"
+            )
+        })
     }
 }
 
-/// Opens a network to look at it; needs no key.
-pub fn look(networks: &dyn Networks, devnet: &Path, no_drand: bool) -> anyhow::Result<View> {
+/// Opens a network to look at it; needs no key, no bucket and no model.
+///
+/// Errors: the settings, or the chain is out of reach.
+pub async fn look(networks: &dyn Networks, config: &Config, no_drand: bool) -> anyhow::Result<View> {
+    match config.path(&table::DEVNET) {
+        Some(devnet) => look_local(networks, &devnet, no_drand),
+        #[cfg(feature = "subnets")]
+        None => crate::subnet::look(config, no_drand).await,
+        #[cfg(not(feature = "subnets"))]
+        None => bail!("{NO_SUBNETS}"),
+    }
+}
+
+/// Opens a development network to look at it.
+///
+/// Errors: there is none in that folder, or its first manifest is gone.
+pub fn look_local(networks: &dyn Networks, devnet: &Path, no_drand: bool) -> anyhow::Result<View> {
     let net = networks.local(devnet)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let chain = net.chain(clock.clone())?;
     let seeding = net.facts().params.seeding;
+    let shelf = Shelf::folder(net.shelf(), Transfer::default())?;
     Ok(View {
         sources: sources(net.as_ref(), chain, clock, no_drand || seeding == Seeding::BlockHash)?,
-        manifest: read_manifest(net.dir(), &net.facts().params)?,
+        first: Some(read_manifest(net.dir(), &net.facts().params)?),
         trainer: net.facts().trainer,
         environments: environments(net.dir())?,
+        directory: Arc::new(FolderDirectory::new(shelf.clone())),
+        checkpoints: Some(Arc::new(shelf)),
     })
 }
 
@@ -341,7 +422,7 @@ pub(crate) fn first_manifest_bytes(model: &Path) -> anyhow::Result<(PathBuf, Vec
     let path = model.join(MANIFEST_FILE);
     let bytes = grail_fs::read(&path, MANIFEST_BYTES)?.with_context(|| {
         format!(
-            "there is no {}; `grail checkpoint get` fetches a checkpoint with its manifest, `grail checkpoint \
+            "there is no {}; `grail join` fetches the newest checkpoint with its manifest, `grail checkpoint \
              describe` makes that of a network's first model",
             path.display()
         )

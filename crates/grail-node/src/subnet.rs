@@ -2,7 +2,7 @@
 
 use crate::{
     btcli,
-    network::{Joined, by_block_hash, environments, first_manifest_bytes},
+    network::{Joined, View, by_block_hash, environments, first_manifest_bytes},
     signer::signer,
     store::{self, StoreChoice},
 };
@@ -42,8 +42,6 @@ use std::{
 const BEACON_BYTES: u64 = 16 << 10;
 /// So has what a network states.
 const POLICY_BYTES: u64 = 16 << 10;
-/// Where the trainer stands when nobody names it, as on the Python network.
-const TRAINER_UID: u16 = 0;
 
 /// What is read, and may be wrong, before anything is asked of the network.
 pub(crate) struct Own {
@@ -72,7 +70,7 @@ impl Own {
         };
         Ok(Self {
             trainer: named_trainer(config)?,
-            randomness: randomness(told, &choice, clock.clone())?,
+            randomness: randomness(config, told.no_drand, &choice, clock.clone())?,
             first: FirstManifest::read(&told.model.model, &choice.params)?,
             environments: environments(&config.cache_dir())?,
             // Last, since a person may have to type a password.
@@ -102,7 +100,7 @@ pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
     let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
     let trainer = match own.trainer {
         Some(named) => named,
-        None => first_neuron(&subnet.metagraph().await?)?,
+        None => named_by_network(choice, &subnet.metagraph().await?)?,
     };
     let directory = Arc::new(directory(config, chain.clone()));
     let bucket = match store {
@@ -133,6 +131,37 @@ pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
         how_to_register: btcli::register(&config.wallet(), choice),
         commitment: own.commitment.clone(),
         signer: Arc::clone(signer),
+    })
+}
+
+/// Opens a subnet to look at it; needs no key, no bucket and no model.
+///
+/// Errors: the settings; the chain is out of reach; the model's folder holds a manifest that is not the trainer's.
+pub(crate) async fn look(config: &Config, no_drand: bool) -> anyhow::Result<View> {
+    let (choice, mut settings) = chain_settings(config)?;
+    // Whoever only looks leaves no journal.
+    settings.journal = None;
+    let randomness = randomness(config, no_drand, &choice, Arc::new(SystemClock))?;
+    let environments = environments(&config.cache_dir())?;
+    let subnet = Subnet::connect(settings).await?;
+    let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
+    let directory = directory(config, Arc::clone(&chain));
+    // Commands that need the trainer say what is missing; others do without.
+    let trainer = match named_trainer(config)? {
+        Some(named) => Some(named),
+        None => named_by_network(&choice, &chain.metagraph().await?).ok(),
+    };
+    let checkpoints = trainer.map(|trainer| {
+        Arc::new(CommittedCheckpoints::new(directory.clone(), trainer)) as Arc<dyn CheckpointShelf>
+    });
+    let network = Network { id: network_id(&choice, &subnet)?, params: choice.params };
+    Ok(View {
+        sources: Sources::new(network, chain, randomness)?,
+        first: None,
+        trainer,
+        environments,
+        directory: Arc::new(directory),
+        checkpoints,
     })
 }
 
@@ -202,13 +231,18 @@ fn network_id(choice: &NetworkChoice, subnet: &Subnet) -> anyhow::Result<Network
 }
 
 /// What seeds windows: block hashes alone, or the relays of the settings. Nothing is sent to them yet.
-fn randomness(told: &Told, choice: &NetworkChoice, clock: Arc<dyn Clock>) -> anyhow::Result<Randomness> {
-    if by_block_hash(&choice.params, told.no_drand)? {
+fn randomness(
+    config: &Config,
+    no_drand: bool,
+    choice: &NetworkChoice,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Randomness> {
+    if by_block_hash(&choice.params, no_drand)? {
         return Ok(Randomness::BlockHashOnly);
     }
-    let relays = told.config.relays();
+    let relays = config.relays();
     let relays = relays.unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
-    let chain = beacon_chain(&told.config, choice)?;
+    let chain = beacon_chain(config, choice)?;
     Ok(Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?)))
 }
 
@@ -241,9 +275,11 @@ pub(crate) fn directory(config: &Config, chain: Arc<dyn ChainView>) -> Committed
     }
 }
 
-/// Whose checkpoints are followed: the one that the settings name, else the one with the trainer's place.
-pub(crate) fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
-    named_trainer(config)?.map_or_else(|| first_neuron(metagraph), Ok)
+/// Whose checkpoints are followed: the one that the settings name, else the one that the network's parameters name.
+///
+/// Errors: neither names one, or nobody has the uid that they name.
+pub fn trainer(config: &Config, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    named_trainer(config)?.map_or_else(|| named_by_network(&config.network(), metagraph), Ok)
 }
 
 fn named_trainer(config: &Config) -> anyhow::Result<Option<Hotkey>> {
@@ -252,12 +288,23 @@ fn named_trainer(config: &Config) -> anyhow::Result<Option<Hotkey>> {
     Ok(Some(hotkey))
 }
 
-fn first_neuron(metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
-    let first = metagraph.neurons.iter().find(|neuron| neuron.uid == TRAINER_UID);
-    let first = first.with_context(|| {
-        format!("nobody has uid {TRAINER_UID} on this subnet; name its trainer with --trainer SS58")
+fn named_by_network(choice: &NetworkChoice, metagraph: &Metagraph) -> anyhow::Result<Hotkey> {
+    let uid = choice.trainer_uid.with_context(|| {
+        let netuid = choice.netuid.unwrap_or_default();
+        format!(
+            "nothing names the trainer of subnet {netuid} on {}; ask its owner, and set GRAIL_TRAINER (--trainer SS58)",
+            choice.name
+        )
     })?;
-    Ok(first.hotkey)
+    let found = metagraph.neurons.iter().find(|neuron| neuron.uid == uid);
+    let found = found.with_context(|| {
+        format!(
+            "{} names uid {uid} as its trainer, and nobody has it; set GRAIL_TRAINER (--trainer SS58)",
+            choice.name
+        )
+    })?;
+    tracing::info!(target: "grail::network", uid, trainer = %found.hotkey, "the trainer that the network names");
+    Ok(found.hotkey)
 }
 
 /// The manifest of the model that the network starts with, which lies in the model's folder: one that the trainer signed, or

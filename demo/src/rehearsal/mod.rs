@@ -102,6 +102,7 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<bool> {
         stake: if actor.mines() { 1.0 } else { 1_000.0 },
         validator_permit: !actor.mines(),
     });
+    args.make.of_development()?;
     let manifest = describe_model(&args.make)?;
     manifest.require(&args.make, &Libtorch)?;
     let net = devnet::make(&net_dir, &args.make, manifest, founders.collect(), Some(TRAINER), clock.now())?;

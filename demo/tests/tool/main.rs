@@ -4,6 +4,7 @@ mod doctor;
 mod ready;
 #[path = "../../../bins/grail-cli/tests/it/trained.rs"]
 mod trained;
+mod why;
 
 use std::{
     fs,

@@ -14,6 +14,10 @@ pub(crate) struct DescribeArgs {
     /// Replace a manifest that lies in the folder already.
     #[arg(long)]
     replace: bool,
+
+    /// The outcome as a JSON object.
+    #[arg(long = "as-json")]
+    pub(super) as_json: bool,
 }
 
 /// Hashes the model's files and writes the manifest beside them.
@@ -26,6 +30,15 @@ pub(crate) fn run(args: &DescribeArgs) -> anyhow::Result<()> {
     ensure!(args.replace || !path.exists(), "{} is there already; keep it, or say --replace", path.display());
     let manifest = describe_model(&args.make)?.manifest;
     grail_fs::write(&path, &manifest.to_json()?).with_context(|| format!("write {}", path.display()))?;
+    if args.as_json {
+        let (id, environments) = (manifest.id().to_string(), &manifest.environments);
+        let value = serde_json::json!({
+            "version": 1, "manifest": path, "checkpoint": id, "profile": args.make.profile.profile,
+            "max_new_tokens": manifest.max_new_tokens, "numeric": manifest.numeric, "environments": environments,
+        });
+        println!("{}", serde_json::to_string_pretty(&value)?);
+        return Ok(());
+    }
     println!("checkpoint {} described in {}", manifest.id(), path.display());
     Ok(())
 }

@@ -31,7 +31,7 @@ pub(crate) struct GcArgs {
 
     /// The outcome as a JSON object.
     #[arg(long = "as-json")]
-    as_json: bool,
+    pub(super) as_json: bool,
 }
 
 /// The outcome.
@@ -51,13 +51,13 @@ struct Gone {
 
 /// Removes, or shows what would go.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
-pub(super) fn run(networks: &dyn Networks, args: &GcArgs) -> anyhow::Result<()> {
+pub(super) async fn run(networks: &dyn Networks, args: &GcArgs) -> anyhow::Result<()> {
     let dir = args.dir.display();
     // Opening a cache would make the folder.
     if !args.dir.is_dir() {
         bail!("there is no folder {dir}; `grail checkpoint get --to {dir}` would make it");
     }
-    let whose = TrainerChoice::of(networks, &args.whose.config()?)?;
+    let whose = TrainerChoice::of(networks, &args.whose.config()?).await?;
     let (cache, keep) = (Cache::open(&args.dir)?, usize::try_from(args.keep)?);
     let (trainer, params) = (&whose.trainer, &whose.params);
     let planned = cache.prunable(keep, trainer, params)?;

@@ -29,7 +29,7 @@ pub(crate) struct GetArgs {
 
     /// The outcome as a JSON object.
     #[arg(long = "as-json")]
-    as_json: bool,
+    pub(super) as_json: bool,
 }
 
 /// The outcome, for scripts.
@@ -50,7 +50,7 @@ struct Refused {
 
 /// Fetches; whether there is something to use.
 pub(super) async fn run(networks: &dyn Networks, args: &GetArgs) -> anyhow::Result<bool> {
-    let open = args.shelf.open(networks, Access::Read)?;
+    let open = args.shelf.open(networks, Access::Read).await?;
     let whose = &open.whose;
     let genesis = whose.genesis.clone().zip(args.shelf.config()?.path(&table::MODEL));
     let genesis = genesis.map(|(manifest, folder)| Found { folder, manifest });

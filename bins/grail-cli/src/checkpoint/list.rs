@@ -18,7 +18,7 @@ pub(crate) struct ListArgs {
 
     /// A JSON array, one object a place.
     #[arg(long = "as-json")]
-    as_json: bool,
+    pub(super) as_json: bool,
 }
 
 /// A place, for scripts.
@@ -41,7 +41,7 @@ struct Row {
 /// Lists.
 #[expect(clippy::print_stdout, reason = "the result of a program for people")]
 pub(super) async fn run(networks: &dyn Networks, args: &ListArgs) -> anyhow::Result<()> {
-    let open = args.shelf.open(networks, Access::Read)?;
+    let open = args.shelf.open(networks, Access::Read).await?;
     let audit = audit(&open).await?;
     let mut found = Vec::new();
     for place in audit.places() {

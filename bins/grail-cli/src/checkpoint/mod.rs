@@ -5,7 +5,7 @@ mod gc;
 mod get;
 mod list;
 mod prune;
-mod show;
+pub(crate) mod show;
 mod verify;
 
 use clap::Subcommand;
@@ -34,14 +34,29 @@ pub(crate) enum CheckpointCommand {
 }
 
 /// Runs the command; `Ok(false)` when a checkpoint is refused or wrong, or the operator declined.
-pub(crate) async fn run(networks: &dyn Networks, command: CheckpointCommand) -> anyhow::Result<bool> {
+pub(crate) async fn run(
+    networks: &dyn Networks,
+    mut command: CheckpointCommand,
+    json: bool,
+) -> anyhow::Result<bool> {
+    // `--json` before or behind the command means what `--as-json` meant alone.
+    if json {
+        match &mut command {
+            CheckpointCommand::List(args) => args.as_json = true,
+            CheckpointCommand::Get(args) => args.as_json = true,
+            CheckpointCommand::Verify(args) => args.as_json = true,
+            CheckpointCommand::Prune(args) => args.as_json = true,
+            CheckpointCommand::Describe(args) => args.as_json = true,
+            CheckpointCommand::Gc(args) => args.as_json = true,
+        }
+    }
     match command {
         CheckpointCommand::List(args) => list::run(networks, &args).await.map(|()| true),
         CheckpointCommand::Get(args) => Box::pin(get::run(networks, &args)).await,
         CheckpointCommand::Verify(args) => Box::pin(verify::run(networks, &args)).await,
         CheckpointCommand::Prune(args) => prune::run(networks, &args).await,
         CheckpointCommand::Describe(args) => describe::run(&args).map(|()| true),
-        CheckpointCommand::Gc(args) => gc::run(networks, &args).map(|()| true),
+        CheckpointCommand::Gc(args) => gc::run(networks, &args).await.map(|()| true),
     }
 }
 
@@ -73,7 +88,7 @@ fn limits() -> ConsumerLimits {
     ConsumerLimits { workers: workers(), ..ConsumerLimits::default() }
 }
 
-fn workers() -> usize {
+pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

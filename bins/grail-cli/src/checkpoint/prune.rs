@@ -39,7 +39,7 @@ pub(crate) struct PruneArgs {
 
     /// Plan and outcome as a JSON object; goes with --yes or --dry-run.
     #[arg(long = "as-json")]
-    as_json: bool,
+    pub(super) as_json: bool,
 }
 
 /// Plan and outcome, for scripts.
@@ -71,7 +71,7 @@ pub(super) async fn run(networks: &dyn Networks, args: &PruneArgs) -> anyhow::Re
     if args.as_json && !args.yes && !args.dry_run {
         bail!("--as-json asks nobody; add --yes to delete, or --dry-run to see the plan");
     }
-    let open = args.shelf.open(networks, if args.dry_run { Access::Read } else { Access::Write })?;
+    let open = args.shelf.open(networks, if args.dry_run { Access::Read } else { Access::Write }).await?;
     let whose = &open.whose;
     let retention = Retention {
         last: usize::try_from(args.keep)?,

@@ -7,12 +7,12 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// Bytes in a unit that people read.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     HumanBytes(count).to_string()
 }
 
 /// A refusal with all its causes.
-pub(super) fn reason(refusal: &CheckpointRefusal) -> String {
+pub(crate) fn reason(refusal: &CheckpointRefusal) -> String {
     let mut text = refusal.to_string();
     let mut cause = std::error::Error::source(refusal);
     while let Some(error) = cause {
@@ -24,7 +24,7 @@ pub(super) fn reason(refusal: &CheckpointRefusal) -> String {
 }
 
 /// A time as `2026-01-31 12:00:00Z`.
-pub(super) fn utc(at: UnixMillis) -> String {
+pub(crate) fn utc(at: UnixMillis) -> String {
     let seconds = at.0 / 1_000;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Years that begin in March have their leap day at the end; eras of 400 of them are all alike.
@@ -41,7 +41,7 @@ pub(super) fn utc(at: UnixMillis) -> String {
 }
 
 /// A bar on the terminal's error stream, and what moves it. Without a terminal nothing is drawn.
-pub(super) fn bar(message: &'static str) -> (ProgressBar, Tell) {
+pub(crate) fn bar(message: &'static str) -> (ProgressBar, Tell) {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} [{bar:40}] {bytes}/{total_bytes} {bytes_per_sec}")
     {
@@ -59,7 +59,7 @@ pub(super) fn bar(message: &'static str) -> (ProgressBar, Tell) {
 
 /// Prints one value as JSON.
 #[expect(clippy::print_stdout, reason = "the result of a program for scripts")]
-pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }

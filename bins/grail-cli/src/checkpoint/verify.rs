@@ -32,7 +32,7 @@ pub(crate) struct VerifyArgs {
 
     /// The verdict as a JSON object.
     #[arg(long = "as-json")]
-    as_json: bool,
+    pub(super) as_json: bool,
 }
 
 /// The verdict.
@@ -50,7 +50,7 @@ struct Verdict {
 pub(super) async fn run(networks: &dyn Networks, args: &VerifyArgs) -> anyhow::Result<bool> {
     let verdict = match args.what.parse() {
         Ok(which) => place(networks, args, which).await?,
-        Err(_) => folder(networks, args, Path::new(&args.what))?,
+        Err(_) => folder(networks, args, Path::new(&args.what)).await?,
     };
     if args.as_json {
         show::json(&verdict)?;
@@ -70,7 +70,7 @@ pub(super) async fn run(networks: &dyn Networks, args: &VerifyArgs) -> anyhow::R
 }
 
 async fn place(networks: &dyn Networks, args: &VerifyArgs, which: Which) -> anyhow::Result<Verdict> {
-    let open = args.shelf.open(networks, Access::Read)?;
+    let open = args.shelf.open(networks, Access::Read).await?;
     let audit = audit(&open).await?;
     let place = match which {
         Which::At(place) => place,
@@ -92,14 +92,14 @@ async fn place(networks: &dyn Networks, args: &VerifyArgs, which: Which) -> anyh
     Ok(Verdict { what: place.to_string(), deep: args.deep, good: problems.is_empty(), problems })
 }
 
-fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Result<Verdict> {
+async fn folder(networks: &dyn Networks, args: &VerifyArgs, path: &Path) -> anyhow::Result<Verdict> {
     if !path.is_dir() {
         bail!(
             "{:?} is neither a folder nor a place; a place is latest, a window's number, window-N or milestone-N",
             args.what
         );
     }
-    let whose = TrainerChoice::of(networks, &args.shelf.config()?)?;
+    let whose = TrainerChoice::of(networks, &args.shelf.config()?).await?;
     let (bar, tell) = show::bar("reading");
     let options = DeltaOptions { workers: workers(), ..DeltaOptions::default() };
     let (_, wrong): (_, Vec<CheckpointRefusal>) =

@@ -25,7 +25,7 @@ use grail_ports::clock::Clock;
 use grail_roles::clock::SystemClock;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde::Serialize;
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 /// What can be looked at, in the order in which it is told.
 const SUBJECTS: [&str; 6] = ["role", "store", "wallet", "chain", "beacon", "machine"];
@@ -66,6 +66,15 @@ pub(crate) struct DoctorArgs {
 
     #[command(flatten)]
     config: ConfigFlags,
+}
+
+impl DoctorArgs {
+    /// Everything that a role needs, by these files of settings.
+    pub(crate) fn of(role: RoleName, toml: PathBuf, dotenv: PathBuf) -> Self {
+        let mut config = ConfigFlags::given(Vec::new());
+        (config.toml, config.dotenv) = (Some(toml), Some(dotenv));
+        Self { role, only: Vec::new(), patience: PATIENCE, config }
+    }
 }
 
 /// The result for machines.

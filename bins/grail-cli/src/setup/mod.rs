@@ -3,8 +3,10 @@
 //! Every answer is also a flag. Nothing is overwritten unasked; what stood in the place is kept beside it.
 
 mod ask;
+mod needs;
 mod steps;
 
+use crate::doctor::{self, DoctorArgs, RoleName};
 use anyhow::{Context as _, bail, ensure};
 use ask::Asking;
 use clap::Args;
@@ -29,9 +31,13 @@ pub(crate) struct SetupArgs {
     #[arg(long)]
     overwrite: bool,
 
-    /// Ask and write without looking at chain, bucket or wallet.
+    /// Ask and write without looking at chain, bucket or wallet, and without the doctor at the end.
     #[arg(long)]
     no_checks: bool,
+
+    /// Which role is set up; without it a person is asked, and a script sets up a miner.
+    #[arg(long, value_enum)]
+    role: Option<RoleName>,
 
     #[command(flatten)]
     config: ConfigFlags,
@@ -112,12 +118,24 @@ pub(crate) async fn run(networks: &dyn Networks, args: &SetupArgs) -> anyhow::Re
         }
     }
     let mut asking = Asking::new(interactive);
+    let role = steps::role(args.role, &mut asking)?;
     let checks = !args.no_checks;
     let chain = steps::network(networks, &mut answers, &mut asking, checks).await?;
     steps::wallet(networks, &mut answers, &mut asking, checks, &chain).await?;
     steps::store(&mut answers, &mut asking, checks).await?;
+    steps::trainer(&mut answers, &mut asking)?;
+    if chain.is_some() {
+        needs::fetch(networks, &mut answers, &mut asking).await?;
+    }
     steps::machine(&mut answers, &mut asking)?;
-    leave(args, &answers, &mut asking, &toml, &dotenv)
+    needs::of_role(role, &mut answers, &mut asking)?;
+    let written = leave(args, &answers, &mut asking, &toml, &dotenv)?;
+    if !written || args.dry_run || args.no_checks {
+        return Ok(written);
+    }
+    show("now the doctor looks at everything (grail doctor):");
+    let look = DoctorArgs::of(role, toml, dotenv);
+    Ok(doctor::run(networks, &look, false).await? != 1)
 }
 
 /// Shows what came of it, asks, and writes.
@@ -174,7 +192,9 @@ fn leave(
             None => format!("{} {} written", style("✓").green(), path.display()),
         });
     }
-    show("next: grail doctor");
+    if args.no_checks {
+        show("next: grail doctor");
+    }
     Ok(true)
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Answers, STORE, ask::Asking, require, settled, show};
 use crate::doctor::{
+    RoleName,
     chain::{self, register_command},
     check::{Finding, Standing},
     line, store, wallet,
@@ -24,8 +25,38 @@ const MOST_TRIES: usize = 5;
 /// How long a person waits for the chain.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// Whose needs are asked for.
+pub(crate) fn role(given: Option<RoleName>, asking: &mut Asking) -> anyhow::Result<RoleName> {
+    let roles = [RoleName::Miner, RoleName::Validator, RoleName::Trainer];
+    match given {
+        Some(role) => Ok(role),
+        None if !asking.is_interactive() => Ok(RoleName::Miner),
+        None => {
+            let lines =
+                ["miner: answers problems", "validator: judges and sets weights", "trainer: one per network"];
+            let chosen = asking.choose("Role", &lines.map(str::to_owned), 0)?;
+            Ok(roles.get(chosen).copied().unwrap_or(RoleName::Miner))
+        }
+    }
+}
+
+/// The trainer, where the network's parameters name none.
+pub(crate) fn trainer(answers: &mut Answers, asking: &mut Asking) -> anyhow::Result<()> {
+    let config = answers.config();
+    let named = config.network().trainer_uid.is_some() || config.get(&table::DEVNET).is_some();
+    if named || settled(answers, asking, &table::TRAINER) {
+        return Ok(());
+    }
+    let now = answers.text(&table::TRAINER);
+    let prompt = "Hotkey of the trainer, as the subnet's owner says (nothing: set it later)";
+    match asking.optional(prompt, &table::TRAINER, now)? {
+        Some(hotkey) => answers.take(&table::TRAINER, &hotkey),
+        None => Ok(()),
+    }
+}
+
 /// Asks for one setting, unless it is settled.
-fn ask(
+pub(super) fn ask(
     answers: &mut Answers,
     asking: &mut Asking,
     setting: &'static Setting,

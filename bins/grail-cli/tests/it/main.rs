@@ -60,9 +60,22 @@ fn text(path: &Path) -> &str {
 #[test]
 fn help_names_every_command() {
     let help = works(&["--help"]);
-    for command in
-        ["devnet", "inspect", "window", "checkpoint", "keys", "signer", "mine", "validate", "train"]
-    {
+    for command in [
+        "devnet",
+        "inspect",
+        "window",
+        "checkpoint",
+        "keys",
+        "signer",
+        "mine",
+        "validate",
+        "train",
+        "join",
+        "dataset",
+        "verdicts",
+        "why",
+        "explain",
+    ] {
         assert!(help.contains(command), "{help}");
     }
 }
@@ -115,6 +128,67 @@ fn mistakes_are_named() {
     refuses(&["inspect", "problem", "sat", "abc"], &["64 hexadecimal"]);
     refuses(&["inspect", "problem", "gsm8k", &"0".repeat(64)], &["--rows"]);
     refuses(&["inspect", "problem", "chess", "00"], &["sat", "gsm8k", "arith-1"]);
+}
+
+#[test]
+fn codes_are_explained_and_an_unknown_one_is_answered_with_those_near_it() {
+    let told = works(&["explain", "[draw-margin]"]);
+    for word in ["means", "usual cause", "next step", "grail inspect seed"] {
+        assert!(told.contains(word), "{told}");
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&works(&["explain", "late-upload", "--json"])).unwrap();
+    assert_eq!((&json[0]["kind"], &json[0]["code"]), (&"rejection".into(), &"late-upload".into()));
+    assert!(works(&["explain", "neuronnovalidatorpermit"]).contains("an error of the chain"));
+    assert!(works(&["explain"]).lines().count() > grail_verify::ALL_CODES.len() + 80);
+    let unknown = grail(&["explain", "late"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unknown.stdout).contains("late-upload"));
+}
+
+#[test]
+fn what_looks_at_a_subnet_needs_no_key_and_names_the_node_that_does_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = ["--network", "ws://127.0.0.1:1", "--netuid", "2"];
+    let key = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    let cache = ["--cache-dir", text(dir.path())];
+    let seed = ["inspect", "seed", "--window", "0", "--hotkey", key];
+    for command in [&["why", key][..], &["verdicts"], &["join"], &["dataset", "gsm8k"], &seed] {
+        refuses(&[command, &node, &cache].concat(), &["127.0.0.1:1"]);
+    }
+    let to = dir.path().join("to");
+    for command in [&["checkpoint", "list"][..], &["checkpoint", "get", "--to", text(&to)]] {
+        refuses(&[command, &node].concat(), &["127.0.0.1:1"]);
+    }
+    refuses(&["checkpoint", "prune", "--yes", "--netuid", "2"], &["--s3-endpoint", "only read"]);
+    refuses(&["dataset", "sat"], &["only gsm8k"]);
+}
+
+#[test]
+fn a_first_model_is_described_for_every_profile_and_cap() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("config.json"), "{}").unwrap();
+    let describe = |more: &[&str]| {
+        let own =
+            ["checkpoint", "describe", "--replace", "--environments", "sat", "--model", text(dir.path())];
+        [&own[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (profile, cap, numeric) in
+        [("main", "1024", "strict-bf16"), ("dev", "1", "strict-f32"), ("dev-fast", "96", "strict-f32")]
+    {
+        let arguments =
+            describe(&["--profile", profile, "--max-new-tokens", cap, "--numeric", numeric, "--json"]);
+        let told = works(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let json: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&json["profile"], json["max_new_tokens"].to_string()), (&profile.into(), cap.to_owned()));
+        assert_eq!(json["numeric"], numeric);
+    }
+    let refused = |more: &[&str], words: &[&str]| {
+        let arguments = describe(more);
+        refuses(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), words);
+    };
+    refused(&["--profile", "main", "--max-new-tokens", "1025"], &["1024"]);
+    refused(&["--profile", "finney"], &["main, dev and dev-fast"]);
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn a_person_is_asked_corrected_and_served() {
     let dir = tempfile::tempdir().unwrap();
     let house = runtime.block_on(house::open(Rules::default()));
     // Nobody listens there, so the chain's check fails, and the person goes on.
-    let run = command(dir.path(), &["--network", "ws://127.0.0.1:1"]);
+    let run = command(dir.path(), &["--network", "ws://127.0.0.1:1", "--role", "validator"]);
     let mut session = spawn_command(run, Some(120_000)).unwrap();
     answer(&mut session, "Number of the subnet (netuid)", "2");
     session.exp_string(" chain: connect to the chain").unwrap();
@@ -167,14 +167,20 @@ fn a_person_is_asked_corrected_and_served() {
     answer(&mut session, "Access key id of the token that may only read", "");
     answer(&mut session, "Its secret access key", "reader-secret");
     session.exp_string(" store-read-only: a write with the read key is refused").unwrap();
+    answer(&mut session, "Hotkey of the trainer", "");
     answer(&mut session, "Folder of the model", "");
     answer(&mut session, "Where to compute", "");
     answer(&mut session, "Rollouts decoded at once", "");
     answer(&mut session, "Folder for what can be fetched again", "");
+    answer(&mut session, "Folder for verdicts", "");
     session.exp_string("R2_READ_SECRET_ACCESS_KEY=***").unwrap();
     answer(&mut session, "Write both files?", "y");
     let rest = session.exp_eof().unwrap();
-    assert!(rest.contains("next: grail doctor") && !rest.contains("writer-secret"), "{rest}");
+    // The doctor has the last word: nobody listens where the chain should be.
+    assert!(rest.contains("grail doctor") && rest.contains("chain: connect to the chain"), "{rest}");
+    assert!(rest.contains("to mend") && !rest.contains("writer-secret"), "{rest}");
+    let toml = fs::read_to_string(dir.path().join("grail.toml")).unwrap();
+    assert!(toml.contains("reports = \"reports\""), "{toml}");
 
     let env = fs::read_to_string(dir.path().join(".env")).unwrap();
     for line in
@@ -185,7 +191,8 @@ fn a_person_is_asked_corrected_and_served() {
     assert_eq!(mode(&dir.path().join(".env")), 0o600);
 
     // The second time everything has an answer, and replacing is refused unless it is wished.
-    let typed = ["--no-checks", "--netuid", "2", "--wallet-cold", "ada", "--wallet-hot", "miner"];
+    let typed =
+        ["--no-checks", "--role", "miner", "--netuid", "2", "--wallet-cold", "ada", "--wallet-hot", "miner"];
     let mut session = spawn_command(command(dir.path(), &typed), Some(120_000)).unwrap();
     answer(&mut session, "Network", "");
     answer(&mut session, "Address of the node", "");
@@ -198,6 +205,7 @@ fn a_person_is_asked_corrected_and_served() {
         "Its secret access key",
         "may only read",
         "Its secret access key",
+        "Hotkey of the trainer",
         "Folder of the model",
         "Where to compute",
         "Rollouts decoded",
@@ -208,4 +216,22 @@ fn a_person_is_asked_corrected_and_served() {
     answer(&mut session, ".env is there already. Replace it?", "n");
     assert!(session.exp_eof().unwrap().contains("nothing was written"));
     assert_eq!(fs::read_to_string(dir.path().join(".env")).unwrap(), env);
+}
+
+#[test]
+fn a_script_is_told_what_a_role_needs_and_did_not_get() {
+    let dir = tempfile::tempdir().unwrap();
+    for (role, name) in
+        [("validator", "GRAIL_REPORTS (--reports)"), ("trainer", "GRAIL_TRAINER_STATE (--state)")]
+    {
+        let output = scripted(dir.path(), "http://127.0.0.1:1", &["--no-checks", "--role", role]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(name), "{told}");
+    }
+    let typed = ["--no-checks", "--role", "validator", "--reports", "/var/lib/grail/reports"];
+    let output = scripted(dir.path(), "http://127.0.0.1:1", &typed);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let toml = fs::read_to_string(dir.path().join("grail.toml")).unwrap();
+    assert!(toml.contains("reports = \"/var/lib/grail/reports\""), "{toml}");
 }

@@ -92,7 +92,7 @@ settings! {
         "checkpoint-milestone-interval", ValueKind::Integer { least: 0, most: 1_000_000 },
         Value("100"), &[Role::Trainer], "One window in so many is kept for ever; 0 none.";
     TRAINER: Checkpoint."trainer", "GRAIL_TRAINER", "trainer", ValueKind::Hotkey,
-        Follows("the one that the network names"), EVERYONE,
+        Follows("the one that the network names: uid 0 on finney 81 and test 429"), EVERYONE,
         "Hotkey of the trainer whose signed checkpoints count.";
     CHECKPOINT_SHELF: Checkpoint."shelf", "GRAIL_CHECKPOINT_SHELF", "folder", ValueKind::Path, Unset, TOOL,
         "Folder of a shelf for `grail checkpoint`.";

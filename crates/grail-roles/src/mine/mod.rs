@@ -5,6 +5,7 @@ mod answer;
 mod outcome;
 pub mod plan;
 mod window;
+mod worth;
 
 pub use outcome::{MinedWindow, TooSlow, Upload};
 
@@ -97,6 +98,7 @@ pub struct Miner {
     pace: Pace,
     mined: Option<WindowStart>,
     teller: Teller,
+    worth: worth::Worth,
 }
 
 impl std::fmt::Debug for Miner {
@@ -128,6 +130,7 @@ impl Miner {
             pace: Pace::default(),
             mined: None,
             teller: Teller::default(),
+            worth: worth::Worth::default(),
         }
     }
 
@@ -146,11 +149,22 @@ impl Miner {
                     patience.went_well();
                     done += u32::from(mined.is_some());
                     mined.iter().for_each(MinedWindow::log);
+                    if mined.is_some() {
+                        self.look_whether_it_pays().await;
+                    }
                 }
                 Err(fault) => patience.wait_out(fault).await?,
             }
         }
         Ok(())
+    }
+
+    /// Warns once several windows brought no weight.
+    async fn look_whether_it_pays(&mut self) {
+        let hotkey = self.hotkey();
+        if let Some(windows) = self.worth.after_window(self.sources.chain.as_ref(), &hotkey).await {
+            worth::warn(windows, &hotkey);
+        }
     }
 
     /// Does the next thing: mines a window and returns what came of it, or waits for one.

@@ -1,9 +1,13 @@
 //! `grail score explain`: what a validator counted for and against a miner, from the validator's own files.
 
+pub(crate) mod public;
+mod window;
+
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use grail_config::{Flags, offer, table};
 use grail_fs::FolderJournal;
+use grail_node::local::Networks;
 use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
 use grail_roles::{
     evidence::{EvidenceJournal, Exclusion, Point},
@@ -20,6 +24,10 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 pub(crate) enum ScoreCommand {
     /// A miner's windows, evidence, sampling rate and weight, with the reasons.
     Explain(ExplainArgs),
+    /// The weight that window files of this disk would earn, beside what validators published of everyone else.
+    ///
+    /// Exit code 1 when it is none.
+    Window(Box<window::ScoreWindowArgs>),
 }
 
 offer! { ScoreFlags: REPORTS, DEVNET, HISTORY }
@@ -32,9 +40,6 @@ pub(crate) struct ExplainArgs {
     /// The validator's, as it was told. A development network's reports are those in its folder `reports`.
     #[command(flatten)]
     settings: Flags<ScoreFlags>,
-    /// Everything as a JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 /// The answer.
@@ -91,8 +96,11 @@ struct Window {
 }
 
 /// Explains.
-pub(crate) fn run(command: ScoreCommand) -> anyhow::Result<()> {
-    let ScoreCommand::Explain(args) = command;
+pub(crate) async fn run(networks: &dyn Networks, command: ScoreCommand, json: bool) -> anyhow::Result<bool> {
+    let args = match command {
+        ScoreCommand::Explain(args) => args,
+        ScoreCommand::Window(args) => return window::run(networks, &args, json).await,
+    };
     let config = args.settings.config()?;
     let folder = match (config.path(&table::REPORTS), config.path(&table::DEVNET)) {
         (Some(reports), _) => reports,
@@ -100,7 +108,8 @@ pub(crate) fn run(command: ScoreCommand) -> anyhow::Result<()> {
         (None, None) => bail!("name the validator's folder of verdicts with --reports"),
     };
     let explanation = explain(&args.hotkey, config.count(&table::HISTORY), &folder)?;
-    show(&explanation, args.json)
+    show(&explanation, json)?;
+    Ok(true)
 }
 
 fn explain(hotkey: &Hotkey, kept: Option<usize>, folder: &Path) -> anyhow::Result<Explanation> {
