@@ -84,6 +84,12 @@ pub(super) const ROWS: &[Row] = &[
         "Look again in a minute; if it stays, name another node.",
     ),
     (
+        "runtime-differs",
+        "The chain's runtime lacks something by the name under which this program reads it.",
+        "The chain was upgraded after this release was made, or the node serves another chain.",
+        "Install the newest release; the line of the finding names what is missing.",
+    ),
+    (
         "not-registered",
         "The hotkey is not registered on this subnet.",
         "It was never registered, was pushed out by a newcomer, or another wallet or netuid is set.",
