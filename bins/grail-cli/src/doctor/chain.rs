@@ -72,6 +72,22 @@ impl Opened {
         Ok(Self { view, terms: Err(WeightTerms { rate_limit, epoch: None }) })
     }
 
+    /// What only a subnet has: immunity, and collateral.
+    async fn tenure(&self, hotkey: &Hotkey) -> Option<Finding> {
+        let subnet = self.terms.as_ref().ok()?;
+        match subnet.membership(hotkey).await {
+            Ok(found) => {
+                let found = found?;
+                let collateral = found.collateral.as_ref().map(|held| (held.locked, held.min_locked));
+                Some(tenure(found.block, found.immune_until, collateral))
+            }
+            Err(fault) => {
+                let remedy = "try again; `grail chain` reads it alone";
+                Some(Finding::warning("tenure", "chain-unreachable", fault.chain(), remedy))
+            }
+        }
+    }
+
     async fn terms(&self) -> Result<WeightTerms, Fault> {
         let subnet = match &self.terms {
             Ok(subnet) => subnet,
@@ -85,7 +101,8 @@ impl Opened {
         } else {
             "weights are open".to_owned()
         };
-        let epoch = format!("an epoch has {} blocks, {sealed}", terms.tempo);
+        let next = terms.next_epoch.map(|block| format!(", the next begins in block {block}"));
+        let epoch = format!("an epoch has {} blocks{}, {sealed}", terms.tempo, next.unwrap_or_default());
         Ok(WeightTerms { rate_limit: terms.weights_rate_limit, epoch: Some(epoch) })
     }
 }
@@ -196,7 +213,8 @@ async fn participation(
     let Some(hotkey) = ourselves.hotkey else {
         return vec![Finding::skipped("registration", "not known without the hotkey")];
     };
-    let (metagraph, terms) = futures::future::join(opened.view.metagraph(), opened.terms()).await;
+    let (metagraph, terms, tenure) =
+        futures::future::join3(opened.view.metagraph(), opened.terms(), opened.tenure(&hotkey)).await;
     let metagraph = match metagraph {
         Ok(metagraph) => metagraph,
         Err(fault) => return vec![unanswered("registration", &fault)],
@@ -210,6 +228,7 @@ async fn participation(
         )];
     };
     let mut found = vec![registered(neuron, ourselves.role)];
+    found.extend(tenure);
     if ourselves.role == Role::Validator {
         found.push(match terms {
             Ok(terms) => {
@@ -220,6 +239,26 @@ async fn participation(
         });
     }
     found
+}
+
+/// How safe the place on the subnet is. Amounts in RAO.
+fn tenure(block: BlockNumber, immune_until: Option<BlockNumber>, collateral: Option<(u64, u64)>) -> Finding {
+    let immune = match immune_until {
+        Some(until) if until > block => format!("immune until block {until}, {} from now", until.0 - block.0),
+        Some(until) => {
+            format!("no longer immune, since block {until}: another registration may take its place")
+        }
+        None => "the chain does not say how long it is immune".to_owned(),
+    };
+    let tokens = |rao: u64| rao as f64 / 1e9;
+    let held = collateral.map(|(locked, least)| {
+        format!(
+            "; collateral of {:.9} is locked, at least {:.9}: released only as it earns, and kept over a deregistration",
+            tokens(locked),
+            tokens(least)
+        )
+    });
+    Finding::good("tenure", immune + &held.unwrap_or_default())
 }
 
 fn unanswered(check: &'static str, fault: &Fault) -> Finding {
@@ -360,6 +399,15 @@ mod tests {
         let validator = registered(&neuron(true), Role::Validator);
         assert!(validator.told.contains("a stake of 12.500 and a validator permit"), "{}", validator.told);
         assert_eq!(registered(&neuron(false), Role::Validator).code, Some("no-permit"));
+    }
+
+    #[test]
+    fn immunity_and_collateral_are_told() {
+        let told =
+            |until: u64, collateral| tenure(BlockNumber(100), Some(BlockNumber(until)), collateral).told;
+        assert_eq!(told(160, None), "immune until block 160, 60 from now");
+        assert!(told(100, Some((2_500_000_000, 1))).starts_with("no longer immune, since block 100"));
+        assert!(told(160, Some((2_500_000_000, 0))).contains("collateral of 2.500000000 is locked"));
     }
 
     #[test]
