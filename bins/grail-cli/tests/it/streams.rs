@@ -133,7 +133,7 @@ fn a_role_gets_its_flags_and_is_the_very_process_that_was_started() {
     let id = child.id();
     let output = child.wait_with_output().unwrap();
     // The same process: every signal that was meant for the one reaches the other.
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), format!("{id} run -vv --model m"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), format!("{id} run -v -v --model m"));
     assert_eq!(output.status.code(), Some(7), "its exit code is the answer");
 
     let mut command = beside_a_role(dir.path(), "kill -TERM $$\nsleep 60");
