@@ -48,7 +48,7 @@ impl Places {
     async fn of_subnet(config: &Config, chain: Arc<dyn ChainView>) -> anyhow::Result<Self> {
         use crate::subnet;
         let trainer = subnet::trainer(config, &chain.metagraph().await?)?;
-        let directory = subnet::directory(config, chain);
+        let directory = subnet::directory(config, chain)?;
         Ok(Self {
             params: config.network().params,
             checkpoints: Arc::new(grail_store::CommittedCheckpoints::new(directory.clone(), trainer)),

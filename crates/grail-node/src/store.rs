@@ -8,7 +8,9 @@ use grail_config::{
         R2_WRITE_SECRET_ACCESS_KEY,
     },
 };
-use grail_store::{CredentialsError, Endpoint, Location, ReadCredentials, WriteCredentials};
+use grail_store::{
+    CredentialsError, Endpoint, EndpointError, Location, ReadCredentials, WriteCredentials, service_address,
+};
 
 /// The own bucket, with both pairs of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,13 @@ pub enum StoreProblem {
         /// Account.
         account: String,
     },
+    /// An address with more in it than the service's.
+    #[error("{} cannot be used", R2_ENDPOINT_URL.variable)]
+    Endpoint {
+        /// What is in it.
+        #[source]
+        source: EndpointError,
+    },
     /// A pair that cannot be used, or two that are the same.
     #[error("the pair of keys for {which} cannot be used")]
     Credentials {
@@ -58,7 +67,8 @@ pub enum StoreProblem {
 
 /// The own bucket. Nothing is sent.
 ///
-/// Errors: a setting that is missing, a bucket that is not named as its account, equal keys.
+/// Errors: a setting that is missing, a bucket that is not named as its account, equal keys, an endpoint that is more than
+/// the address of a service.
 pub fn choose(config: &Config) -> Result<StoreChoice, StoreProblem> {
     let missing =
         |setting: &Setting| StoreProblem::Missing { setting: setting.variable, meaning: setting.meaning };
@@ -82,7 +92,11 @@ pub fn choose(config: &Config) -> Result<StoreChoice, StoreProblem> {
         return Err(StoreProblem::Name { bucket, account });
     }
     let (endpoint, region) = match config.text(&R2_ENDPOINT_URL) {
-        Some(url) => (Endpoint::Url(url.to_owned()), "us-east-1"),
+        Some(url) => {
+            let service =
+                service_address(url, &bucket).map_err(|source| StoreProblem::Endpoint { source })?;
+            (Endpoint::Url(service), "us-east-1")
+        }
         None => (Endpoint::R2 { account: account.clone() }, "auto"),
     };
     let location = Location {
@@ -130,6 +144,12 @@ mod tests {
         assert!(matches!(equal, StoreProblem::Credentials { source: CredentialsError::Shared { .. }, .. }));
         let missing = store(&[("R2_READ_ACCESS_KEY_ID", "")]).unwrap();
         assert_eq!(missing.read.access_key_id(), "reader", "nothing sets nothing");
+        let typed = format!("https://s3.example/{ACCOUNT}");
+        let endpoint = store(&[("R2_ENDPOINT_URL", &typed)]).unwrap_err();
+        assert!(
+            matches!(&endpoint, StoreProblem::Endpoint { source } if source.clean() == Some("https://s3.example")),
+            "{endpoint}"
+        );
         let none = choose(&config(&[])).unwrap_err();
         assert!(none.to_string().starts_with("R2_ACCOUNT_ID is not set"), "{none}");
     }

@@ -102,7 +102,7 @@ pub(crate) async fn open(own: &Own, told: &Told) -> anyhow::Result<Joined> {
         Some(named) => named,
         None => named_by_network(choice, &subnet.metagraph().await?)?,
     };
-    let directory = Arc::new(directory(config, chain.clone()));
+    let directory = Arc::new(directory(config, chain.clone())?);
     let bucket = match store {
         Some(store) => {
             Some(Shelf::own_bucket(&store.location, &store.read, &store.write, Transfer::default())?)
@@ -264,15 +264,20 @@ fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<Beaco
 }
 
 /// Whose windows lie where: at R2 under each account, or all at the service that this participant's bucket is at.
-pub(crate) fn directory(config: &Config, chain: Arc<dyn ChainView>) -> CommittedDirectory {
-    match config.text(&table::R2_ENDPOINT_URL) {
+///
+/// Errors: an address that is more than that of a service; strangers' buckets would be looked for in the own one.
+pub(crate) fn directory(config: &Config, chain: Arc<dyn ChainView>) -> anyhow::Result<CommittedDirectory> {
+    Ok(match config.text(&table::R2_ENDPOINT_URL) {
         None => CommittedDirectory::r2(chain, Transfer::default()),
         Some(url) => {
+            let account = config.text(&table::R2_ACCOUNT_ID).unwrap_or_default();
+            let url = grail_store::service_address(url, account)
+                .with_context(|| format!("{} cannot be used", table::R2_ENDPOINT_URL.variable))?;
             let region = config.text(&table::R2_REGION).unwrap_or("us-east-1");
             let plain = config.is_set(&table::R2_ALLOW_HTTP);
             CommittedDirectory::at(chain, url, region, plain, Transfer::default())
         }
-    }
+    })
 }
 
 /// Whose checkpoints are followed: the one that the settings name, else the one that the network's parameters name.

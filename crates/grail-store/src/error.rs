@@ -88,6 +88,45 @@ pub enum StoreError {
         /// What the store says.
         source: object_store::Error,
     },
+    /// Refused without a word: by HEAD, whose answers have no body, by a proxy, or by a store that says little.
+    #[error(
+        "the store refuses (status {status}) and gives no reason: a proxy, this machine's clock, the keys or their \
+         permissions; `grail doctor --only store` finds out"
+    )]
+    Refused {
+        /// Status of the answer.
+        status: u16,
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// The store, or a proxy before it, has trouble of its own.
+    #[error("the store has trouble of its own (status {status}); it will be tried again later")]
+    Down {
+        /// Status of the answer.
+        status: u16,
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// No room left at the store.
+    #[error("the store has no room left for this bucket; remove something, or raise its quota")]
+    Full {
+        /// What the store says.
+        source: object_store::Error,
+    },
+    /// An answer about an object without a time, by which deadlines go.
+    #[error(
+        "the store does not say when the object was stored (no Last-Modified that can be read), and deadlines go by \
+         that; look for a proxy that takes the header away, or use another store"
+    )]
+    NoTime,
+    /// An answer to a write without an entity tag.
+    #[error(
+        "the store's answer to a write has no ETag, without which an upload in parts cannot be completed"
+    )]
+    NoTag {
+        /// What the store's client says.
+        source: object_store::Error,
+    },
     /// Asked too often.
     #[error("the store asks to slow down; it will be tried again later")]
     Throttled {
@@ -171,8 +210,16 @@ impl StoreError {
             Some(HttpErrorKind::Connect) => return Self::Unreachable { source },
             _ => {}
         }
-        let text = said(&source);
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let Words { status, code, text } = Words::of(&source);
+        // A store that speaks otherwise than in S3's elements is searched for the same words.
+        let says = |words: &[&str]| match &code {
+            Some(code) => words.iter().any(|word| code.starts_with(word)),
+            None => words.iter().any(|word| text.contains(word)),
+        };
+        let refused = matches!(
+            source,
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+        );
         if says(&["NoSuchBucket"]) {
             Self::NoBucket { bucket: bucket.to_owned(), source }
         } else if says(&["RequestTimeTooSkewed", "RequestExpired"]) {
@@ -181,16 +228,41 @@ impl StoreError {
             Self::UnknownKey { source }
         } else if says(&["SignatureDoesNotMatch"]) {
             Self::WrongSecret { source }
-        } else if says(&["AuthorizationHeaderMalformed", "PermanentRedirect", "without LOCATION"]) {
+        } else if says(&[
+            "AuthorizationHeaderMalformed",
+            "PermanentRedirect",
+            "TemporaryRedirect",
+            "IllegalLocationConstraintException",
+        ]) || text.contains("without LOCATION")
+            || matches!(status, Some(301 | 307 | 308))
+        {
             Self::WrongRegion { source }
-        } else if says(&["SlowDown", "RequestLimitExceeded", "Throttl", "429 Too Many", "503 Service"]) {
+        } else if says(&[
+            "SlowDown",
+            "RequestLimitExceeded",
+            "Throttl",
+            "TooManyRequests",
+            "ServiceUnavailable",
+        ]) || matches!(status, Some(429 | 503))
+        {
             Self::Throttled { source }
+        } else if says(&["QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"]) || status == Some(507)
+        {
+            Self::Full { source }
+        } else if text.contains("Invalid last modified") || text.contains("Last-Modified Header missing") {
+            Self::NoTime
+        } else if text.contains("ETag Header missing") {
+            Self::NoTag { source }
+        } else if let Some(status) = status.filter(|status| *status >= 500 || *status == 408) {
+            Self::Down { status, source }
+        } else if says(&["InternalError"]) {
+            Self::Down { status: status.unwrap_or(200), source }
+        } else if let (Some(status @ 400..=403), None) = (status, &code) {
+            Self::Refused { status, source }
+        } else if refused {
+            Self::AccessDenied { source }
         } else {
-            match source {
-                object_store::Error::PermissionDenied { .. }
-                | object_store::Error::Unauthenticated { .. } => Self::AccessDenied { source },
-                source => Self::Other { source },
-            }
+            Self::Other { source }
         }
     }
 
@@ -200,6 +272,13 @@ impl StoreError {
             Self::DiskFull { .. }
             | Self::Folder { .. }
             | Self::Throttled { .. }
+            // A machine whose clock jumped is set right by its own service, and one server of many may be wrong.
+            | Self::ClockSkew { .. }
+            | Self::Refused { .. }
+            | Self::Down { .. }
+            | Self::Full { .. }
+            | Self::NoTime
+            | Self::NoTag { .. }
             | Self::Unreachable { .. }
             | Self::Timeout { .. }
             | Self::Length { .. }
@@ -214,7 +293,6 @@ impl StoreError {
             | Self::WrongSecret { .. }
             | Self::WrongRegion { .. }
             | Self::AccessDenied { .. }
-            | Self::ClockSkew { .. }
             | Self::ReadOnlyBucket
             | Self::Setting { .. } => Retry::Never,
         }
@@ -244,6 +322,29 @@ fn again(error: &io::Error) -> io::Error {
         Some(number) => io::Error::from_raw_os_error(number),
         None => io::Error::new(error.kind(), error.to_string()),
     }
+}
+
+/// What an answer said, as the client hands it on: in text alone.
+struct Words {
+    status: Option<u16>,
+    /// The code word of a refusal in S3's form.
+    code: Option<String>,
+    text: String,
+}
+
+impl Words {
+    fn of(error: &object_store::Error) -> Self {
+        let text = said(error);
+        let status = between(&text, "status code: ", &[' ', ':']).and_then(|status| status.parse().ok());
+        let code = between(&text, "<Code>", &['<']).map(|code| code.trim().to_owned());
+        Self { status, code: code.filter(|code| !code.is_empty()), text }
+    }
+}
+
+/// The text behind a mark, up to one of the ends.
+fn between<'a>(text: &'a str, open: &str, ends: &[char]) -> Option<&'a str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.split(ends).next()
 }
 
 fn said(error: &dyn Error) -> String {
@@ -283,7 +384,10 @@ mod tests {
     fn what_an_s3_store_says_is_named() {
         let said = |body: &str| object_store::Error::PermissionDenied {
             path: "windows/x".into(),
-            source: format!("403 Forbidden: <Error><Code>{body}</Code></Error>").into(),
+            source: format!(
+                "Server returned non-2xx status code: 403 Forbidden: <Error><Code>{body}</Code></Error>"
+            )
+            .into(),
         };
         let name = |body| StoreError::of_store("b", 1, said(body));
         assert!(matches!(name("RequestTimeTooSkewed"), StoreError::ClockSkew { .. }));
@@ -295,7 +399,44 @@ mod tests {
         assert!(matches!(name("SlowDown"), StoreError::Throttled { .. }));
         assert_eq!(name("SlowDown").retry(), Retry::Later);
         assert_eq!(name("AccessDenied").retry(), Retry::Never);
-        let other = object_store::Error::Generic { store: "S3", source: "500 Internal".into() };
+        assert_eq!(name("RequestTimeTooSkewed").retry(), Retry::Later, "one wrong clock ends no program");
+        let other = object_store::Error::Generic { store: "S3", source: "what is this".into() };
         assert!(matches!(StoreError::of_store("b", 1, other), StoreError::Other { .. }));
+    }
+
+    #[test]
+    fn what_may_pass_is_told_by_its_status_too() {
+        let said = |status: &str, body: &str| {
+            let text = format!("Server returned non-2xx status code: {status}: {body}");
+            let source = text.into();
+            StoreError::of_store("b", 1, object_store::Error::Generic { store: "S3", source })
+        };
+        let html = "<html><title>A timeout occurred</title></html>";
+        for (status, body) in [
+            ("429 Too Many Requests", ""),
+            ("503 Service Unavailable", html),
+            ("400 Bad Request", "{\"code\":\"SlowDown\"}"),
+        ] {
+            assert!(matches!(said(status, body), StoreError::Throttled { .. }), "{status}");
+        }
+        for status in [
+            "500 Internal Server Error",
+            "502 Bad Gateway",
+            "524 <unknown status code>",
+            "408 Request Timeout",
+        ] {
+            let number: u16 = status[..3].parse().unwrap();
+            let named = said(status, html);
+            assert!(matches!(named, StoreError::Down { status, .. } if status == number), "{named:?}");
+            assert_eq!(named.retry(), Retry::Later);
+        }
+        assert!(matches!(said("507 Insufficient Storage", ""), StoreError::Full { .. }));
+        for wordless in ["403 Forbidden", "401 Unauthorized", "400 Bad Request"] {
+            let named = said(wordless, "");
+            assert!(
+                matches!(named, StoreError::Refused { .. }) && named.retry() == Retry::Later,
+                "{named:?}"
+            );
+        }
     }
 }

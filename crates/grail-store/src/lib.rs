@@ -21,5 +21,5 @@ mod transfer;
 pub use credentials::{COMMITMENT_BYTES, CredentialsError, ReadCredentials, WriteCredentials};
 pub use directory::{CommittedCheckpoints, CommittedDirectory, FolderDirectory};
 pub use error::StoreError;
-pub use object::{Endpoint, Location, Memory, Shelf};
+pub use object::{Endpoint, EndpointError, Location, Memory, Shelf, service_address};
 pub use transfer::Transfer;

@@ -66,6 +66,10 @@ fn unset(problem: &StoreProblem) -> Finding {
             let mistake = Mistake::Name { bucket: bucket.clone(), account: account.clone() };
             Finding::bad("store-bucket", mistake.code(), told, mistake.remedy())
         }
+        StoreProblem::Endpoint { source } => {
+            let mistake = Mistake::Endpoint { found: source.clone() };
+            Finding::bad("store-endpoint", mistake.code(), mistake.to_string(), mistake.remedy())
+        }
         StoreProblem::Credentials { source: grail_store::CredentialsError::Shared { field }, .. } => {
             let mistake = Mistake::EqualKeys { field };
             Finding::bad("store-keys", mistake.code(), told, mistake.remedy())
@@ -129,13 +133,22 @@ fn proof(check: &str, report: &ProbeReport) -> Option<String> {
 /// The check that a mistake belongs to.
 fn check_of(mistake: &Mistake) -> &'static str {
     match mistake {
-        Mistake::Setting { .. } | Mistake::PlainHttp { .. } | Mistake::Unreachable { .. } => "store-endpoint",
+        Mistake::Setting { .. }
+        | Mistake::Endpoint { .. }
+        | Mistake::NotABucket { .. }
+        | Mistake::PlainHttp { .. }
+        | Mistake::Unreachable { .. } => "store-endpoint",
         Mistake::ClockSkew { .. } => "store-clock",
         Mistake::EqualKeys { .. } | Mistake::Crossed | Mistake::UnknownAccount { .. } => "store-keys",
-        Mistake::Account { .. } | Mistake::Name { .. } | Mistake::NoBucket { .. } => "store-bucket",
+        Mistake::Account { .. }
+        | Mistake::Name { .. }
+        | Mistake::NoBucket { .. }
+        | Mistake::Versioned { .. } => "store-bucket",
         Mistake::Region { .. } | Mistake::Elsewhere { .. } => "store-region",
         Mistake::ReadKeyWrites => "store-read-only",
-        Mistake::Multipart { .. } | Mistake::OtherBytes | Mistake::Left { .. } => "store-write",
+        Mistake::Multipart { .. } | Mistake::OtherBytes | Mistake::NoTime | Mistake::Left { .. } => {
+            "store-write"
+        }
         Mistake::UnknownKey { pair, .. }
         | Mistake::WrongSecret { pair }
         | Mistake::KeyOrSecret { pair, .. }

@@ -263,6 +263,7 @@ pub(crate) async fn store(answers: &mut Answers, asking: &mut Asking, checks: bo
             &table::R2_ACCOUNT_ID,
             "Account id, which is also the bucket's name (32 hexadecimal digits)",
         )?;
+        mend_endpoint(answers)?;
         ask(
             answers,
             asking,
@@ -286,6 +287,19 @@ pub(crate) async fn store(answers: &mut Answers, asking: &mut Asking, checks: bo
         }
         // What a flag said was wrong: now it is asked.
         answers.forget_typed(&STORE);
+    }
+    Ok(())
+}
+
+/// Takes the bucket's name and what else does not belong there out of an address, and says so: dashboards show them in one.
+fn mend_endpoint(answers: &mut Answers) -> anyhow::Result<()> {
+    let bucket = answers.text(&table::R2_ACCOUNT_ID).unwrap_or_default();
+    if let Some(url) = answers.text(&table::R2_ENDPOINT_URL)
+        && let Err(found) = grail_store::service_address(&url, &bucket)
+        && let Some(clean) = found.clean()
+    {
+        show(&format!("{found}; that is what is written"));
+        answers.take(&table::R2_ENDPOINT_URL, clean)?;
     }
     Ok(())
 }

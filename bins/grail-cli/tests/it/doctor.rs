@@ -319,3 +319,25 @@ fn what_stops_a_miner_at_its_start_is_a_finding() {
     let found = role(dir.path(), Some(answer), &settings).0;
     assert_eq!(found, [bad("file-not-in-manifest"), bad("template-unusable")]);
 }
+
+/// Stores that are nearly S3, and an address with the bucket in it: the doctor says what a miner would meet.
+#[test]
+fn what_is_wrong_with_a_look_alike_is_told() {
+    use super::lookalike::{Habit, Lookalike};
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let told = |habit: Habit, behind: &str| {
+        let server = runtime.block_on(Lookalike::start(habit, ACCOUNT));
+        let url = format!("{}{behind}", server.url);
+        let (checks, exit) = checks(dir.path(), &["--only", "store"], &variables(&url));
+        let codes: Vec<String> = codes(&checks).into_iter().map(|(code, _)| code).collect();
+        (codes.join(" "), exit, server.buckets())
+    };
+    assert_eq!(told(Habit::R2, ""), (String::new(), 0, 1));
+    assert_eq!(told(Habit::Versioned, ""), ("bucket-versioned".to_owned(), 0, 1));
+    assert_eq!(told(Habit::NoTime, ""), ("no-last-modified".to_owned(), 1, 1));
+    assert_eq!(told(Habit::MakesBuckets, ""), ("no-such-bucket".to_owned(), 1, 0));
+    let with_bucket = format!("/{ACCOUNT}");
+    assert_eq!(told(Habit::None, &with_bucket), ("endpoint-with-bucket".to_owned(), 1, 1));
+    assert_eq!(told(Habit::None, "/grail"), ("endpoint-with-path".to_owned(), 1, 1));
+}

@@ -10,6 +10,9 @@ mod evidence;
 #[expect(dead_code, reason = "the tests of grail-store use more of it")]
 mod house;
 mod keys;
+#[path = "../../../../crates/grail-store/tests/it/lookalike.rs"]
+#[expect(dead_code, reason = "the tests of grail-store use more of it")]
+mod lookalike;
 mod setup;
 mod streams;
 mod trained;

@@ -4,7 +4,6 @@ use super::{
     files::{disk, is_entry, later},
 };
 use bytes::Bytes;
-use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesOrdered};
 use grail_artifact::checkpoint::CheckpointKey;
 use grail_fs::DiskError;
 use grail_ports::{
@@ -13,6 +12,7 @@ use grail_ports::{
 };
 use sha2::{Digest as _, Sha256};
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     path::{Path, PathBuf},
@@ -21,6 +21,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::task::JoinHandle;
 
 /// How far a checkpoint is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,30 +168,65 @@ async fn open(lock: Arc<CacheLock>, path: &Path, size: u64) -> Result<Draft, Sto
     Ok(draft.await?.map_err(|error| disk("open", path, error))?)
 }
 
-/// A request: how many bytes it asks for, and what comes.
-type Fetching = BoxFuture<'static, (u64, Result<Option<Part>, Fault>)>;
+/// A request: how many bytes it asks for, and what comes. It goes on while the one before it is written, and ends when
+/// nobody waits for it any more.
+struct Fetching {
+    bytes: u64,
+    task: JoinHandle<Result<Option<Part>, Fault>>,
+}
 
-/// Fetches everything from where the draft ends, a few ranges at once, written in order.
+impl Fetching {
+    fn start(line: &Line, key: &CheckpointKey, offset: u64, bytes: u64) -> Self {
+        let (shelf, key) = (Arc::clone(&line.shelf), key.clone());
+        Self { bytes, task: tokio::spawn(async move { shelf.fetch(&key, offset, bytes).await }) }
+    }
+
+    async fn done(mut self) -> Result<Option<Part>, Fault> {
+        let ended = (&mut self.task).await;
+        ended.unwrap_or_else(|error| {
+            Err(Fault::new(Door::Inside, Retry::Later, "fetch a part of a file".to_owned(), error))
+        })
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Fetches everything from where the draft ends, a few ranges at once, written and hashed in order.
+///
+/// As many ranges are held as are under way, and the one that is being written: `(ranges + 1) × range_bytes`.
 async fn rest(line: &Line, wanted: &Wanted, mut draft: Draft, meter: &Meter) -> Result<Draft, Stop> {
-    let mut under_way: FuturesOrdered<Fetching> = FuturesOrdered::new();
+    let mut under_way: VecDeque<Fetching> = VecDeque::new();
     let mut next = draft.at;
     loop {
         while next < wanted.size && under_way.len() < line.ranges.max(1) {
             let bytes = line.range_bytes.max(1).min(wanted.size - next);
-            let (shelf, key, offset) = (Arc::clone(&line.shelf), wanted.key.clone(), next);
-            let fetch = async move { (bytes, shelf.fetch(&key, offset, bytes).await) };
-            under_way.push_back(fetch.boxed());
+            under_way.push_back(Fetching::start(line, &wanted.key, next, bytes));
             next += bytes;
         }
-        let Some((bytes, part)) = under_way.next().await else { return Ok(draft) };
+        let Some(first) = under_way.pop_front() else { return Ok(draft) };
+        let bytes = first.bytes;
         let file = || wanted.key.name.to_string();
+<<<<<<< HEAD
         let part = part?.ok_or_else(|| CheckpointRefusal::Gone { file: file() })?;
+=======
+        let part = first.done().await?.ok_or_else(|| Refusal::Gone { file: file() })?;
+>>>>>>> dd391c4 (store, node, cli: like is compared with like, what may pass is waited out, an endpoint is a service alone, the doctor makes no bucket and names versioning)
         if part.size != wanted.size {
             return Err(CheckpointRefusal::Size { file: file(), got: part.size, want: wanted.size }.into());
         }
         if part.body.len() as u64 != bytes {
             let doing = format!("fetch {}: {} of {bytes} bytes came", wanted.key, part.body.len());
             return Err(Fault::plain(Door::Shelf, Retry::Later, doing).into());
+        }
+        // The slot is free already: the next range comes in while this one is written.
+        if next < wanted.size {
+            let bytes = line.range_bytes.max(1).min(wanted.size - next);
+            under_way.push_back(Fetching::start(line, &wanted.key, next, bytes));
+            next += bytes;
         }
         let path = draft.path.clone();
         draft = blocking(Arc::clone(&line.lock), "write a file", move || draft.append(&part.body))

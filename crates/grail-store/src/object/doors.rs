@@ -1,6 +1,6 @@
 //! What the two doors ask of a shelf.
 
-use super::{Shelf, meta_of, send::Source, stored_at};
+use super::{Shelf, send::Source, stored_at};
 use crate::StoreError;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use std::path::Path as FilePath;
 impl Shelf {
     async fn read(&self, path: &Path, limit: u64) -> Result<Fetch, StoreError> {
         let Some(found) = self.get(path, GetOptions::new()).await? else { return Ok(Fetch::Absent) };
-        let meta = meta_of(&found.meta);
+        let meta = self.meta(&found.meta)?;
         if meta.size > limit {
             return Ok(Fetch::TooLarge { meta });
         }
@@ -76,7 +76,7 @@ impl WindowShelf for Shelf {
 
     async fn look(&self, key: &ShelfKey) -> Result<Option<ObjectMeta>, Fault> {
         let path = path_of(key);
-        let head = async { Ok(self.head(&path).await?.as_ref().map(meta_of)) };
+        let head = async { self.head(&path).await?.map(|meta| self.meta(&meta)).transpose() };
         self.call(|| format!("look for {key} in {}", self.place), head).await
     }
 

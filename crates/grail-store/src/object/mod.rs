@@ -2,10 +2,14 @@
 //! checkpoints alike; what a door promises is written once, and only the places differ.
 
 mod doors;
+mod endpoint;
 mod memory;
 mod s3;
 mod send;
+mod tag;
 
+pub(crate) use endpoint::R2_HOST;
+pub use endpoint::{EndpointError, service_address};
 pub use memory::Memory;
 pub use s3::{Endpoint, Location};
 
@@ -183,8 +187,24 @@ impl Shelf {
         }
     }
 
+    /// What lies under a name, without its bytes.
+    ///
+    /// An answer to HEAD has no body, so a refusal comes without its reason. The same is asked with GET then, whose
+    /// answer says why, or that reading is allowed after all; its body is not read.
     async fn head(&self, path: &Path) -> Result<Option<object_store::ObjectMeta>, StoreError> {
-        Ok(self.get(path, GetOptions::new().with_head(true)).await?.map(|found| found.meta))
+        let found = match self.get(path, GetOptions::new().with_head(true)).await {
+            Err(StoreError::Refused { .. }) => self.get(path, GetOptions::new()).await,
+            found => found,
+        };
+        Ok(found?.map(|found| found.meta))
+    }
+
+    /// As doors tell it. Errors: a bucket's answer without a time, which would count as one of 1970 and so as early enough.
+    fn meta(&self, meta: &object_store::ObjectMeta) -> Result<ObjectMeta, StoreError> {
+        if matches!(self.place, Place::Bucket { .. }) && meta.last_modified.timestamp_millis() == 0 {
+            return Err(StoreError::NoTime);
+        }
+        Ok(ObjectMeta { size: meta.size, stored_at: stored_at(meta), tag: tag::of(meta) })
     }
 
     /// The bytes of an answer: exactly as many as it announced, and never more held than that.
@@ -240,12 +260,6 @@ fn is_plain(root: &FilePath, name: &str) -> Result<bool, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => require_folder(root).map(|()| false),
         Err(error) => Err(StoreError::of_file("read", path, error)),
     }
-}
-
-fn meta_of(meta: &object_store::ObjectMeta) -> ObjectMeta {
-    // The version only where there is no other: a bucket whose versioning is suspended calls each one `null`.
-    let tag = meta.e_tag.clone().or_else(|| meta.version.clone());
-    ObjectMeta { size: meta.size, stored_at: stored_at(meta), tag }
 }
 
 /// When the store says that an object was written; 0 for times before 1970.

@@ -1,3 +1,4 @@
+use super::endpoint::service_address;
 use crate::{StoreError, Transfer};
 use object_store::{
     BackoffConfig, Certificate, ClientOptions, RetryConfig,
@@ -33,6 +34,7 @@ pub struct Location {
 }
 
 impl Location {
+    /// The address of the service. Errors: a setting that cannot work.
     pub(crate) fn url(&self) -> Result<String, StoreError> {
         let unusable = |setting, reason: &str| StoreError::Setting { setting, reason: reason.to_owned() };
         // A bucket's name may come from a stranger's commitment and becomes part of a host's name.
@@ -48,15 +50,17 @@ impl Location {
                 }
                 Ok(format!("https://{account}.r2.cloudflarestorage.com"))
             }
-            Endpoint::Url(url) if url.starts_with("https://") => Ok(url.clone()),
-            Endpoint::Url(url) if url.starts_with("http://") => {
-                if self.allow_http {
-                    Ok(url.clone())
-                } else {
-                    Err(unusable("endpoint", "it begins with http://, and plain HTTP was not allowed"))
+            Endpoint::Url(url) => {
+                let address = service_address(url, &self.bucket)
+                    .map_err(|error| unusable("endpoint", &error.to_string()))?;
+                if address.starts_with("http://") && !self.allow_http {
+                    return Err(unusable(
+                        "endpoint",
+                        "it begins with http://, and plain HTTP was not allowed",
+                    ));
                 }
+                Ok(address)
             }
-            Endpoint::Url(_) => Err(unusable("endpoint", "it begins neither with https:// nor with http://")),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! How an object gets onto a shelf: at once, or in parts.
 
-use super::{Place, Shelf, meta_of};
+use super::{Place, Shelf, tag};
 use crate::StoreError;
 use bytes::Bytes;
-use grail_ports::shelf::ObjectMeta;
+use grail_ports::{Retry, shelf::ObjectMeta};
 use object_store::{MultipartUpload, ObjectStoreExt as _, PutPayload, PutResult, path::Path};
 use std::{
     fs,
     future::Future,
     path::{Path as FilePath, PathBuf},
+    time::Duration,
 };
 use tokio::{io::AsyncReadExt as _, task::JoinSet};
+
+/// How long is waited before an object that was just written is looked for again.
+const LOOK_PAUSES_MS: [u64; 3] = [200, 800, 2_000];
 
 /// What is sent.
 pub(super) enum Source {
@@ -63,7 +67,13 @@ impl Shelf {
         let mut part = source.next(part_bytes).await?;
         if part.len() < part_bytes || source.is_spent() {
             let size = part.len() as u64;
-            let put = self.written(path, writer.put(path, part.into())).await?;
+            let put = match self.written(path, writer.put(path, part.into())).await {
+                // Stored, and answered without a tag: what lies there then shows by its size alone.
+                Err(StoreError::NoTag { .. }) => {
+                    PutResult { e_tag: None, version: None, extensions: Default::default() }
+                }
+                put => put?,
+            };
             progress(size);
             return Ok((size, put));
         }
@@ -105,17 +115,29 @@ impl Shelf {
     }
 
     /// The answer to a write has no time; the object itself does, and must be the one just written.
+    ///
+    /// The bytes lie there already: a look that meets with something passing is repeated, before all is sent again.
     pub(super) async fn just_written(
         &self,
         path: &Path,
         size: u64,
         put: &PutResult,
     ) -> Result<ObjectMeta, StoreError> {
-        let meta = self.head(path).await?.ok_or(StoreError::Replaced)?;
+        let mut pauses = LOOK_PAUSES_MS.into_iter();
+        let meta = loop {
+            match self.head(path).await {
+                Ok(Some(meta)) => break meta,
+                Err(error) if error.retry() == Retry::Never => return Err(error),
+                other => match pauses.next() {
+                    Some(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
+                    None => return other.and(Err(StoreError::Replaced)),
+                },
+            }
+        };
         // A folder mounted from elsewhere may give a file another time, and with it another tag, once it has arrived.
         let is_folder = matches!(self.place, Place::Folder(_));
-        let same = is_folder || put.e_tag.is_none() || put.e_tag == meta.e_tag;
-        if same && meta.size == size { Ok(meta_of(&meta)) } else { Err(StoreError::Replaced) }
+        let same = is_folder || tag::is_same(put, &meta);
+        if same && meta.size == size { self.meta(&meta) } else { Err(StoreError::Replaced) }
     }
 
     /// Removes what killed writers of an object left beside it in a folder: a large file's draft is large.

@@ -9,8 +9,14 @@ use object_store::{
     client::{HttpRequest, HttpRequestBody},
 };
 use reqwest::{Client, Method, Url, header};
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, UNIX_EPOCH},
+};
 
+/// How many questions of an examination are put again after an answer that may pass, and after what pause.
+const MOST_AGAIN: usize = 4;
+const PAUSE_MS: u64 = 300;
 /// Answers to probes are short; no more of one is held.
 const MOST_BYTES: usize = 64 << 10;
 
@@ -59,6 +65,10 @@ pub(super) struct Reply {
     pub(super) region: Option<String>,
     pub(super) date_ms: Option<u64>,
     pub(super) tag: Option<String>,
+    /// The version that the answer speaks of; R2 names one for each object, though it keeps none.
+    pub(super) version: Option<String>,
+    /// Whether it says when the object was stored.
+    pub(super) has_time: bool,
     pub(super) body: Bytes,
 }
 
@@ -66,6 +76,8 @@ pub(super) struct Reply {
 pub(super) enum Answer {
     Said(Reply),
     Nothing(Silence),
+    /// The question was not put, since the answer to another one makes it idle, or harmful.
+    NotAsked,
 }
 
 impl Answer {
@@ -86,12 +98,38 @@ impl Answer {
         }
     }
 
+    /// Whether a list was answered as one of an object: the endpoint then names a bucket already.
+    pub(super) fn is_of_an_object(&self) -> bool {
+        matches!(self, Self::Said(Reply { code: Some(code), .. }) if code == "NoSuchKey")
+    }
+
+    /// Whether nothing like this is there, to a question about a bucket.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, Self::Said(reply) if reply.status == 404)
+    }
+
+    /// Whether the same question may be answered otherwise in a moment.
+    fn may_pass(&self) -> bool {
+        let Self::Said(Reply { status, code, .. }) = self else { return false };
+        matches!(status, 408 | 429 | 500..) && *status != 501
+            || code.as_deref() == Some("RequestTimeTooSkewed")
+    }
+
+    /// The version that was written or removed, where one was named.
+    pub(super) fn version(&self) -> Option<String> {
+        match self {
+            Self::Said(reply) if self.is_fine() => reply.version.clone(),
+            _ => None,
+        }
+    }
+
     /// In words, for people.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Said(Reply { status, code: Some(code), .. }) => format!("{status} {code}"),
             Self::Said(Reply { status, code: None, .. }) => format!("status {status}"),
             Self::Nothing(silence) => silence.to_string(),
+            Self::NotAsked => "not asked".to_owned(),
         }
     }
 }
@@ -104,6 +142,8 @@ pub(super) struct Asker {
     bucket: Url,
     region: String,
     patience: Patience,
+    /// Questions that may still be put once more.
+    again: AtomicUsize,
 }
 
 impl Asker {
@@ -129,7 +169,8 @@ impl Asker {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| error.to_string())?;
-        Ok(Self { http, service, bucket, region: location.region.clone(), patience })
+        let again = AtomicUsize::new(MOST_AGAIN);
+        Ok(Self { http, service, bucket, region: location.region.clone(), patience, again })
     }
 
     /// The host that is asked.
@@ -144,7 +185,36 @@ impl Asker {
     /// Asks for a list of at most one object.
     pub(super) async fn list(&self, keys: &Keys) -> Answer {
         let query = [("list-type", "2"), ("max-keys", "1")];
-        self.ask(Some(keys), Method::GET, None, &query, Bytes::new()).await
+        match self.ask(Some(keys), Method::GET, None, &query, Bytes::new()).await {
+            // A page of somebody's, a portal's say, with a status that means nothing.
+            Answer::Said(mut reply)
+                if reply.status == 200
+                    && !String::from_utf8_lossy(&reply.body).contains("<ListBucketResult") =>
+            {
+                reply.status = 203;
+                reply.code = Some("not-a-list".to_owned());
+                Answer::Said(reply)
+            }
+            answer => answer,
+        }
+    }
+
+    /// `Enabled` or `Suspended`, where old versions of objects are kept or were; `None` also where it is not told.
+    pub(super) async fn versioning(&self, keys: &Keys) -> Option<String> {
+        match self.ask(Some(keys), Method::GET, None, &[("versioning", "")], Bytes::new()).await {
+            Answer::Said(reply) if reply.status == 200 => {
+                let text = String::from_utf8_lossy(&reply.body).into_owned();
+                let state = between(&text, "<Status>", "</Status>")?.trim();
+                matches!(state, "Enabled" | "Suspended").then(|| state.to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Removes an object, or one version of it.
+    pub(super) async fn remove(&self, keys: &Keys, object: &str, version: Option<&str>) -> Answer {
+        let query: Vec<_> = version.into_iter().map(|version| ("versionId", version)).collect();
+        self.ask(Some(keys), Method::DELETE, Some(object), &query, Bytes::new()).await
     }
 
     /// Where the bucket is, in the store's word; `None` when it does not tell.
@@ -161,8 +231,13 @@ impl Asker {
         }
     }
 
-    /// Sends an object in parts, as large windows are; the refusal where there was one.
-    pub(super) async fn in_parts(&self, keys: &Keys, object: &str, body: &Bytes) -> Result<(), Answer> {
+    /// Sends an object in parts, as large windows are: its version, or the refusal where there was one.
+    pub(super) async fn in_parts(
+        &self,
+        keys: &Keys,
+        object: &str,
+        body: &Bytes,
+    ) -> Result<Option<String>, Answer> {
         let begun = self.ask(Some(keys), Method::POST, Some(object), &[("uploads", "")], Bytes::new()).await;
         let Answer::Said(reply) = &begun else { return Err(begun) };
         let text = String::from_utf8_lossy(&reply.body).into_owned();
@@ -185,7 +260,7 @@ impl Asker {
         // A completion may be refused inside a body that begins with status 200.
         let refused = matches!(&done, Answer::Said(reply) if reply.code.is_some());
         if done.is_fine() && !refused {
-            return Ok(());
+            return Ok(done.version());
         }
         // Parts that nobody completes would be charged for.
         let _ =
@@ -193,8 +268,26 @@ impl Asker {
         Err(done)
     }
 
-    /// Asks one question. Without keys it is asked of the service itself, unsigned.
+    /// Asks one question, and once more after an answer that may pass. Without keys it is asked of the service itself,
+    /// unsigned.
     pub(super) async fn ask(
+        &self,
+        keys: Option<&Keys>,
+        method: Method,
+        object: Option<&str>,
+        query: &[(&str, &str)],
+        body: Bytes,
+    ) -> Answer {
+        let answer = self.once(keys, method.clone(), object, query, body.clone()).await;
+        let less = |left: usize| left.checked_sub(1);
+        if answer.may_pass() && self.again.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
+            return self.once(keys, method, object, query, body).await;
+        }
+        answer
+    }
+
+    async fn once(
         &self,
         keys: Option<&Keys>,
         method: Method,
@@ -251,6 +344,9 @@ impl Asker {
             .and_then(|date| date.duration_since(UNIX_EPOCH).ok())
             .and_then(|since| u64::try_from(since.as_millis()).ok());
         let (tag, region) = (header("etag"), header("x-amz-bucket-region"));
+        let version = header("x-amz-version-id").filter(|version| (1..=1_024).contains(&version.len()));
+        let has_time = header(header::LAST_MODIFIED.as_str())
+            .is_some_and(|time| httpdate::parse_http_date(&time).is_ok());
         let status = response.status().as_u16();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
@@ -265,7 +361,7 @@ impl Asker {
             |open, close| between(&text, open, close).filter(|word| plausible(word)).map(str::to_owned);
         let code = if text.contains("<Error") { word("<Code>", "</Code>") } else { None };
         let region = word("<Region>", "</Region>").or(region).filter(|region| plausible(region));
-        Ok(Reply { status, code, region, date_ms, tag, body: body.into() })
+        Ok(Reply { status, code, region, date_ms, tag, version, has_time, body: body.into() })
     }
 }
 

@@ -15,6 +15,17 @@ pub(super) struct OfPair {
     pub(super) got_it_back: bool,
 }
 
+impl OfPair {
+    /// A pair that has only asked for a list.
+    pub(super) fn listed(list: Answer) -> Self {
+        Self { list, get: Answer::NotAsked, put: Answer::NotAsked, got_it_back: false }
+    }
+
+    pub(super) fn tried(&mut self, got_it_back: bool, get: Answer, put: Answer) {
+        (self.got_it_back, self.get, self.put) = (got_it_back, get, put);
+    }
+}
+
 pub(super) struct Answers {
     pub(super) write: OfPair,
     pub(super) read: OfPair,
@@ -25,6 +36,8 @@ pub(super) struct Answers {
     /// A probe's object that could not be removed, and the answer to that.
     pub(super) left: Option<(String, Answer)>,
     pub(super) place: Option<String>,
+    /// Whether the bucket keeps old versions, in the store's word.
+    pub(super) versioning: Option<String>,
 }
 
 /// What one answer says by itself.
@@ -45,10 +58,11 @@ enum Sense {
 
 fn sense(answer: &Answer, control: &Answer) -> Sense {
     let Answer::Said(Reply { status, code, region, .. }) = answer else { return Sense::Odd };
-    if answer.is_fine() {
+    if answer.is_fine() && code.is_none() {
         return Sense::Fine;
     }
     match code.as_deref().unwrap_or("") {
+        "not-a-list" => Sense::Odd,
         // An object that is not there is told to those alone who may read.
         "NoSuchKey" => Sense::Fine,
         "NoSuchBucket" => Sense::NoBucket,
@@ -73,6 +87,11 @@ pub(super) async fn judge(subject: &Subject, asker: &Asker, answers: &Answers, m
     let senses = |pair: &OfPair| [&pair.list, &pair.get, &pair.put].map(|answer| sense(answer, control));
     let (write, read) = (senses(&answers.write), senses(&answers.read));
     let works = |senses: &[Sense; 3]| senses.contains(&Sense::Fine);
+    let of_object = [&answers.write.list, &answers.read.list].into_iter().find(|list| list.is_of_an_object());
+    if let Some(list) = of_object {
+        mistakes.push(Mistake::NotABucket { answer: list.words() });
+        return;
+    }
     let mut add = |mistake: Mistake| {
         if !mistakes.contains(&mistake) {
             mistakes.push(mistake);
@@ -122,6 +141,14 @@ pub(super) async fn judge(subject: &Subject, asker: &Asker, answers: &Answers, m
     let crossed = mistakes.iter().filter(|mistake| **mistake == Mistake::Crossed).count();
     if crossed > 1 {
         mistakes.dedup();
+    }
+    let timeless =
+        |pair: &OfPair| pair.got_it_back && matches!(&pair.get, Answer::Said(got) if !got.has_time);
+    if timeless(&answers.write) || timeless(&answers.read) {
+        mistakes.push(Mistake::NoTime);
+    }
+    if let Some(state) = &answers.versioning {
+        mistakes.push(Mistake::Versioned { is_on: state == "Enabled" });
     }
     if let Some(Err(answer)) = &answers.multipart {
         mistakes.push(Mistake::Multipart { answer: answer.words() });

@@ -1,4 +1,5 @@
 use super::ask::Silence;
+use crate::EndpointError;
 
 /// One of the two pairs of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,32 @@ pub enum Mistake {
         /// Why.
         reason: String,
     },
+    /// An address with more in it than the service's.
+    #[error("{found}")]
+    Endpoint {
+        /// What is in it.
+        found: EndpointError,
+    },
+    /// The store takes the bucket's name for an object's.
+    #[error(
+        "the store takes the bucket's name for an object's ({answer}): the endpoint names a bucket already, or has a path"
+    )]
+    NotABucket {
+        /// What it said to the question for a list.
+        answer: String,
+    },
+    /// The bucket keeps old versions.
+    #[error(
+        "the bucket {}: what is overwritten or removed stays there unseen and is paid for",
+        if *is_on { "keeps old versions" } else { "kept old versions until its versioning was suspended" }
+    )]
+    Versioned {
+        /// Whether it makes new ones.
+        is_on: bool,
+    },
+    /// Objects without a time.
+    #[error("the store does not say when an object was stored (no Last-Modified), and deadlines go by that")]
+    NoTime,
     /// An address without TLS.
     #[error("{endpoint} begins with http://: whoever listens on the way reads all that is fetched")]
     PlainHttp {
@@ -229,6 +256,11 @@ impl Mistake {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Setting { .. } => "setting",
+            Self::Endpoint { found } if found.has_bucket() => "endpoint-with-bucket",
+            Self::Endpoint { .. } => "endpoint-with-path",
+            Self::NotABucket { .. } => "endpoint-with-bucket",
+            Self::Versioned { .. } => "bucket-versioned",
+            Self::NoTime => "no-last-modified",
             Self::PlainHttp { .. } => "plain-http",
             Self::Unreachable { .. } => "endpoint-unreachable",
             Self::ClockSkew { .. } => "clock-skew",
@@ -272,9 +304,13 @@ impl Mistake {
         match self {
             Self::ClockSkew { grave, .. } => !*grave,
             Self::Elsewhere { .. }
+            | Self::Versioned { .. }
             | Self::Left { .. }
             | Self::Lacks { what: Allowed::List | Allowed::Delete, .. } => true,
             Self::Setting { .. }
+            | Self::Endpoint { .. }
+            | Self::NotABucket { .. }
+            | Self::NoTime
             | Self::PlainHttp { .. }
             | Self::Unreachable { .. }
             | Self::Name { .. }
@@ -300,13 +336,20 @@ impl Mistake {
     /// What is mended first has the smallest.
     pub(super) const fn rank(&self) -> u8 {
         match self {
-            Self::Setting { .. } | Self::PlainHttp { .. } | Self::Unreachable { .. } => 0,
+            Self::Setting { .. }
+            | Self::Endpoint { .. }
+            | Self::NotABucket { .. }
+            | Self::PlainHttp { .. }
+            | Self::Unreachable { .. } => 0,
             Self::EqualKeys { .. } | Self::Account { .. } => 1,
             Self::ClockSkew { grave: true, .. } => 2,
             Self::Name { .. } | Self::UnknownAccount { .. } | Self::Region { .. } | Self::NoBucket { .. } => {
                 3
             }
-            Self::Elsewhere { .. } | Self::Left { .. } | Self::ClockSkew { grave: false, .. } => 9,
+            Self::Elsewhere { .. }
+            | Self::Versioned { .. }
+            | Self::Left { .. }
+            | Self::ClockSkew { grave: false, .. } => 9,
             _ => 5,
         }
     }
@@ -316,6 +359,20 @@ impl Mistake {
         let token = "dashboard of R2, \"Manage API tokens\"";
         match self {
             Self::Setting { setting, .. } => format!("correct the setting of the {setting}"),
+            Self::Endpoint { found } => match found.clean() {
+                Some(clean) => format!("set R2_ENDPOINT_URL={clean}"),
+                None => "set R2_ENDPOINT_URL to the address of the service".into(),
+            },
+            Self::NotABucket { .. } => {
+                "take the bucket's name and any path out of R2_ENDPOINT_URL: it is the address of the service alone".into()
+            }
+            Self::Versioned { is_on: true } => {
+                "suspend the bucket's versioning, or let a lifecycle rule remove noncurrent versions after a day".into()
+            }
+            Self::Versioned { is_on: false } => {
+                "let a lifecycle rule remove noncurrent versions; new writes make none".into()
+            }
+            Self::NoTime => "look for a proxy that takes Last-Modified away, or use another store".into(),
             Self::PlainHttp { .. } => "use an address with https://; for a server on this machine set R2_ALLOW_HTTP=true".into(),
             Self::Unreachable { is_r2: true, .. } => {
                 "check R2_ACCOUNT_ID (R2 breaks off connections to accounts that do not exist) and that this machine reaches \

@@ -12,7 +12,9 @@ mod mistake;
 
 pub use mistake::{Allowed, Mistake, Pair};
 
-use crate::{Endpoint, Location, ReadCredentials, StoreError, WriteCredentials};
+use crate::{
+    Endpoint, Location, ReadCredentials, StoreError, WriteCredentials, object::R2_HOST, service_address,
+};
 use ask::{Answer, Asker, Keys, Reply};
 use bytes::Bytes;
 use futures::future::join;
@@ -22,8 +24,6 @@ use reqwest::Method;
 
 /// Where Cloudflare keeps buckets that the network expects.
 pub const R2_PLACE: &str = "ENAM";
-/// Host names of R2 end so.
-const R2_HOST: &str = ".r2.cloudflarestorage.com";
 
 /// What is examined.
 #[derive(Debug, Clone)]
@@ -73,6 +73,8 @@ pub struct ProbeReport {
     pub read: bool,
     /// Whether a write with the read pair was refused.
     pub read_only: bool,
+    /// `Enabled` or `Suspended`, where the bucket keeps old versions or kept them, and tells.
+    pub versioning: Option<String>,
 }
 
 /// Examines a bucket: some fifteen small requests. `clock` is ours, to be compared with the store's.
@@ -92,6 +94,7 @@ pub async fn examine(subject: &Subject, clock: &dyn Clock, patience: Patience) -
     let hello = asker.ask(None, Method::GET, None, &[], Bytes::new()).await;
     let after = clock.now();
     match &hello {
+        Answer::NotAsked => {}
         Answer::Nothing(silence) => {
             let endpoint = asker.endpoint().to_owned();
             let is_r2 = endpoint.ends_with(R2_HOST);
@@ -119,6 +122,7 @@ pub async fn examine(subject: &Subject, clock: &dyn Clock, patience: Patience) -
     report.read = answers.read.get.is_fine() && (answers.read.got_it_back || !answers.write.put.is_fine());
     report.read_only = answers.read.put.is_refusal();
     report.place = answers.place.clone();
+    report.versioning = answers.versioning.clone();
     judge::judge(subject, &asker, &answers, &mut report.mistakes).await;
     if let (Some(place), Some(expected)) = (&report.place, &subject.place)
         && !place.eq_ignore_ascii_case(expected)
@@ -144,6 +148,14 @@ fn settings(subject: &Subject, mistakes: &mut Vec<Mistake>) -> bool {
     }
     match subject.location.url() {
         Err(StoreError::Setting { setting, reason }) => {
+            if let Endpoint::Url(url) = &subject.location.endpoint
+                && setting == "endpoint"
+                && let Err(found) = service_address(url, bucket)
+                && found.clean().is_some()
+            {
+                mistakes.push(Mistake::Endpoint { found });
+                return false;
+            }
             let url = match &subject.location.endpoint {
                 Endpoint::Url(url) if url.starts_with("http://") => Some(url.clone()),
                 _ => None,
@@ -185,6 +197,19 @@ async fn question(asker: &Asker, read: &Keys, write: &Keys, salt: u64) -> Answer
         Some(place) => Some(place),
         None => asker.place(read).await,
     };
+    let mut answers = Answers {
+        write: OfPair::listed(of_write),
+        read: OfPair::listed(of_read),
+        control: of_control,
+        multipart: None,
+        left: None,
+        place: location,
+        versioning: None,
+    };
+    // Some stores make a bucket that is written to: the wrong name would be right from then on.
+    if answers.write.list.is_missing() || answers.read.list.is_missing() {
+        return answers;
+    }
     let put = |keys, name: &str, body: &Bytes| {
         let (name, body) = (name.to_owned(), body.clone());
         async move { asker.ask(Some(keys), Method::PUT, Some(&name), &[], body).await }
@@ -194,36 +219,44 @@ async fn question(asker: &Asker, read: &Keys, write: &Keys, salt: u64) -> Answer
         async move { asker.ask(Some(keys), Method::GET, Some(&name), &[], Bytes::new()).await }
     };
     let write_put = put(write, &object, &body).await;
-    let (write_get, read_get) = join(get(write, &object), get(read, &object)).await;
+    let ((write_get, read_get), versioning) =
+        join(join(get(write, &object), get(read, &object)), asker.versioning(write)).await;
+    answers.versioning = match versioning {
+        None => asker.versioning(read).await,
+        told => told,
+    };
     let intruder = format!("{object}-by-the-read-key");
     let read_put = put(read, &intruder, &body).await;
-    let multipart =
-        if write_put.is_fine() { Some(asker.in_parts(write, &object, &body).await) } else { None };
-    let mut left = None;
+    let mut versions = vec![(&object, write_put.version()), (&intruder, read_put.version())];
+    if write_put.is_fine() {
+        let sent = asker.in_parts(write, &object, &body).await;
+        versions.push((&object, sent.as_ref().ok().cloned().flatten()));
+        answers.multipart = Some(sent.map(drop));
+    }
     for (wrote, name) in [(&write_put, &object), (&read_put, &intruder)] {
         if wrote.is_fine() {
-            let mut gone = asker.ask(Some(write), Method::DELETE, Some(name), &[], Bytes::new()).await;
-            if !gone.is_fine() && wrote_by_reader(name, &intruder) {
-                gone = asker.ask(Some(read), Method::DELETE, Some(name), &[], Bytes::new()).await;
+            let mut gone = asker.remove(write, name, None).await;
+            if !gone.is_fine() && *name == intruder {
+                gone = asker.remove(read, name, None).await;
             }
+            // A removal leaves a mark where versions are kept.
+            versions.push((name, gone.version()));
             if !gone.is_fine() {
-                left = Some((name.clone(), gone));
+                answers.left = Some((name.clone(), gone));
             }
         }
     }
-    let same = |answer: &Answer| matches!(answer, Answer::Said(Reply { body: got, .. }) if *got == body);
-    Answers {
-        write: OfPair { got_it_back: same(&write_get), list: of_write, get: write_get, put: write_put },
-        read: OfPair { got_it_back: same(&read_get), list: of_read, get: read_get, put: read_put },
-        control: of_control,
-        multipart,
-        left,
-        place: location,
+    if answers.versioning.is_some() {
+        for (name, version) in versions {
+            let Some(version) = version else { continue };
+            // What stays is a few bytes; that versions stay is told anyway.
+            let _ = asker.remove(write, name, Some(&version)).await;
+        }
     }
-}
-
-fn wrote_by_reader(name: &str, intruder: &str) -> bool {
-    name == intruder
+    let same = |answer: &Answer| matches!(answer, Answer::Said(Reply { body: got, .. }) if *got == body);
+    answers.write.tried(same(&write_get), write_get, write_put);
+    answers.read.tried(same(&read_get), read_get, read_put);
+    answers
 }
 
 fn difference(theirs: u64, ours: u64) -> i64 {

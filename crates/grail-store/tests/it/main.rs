@@ -3,8 +3,10 @@
 mod checkpoint;
 mod doors;
 mod folder;
+mod habits;
 mod house;
 mod liars;
+mod lookalike;
 mod moto;
 mod probe;
 mod s3;

@@ -10,12 +10,12 @@ use grail_testkit::doors::ManualClock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[expect(clippy::disallowed_methods, reason = "what a real server says is held against real time")]
-fn clock() -> ManualClock {
+pub(crate) fn clock() -> ManualClock {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     ManualClock::at(UnixMillis(u64::try_from(since.as_millis()).unwrap()))
 }
 
-fn subject(url: &str) -> Subject {
+pub(crate) fn subject(url: &str) -> Subject {
     Subject {
         location: Location {
             endpoint: Endpoint::Url(url.to_owned()),
@@ -46,7 +46,11 @@ async fn examined(rules: Rules, change: impl FnOnce(&mut Subject)) -> ProbeRepor
     report
 }
 
+<<<<<<< HEAD
 fn codes(report: &ProbeReport) -> Vec<&'static str> {
+=======
+pub(crate) fn codes(report: &Report) -> Vec<&'static str> {
+>>>>>>> dd391c4 (store, node, cli: like is compared with like, what may pass is waited out, an endpoint is a service alone, the doctor makes no bucket and names versioning)
     report.mistakes.iter().map(Mistake::code).collect()
 }
 
