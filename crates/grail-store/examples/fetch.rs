@@ -19,7 +19,7 @@ use grail_protocol::{
 };
 use grail_store::{
     Endpoint, Location, ReadCredentials, Shelf, Transfer, WriteCredentials,
-    checkpoint::{Cache, Consumer, Limits, Outgoing, Publisher, tensor_root},
+    checkpoint::{Cache, Consumer, ConsumerLimits, Outgoing, Publisher, tensor_root},
 };
 use std::{
     collections::BTreeMap,
@@ -120,7 +120,7 @@ async fn publish(url: &str, bucket: &str, gib: u64, folder: &Path) -> Result<(),
 }
 
 async fn fetch(url: &str, bucket: &str, folder: &Path) -> Result<(), Trouble> {
-    let limits = Limits::default();
+    let limits = ConsumerLimits::default();
     let consumer = Consumer::new(
         Arc::new(shelf(url, bucket)?),
         Cache::open(folder)?,
@@ -131,7 +131,7 @@ async fn fetch(url: &str, bucket: &str, folder: &Path) -> Result<(), Trouble> {
     );
     let (from, done) = (Instant::now(), Arc::new(std::sync::Mutex::new((0u64, 0f64))));
     let told = Arc::clone(&done);
-    let tell = move |progress: grail_store::checkpoint::Progress| {
+    let tell = move |progress: grail_store::checkpoint::DownloadProgress| {
         if let Ok(mut told) = told.lock() {
             *told = (progress.done, from.elapsed().as_secs_f64());
         }

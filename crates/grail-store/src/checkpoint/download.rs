@@ -210,11 +210,7 @@ async fn rest(line: &Line, wanted: &Wanted, mut draft: Draft, meter: &Meter) -> 
         let Some(first) = under_way.pop_front() else { return Ok(draft) };
         let bytes = first.bytes;
         let file = || wanted.key.name.to_string();
-<<<<<<< HEAD
-        let part = part?.ok_or_else(|| CheckpointRefusal::Gone { file: file() })?;
-=======
-        let part = first.done().await?.ok_or_else(|| Refusal::Gone { file: file() })?;
->>>>>>> dd391c4 (store, node, cli: like is compared with like, what may pass is waited out, an endpoint is a service alone, the doctor makes no bucket and names versioning)
+        let part = first.done().await?.ok_or_else(|| CheckpointRefusal::Gone { file: file() })?;
         if part.size != wanted.size {
             return Err(CheckpointRefusal::Size { file: file(), got: part.size, want: wanted.size }.into());
         }

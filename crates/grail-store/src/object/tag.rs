@@ -14,6 +14,11 @@ fn entity(tag: Option<&str>) -> Option<&str> {
     (!bare.is_empty()).then_some(bare)
 }
 
+/// The number of parts that an entity tag ends in, where it is one over parts.
+fn parts(tag: &str) -> Option<u32> {
+    tag.rsplit_once('-')?.1.parse().ok()
+}
+
 fn version(name: Option<&str>) -> Option<&str> {
     name.filter(|name| !name.is_empty() && *name != NO_VERSION)
 }
@@ -31,6 +36,8 @@ pub(super) fn of(meta: &ObjectMeta) -> Option<String> {
 /// Whether an object is the one that a write's answer spoke of, or one of the same bytes, as far as both tell.
 pub(super) fn is_same(put: &PutResult, meta: &ObjectMeta) -> bool {
     let tags = entity(put.e_tag.as_deref()).zip(entity(meta.e_tag.as_deref()));
+    // Some servers answer an upload in parts with a tag over the parts, and tell one over the bytes afterwards.
+    let tags = tags.filter(|(a, b)| parts(a) == parts(b));
     let versions = version(put.version.as_deref()).zip(version(meta.version.as_deref()));
     match (versions, tags) {
         // One that holds is enough: a version is of one write, and an entity tag of the same bytes.
@@ -80,6 +87,10 @@ mod tests {
             (put(a, None), meta(Some("W/\"a\""), None), true),
             (put(a, None), meta(Some("a"), None), true),
             (put(Some("W/\"a\""), None), meta(Some("W/\"b\""), None), false),
+            // One over parts is another kind than one over bytes; two over parts are compared.
+            (put(Some("\"a-3\""), None), meta(b, None), true),
+            (put(Some("\"a-3\""), None), meta(Some("\"b-3\""), None), false),
+            (put(Some("\"a-3\""), Some("v1")), meta(b, Some("v2")), false),
             // Where nothing can be compared, the size is all there is.
             (put(None, None), meta(a, None), true),
             (put(a, None), meta(None, None), true),

@@ -14,7 +14,7 @@ use grail_ports::{
 };
 use grail_store::{
     Endpoint, Location, Shelf, StoreError, Transfer,
-    probe::{self, Patience, Report},
+    probe::{self, Patience, ProbeReport},
 };
 
 /// Retries and parts as an operator has them, with the smallest parts.
@@ -30,7 +30,7 @@ fn shelf(server: &Lookalike, transfer: Transfer) -> Shelf {
     Shelf::own_bucket(&location(&server.url), &read_pair(), &write_pair(), transfer).unwrap()
 }
 
-async fn examined(server: &Lookalike) -> Report {
+async fn examined(server: &Lookalike) -> ProbeReport {
     probe::examine(&subject(&server.url), &clock(), Patience::default()).await
 }
 
@@ -48,6 +48,8 @@ async fn what_was_stored_counts_as_stored() {
         Habit::Weak,
         Habit::Unquoted,
         Habit::NoTag,
+        Habit::ByteTags,
+        Habit::WholeRanges,
         Habit::HeadRefused,
     ] {
         let server = start(habit).await;
@@ -199,7 +201,7 @@ async fn an_endpoint_with_a_bucket_or_a_path_is_refused_by_name_everywhere() {
     assert_eq!(server.log(), Vec::<String>::new(), "nothing was sent");
 }
 
-async fn examined_at(url: &str) -> Report {
+async fn examined_at(url: &str) -> ProbeReport {
     probe::examine(&subject(url), &clock(), Patience::default()).await
 }
 
@@ -238,4 +240,25 @@ async fn the_doctor_names_what_a_shelf_would_meet() {
     // A page with status 200 is neither a list nor an object.
     let report = examined(&start(Habit::Portal).await).await;
     assert!(codes(&report).contains(&"odd-answer") && !report.wrote, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_a_checkpoint_is_fetched_whole_and_in_ranges() {
+    use grail_artifact::checkpoint::{FileName, Place};
+    use grail_ports::checkpoint::CheckpointShelf;
+    use grail_protocol::words::WindowStart;
+    for habit in [Habit::None, Habit::WholeRanges, Habit::Weak, Habit::NoTime, Habit::HeadRefused] {
+        let server = start(habit).await;
+        let shelf = shelf(&server, usual());
+        let file = Place::Window(WindowStart(20)).file(FileName::new("config.json").unwrap());
+        CheckpointShelf::put(&shelf, &file, body(1_000)).await.unwrap();
+        for (offset, bytes, expected) in
+            [(0, 1_000, 0..1_000), (0, 9_999, 0..1_000), (0, 10, 0..10), (990, 10, 990..1_000), (5, 7, 5..12)]
+        {
+            let part =
+                CheckpointShelf::fetch(&shelf, &file, offset, bytes).await.unwrap().expect("it is there");
+            assert_eq!(part.size, 1_000, "{habit:?}");
+            assert!(part.body == body(1_000).slice(expected), "{habit:?} {offset} {bytes}");
+        }
+    }
 }

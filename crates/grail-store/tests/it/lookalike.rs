@@ -38,6 +38,10 @@ pub(crate) enum Habit {
     Unquoted,
     /// Answers to writes in one piece have no tag.
     NoTag,
+    /// What was sent in parts has a tag over its bytes afterwards.
+    ByteTags,
+    /// A range over the whole of an object is answered as if none had been asked for.
+    WholeRanges,
     /// The first `times` requests of each method are refused.
     Refuses {
         status: u16,
@@ -280,6 +284,7 @@ fn get(habit: Habit, held: &Held, method: &Method, path: &str, asked: &HeaderMap
     let tag = match habit {
         Habit::Weak => format!("W/{}", object.tag()),
         Habit::Unquoted => object.tag().trim_matches('"').to_owned(),
+        Habit::ByteTags => object.tag().split('-').next().unwrap_or_default().trim_matches('"').to_owned(),
         _ => object.tag(),
     };
     set(&mut headers, "etag", &tag);
@@ -298,6 +303,9 @@ fn get(habit: Habit, held: &Held, method: &Method, path: &str, asked: &HeaderMap
         let to = to.parse().unwrap_or(usize::MAX).min(all.len().saturating_sub(1));
         if from > to {
             return refusal(416, "InvalidRange");
+        }
+        if habit == Habit::WholeRanges && (from, to + 1) == (0, all.len()) {
+            return respond(200, headers, all.clone());
         }
         set(&mut headers, "content-range", &format!("bytes {from}-{to}/{}", all.len()));
         return respond(206, headers, all.slice(from..=to));

@@ -46,11 +46,7 @@ async fn examined(rules: Rules, change: impl FnOnce(&mut Subject)) -> ProbeRepor
     report
 }
 
-<<<<<<< HEAD
-fn codes(report: &ProbeReport) -> Vec<&'static str> {
-=======
-pub(crate) fn codes(report: &Report) -> Vec<&'static str> {
->>>>>>> dd391c4 (store, node, cli: like is compared with like, what may pass is waited out, an endpoint is a service alone, the doctor makes no bucket and names versioning)
+pub(crate) fn codes(report: &ProbeReport) -> Vec<&'static str> {
     report.mistakes.iter().map(Mistake::code).collect()
 }
 
