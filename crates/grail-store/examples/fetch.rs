@@ -9,9 +9,9 @@
 //! `aws s3 cp`.
 
 use grail_artifact::{
-    checkpoint::{Kind, Moment, Place, Publication},
+    checkpoint::{CheckpointPlace, Moment, Publication, PublicationKind},
     manifest::{FileEntry, Manifest, PUBLISHED_VERSION},
-    tensors::{Dtype, Header},
+    tensors::{Header, StoredDtype},
     window::RootHex,
 };
 use grail_protocol::{
@@ -55,7 +55,7 @@ fn shelf(url: &str, bucket: &str) -> Result<Shelf, Trouble> {
 
 /// A shard of one tensor, of bytes that do not compress.
 fn shard(path: &Path, name: &str, bytes: u64) -> Result<(), Trouble> {
-    let header = Header::build(&[(name, Dtype::BF16, &[bytes / 2])], &BTreeMap::new())?;
+    let header = Header::build(&[(name, StoredDtype::BF16, &[bytes / 2])], &BTreeMap::new())?;
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     file.write_all(&(header.json().len() as u64).to_le_bytes())?;
     file.write_all(header.json())?;
@@ -102,7 +102,7 @@ async fn publish(url: &str, bucket: &str, gib: u64, folder: &Path) -> Result<(),
         numeric: NumericProfile::StrictBf16,
         files,
         publication: Some(Publication {
-            kind: Kind::Full,
+            kind: PublicationKind::Full,
             step: None,
             tensors,
             trained_on: RootHex([0; 32]),
@@ -114,7 +114,7 @@ async fn publish(url: &str, bucket: &str, gib: u64, folder: &Path) -> Result<(),
     let publisher = Publisher::new(Arc::new(shelf(url, bucket)?), trainer()?.hotkey(), DEV);
     let outgoing = Outgoing { manifest, folder: folder.to_owned(), deltas: folder.to_owned(), base: None };
     let from = Instant::now();
-    publisher.publish(Place::Window(WINDOW), &outgoing, Arc::new(|_| {})).await?;
+    publisher.publish(CheckpointPlace::Window(WINDOW), &outgoing, Arc::new(|_| {})).await?;
     println!("published {gib} GiB in {:.1} s", from.elapsed().as_secs_f64());
     Ok(())
 }

@@ -244,13 +244,13 @@ async fn the_doctor_names_what_a_shelf_would_meet() {
 
 #[tokio::test]
 async fn a_file_of_a_checkpoint_is_fetched_whole_and_in_ranges() {
-    use grail_artifact::checkpoint::{FileName, Place};
+    use grail_artifact::checkpoint::{CheckpointPlace, FileName};
     use grail_ports::checkpoint::CheckpointShelf;
     use grail_protocol::words::WindowStart;
     for habit in [Habit::None, Habit::WholeRanges, Habit::Weak, Habit::NoTime, Habit::HeadRefused] {
         let server = start(habit).await;
         let shelf = shelf(&server, usual());
-        let file = Place::Window(WindowStart(20)).file(FileName::new("config.json").unwrap());
+        let file = CheckpointPlace::Window(WindowStart(20)).file(FileName::new("config.json").unwrap());
         CheckpointShelf::put(&shelf, &file, body(1_000)).await.unwrap();
         for (offset, bytes, expected) in
             [(0, 1_000, 0..1_000), (0, 9_999, 0..1_000), (0, 10, 0..10), (990, 10, 990..1_000), (5, 7, 5..12)]
