@@ -8,6 +8,12 @@
 //! Keys are `reader`, `reader-secret`, `writer`, `writer-secret`. `fixtures/scripts/fetch_speed.sh` compares with
 //! `aws s3 cp`.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a measurement reads the clock and prints"
+)]
+
 use grail_artifact::{
     checkpoint::{CheckpointPlace, Moment, Publication, PublicationKind},
     manifest::{FileEntry, Manifest, PUBLISHED_VERSION},

@@ -6,6 +6,8 @@
 //!
 //! `fixtures/scripts/s3_servers.py` starts servers of others and calls this of each. Exits with 1 where a promise fails.
 
+#![expect(clippy::print_stdout, reason = "a row of a table is printed")]
+
 use bytes::Bytes;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
 use grail_ports::{

@@ -8,6 +8,8 @@
 //!
 //! Each prints an address.
 
+#![expect(clippy::print_stdout, reason = "an address is printed")]
+
 use grail_wallet::{Wallet, secret::Words, wallet::KeyOrigin};
 use std::{io, path::Path};
 use zeroize::Zeroizing;
