@@ -180,9 +180,33 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "bucket-elsewhere",
-        "The bucket is at another address than R2's.",
-        "R2_ENDPOINT_URL.",
-        "Make sure that the network's validators look there too.",
+        "The bucket is in another part of the world than the network expects; transfers take longer.",
+        "Made without a location, or with another.",
+        "It works; make it anew with the location ENAM where speed matters.",
+    ),
+    (
+        "endpoint-with-bucket",
+        "The endpoint names a bucket, and is the address of the service alone.",
+        "Dashboards show address and bucket in one.",
+        "Set R2_ENDPOINT_URL to the address that the doctor names.",
+    ),
+    (
+        "endpoint-with-path",
+        "The endpoint has a path, a question or a name in it, and is the address of the service alone.",
+        "Copied with its surroundings.",
+        "Set R2_ENDPOINT_URL to the address that the doctor names.",
+    ),
+    (
+        "bucket-versioned",
+        "The bucket keeps old versions: what is removed stays and is paid for.",
+        "Versioning is on, or was.",
+        "Suspend it, or let a lifecycle rule remove noncurrent versions.",
+    ),
+    (
+        "no-last-modified",
+        "The store does not say when an object was stored, and deadlines go by that.",
+        "A proxy that takes Last-Modified away.",
+        "Go past the proxy, or use another store.",
     ),
     (
         "odd-answer",
