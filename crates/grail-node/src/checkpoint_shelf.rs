@@ -247,7 +247,7 @@ async fn of_subnet(config: &Config) -> anyhow::Result<OpenShelf> {
     let (choice, subnet) = connect(config).await?;
     let chain: Arc<dyn ChainView> = Arc::new(subnet);
     let trainer = subnet::trainer(config, &chain.metagraph().await?)?;
-    let directory = subnet::directory(config, chain);
+    let directory = subnet::directory(config, chain)?;
     let name = format!("the bucket of the trainer {trainer} of subnet {}", choice.netuid.unwrap_or_default());
     Ok(OpenShelf {
         shelf: Arc::new(CommittedCheckpoints::new(directory, trainer)),

@@ -145,7 +145,7 @@ pub(crate) async fn look(config: &Config, no_drand: bool) -> anyhow::Result<View
     let environments = environments(&config.cache_dir())?;
     let subnet = Subnet::connect(settings).await?;
     let chain: Arc<dyn ChainView> = Arc::new(subnet.clone());
-    let directory = directory(config, Arc::clone(&chain));
+    let directory = directory(config, Arc::clone(&chain))?;
     // Commands that need the trainer say what is missing; others do without.
     let trainer = match named_trainer(config)? {
         Some(named) => Some(named),
