@@ -137,31 +137,23 @@ pub(crate) async fn look(
         }
     };
     let view = opened.view.as_ref();
-    // Development networks have neither a runtime nor immunity.
-    let subnet = opened.terms.as_ref().ok();
-    let member = subnet.zip(ourselves.hotkey);
-    let (alive, participation, committed, published, runtime, standing) = futures::join!(
+    // Development networks have no runtime.
+    let runtime = async {
+        match &opened.terms {
+            Ok(subnet) => Some(own::runtime(subnet).await),
+            Err(_) => None,
+        }
+    };
+    let (alive, participation, committed, published, runtime) = futures::join!(
         alive(view, clock.as_ref(), &network),
         participation(config, &opened, &network, &ourselves),
         committed(view, &ourselves),
         published::look(networks, config, &opened.view, &ourselves),
-        async {
-            match subnet {
-                Some(subnet) => Some(own::runtime(subnet).await),
-                None => None,
-            }
-        },
-        async {
-            match &member {
-                Some((subnet, hotkey)) => own::standing(subnet, hotkey).await,
-                None => None,
-            }
-        },
+        runtime,
     );
     let mut found = vec![alive];
     found.extend(runtime);
     found.extend(participation);
-    found.extend(standing);
     found.push(committed);
     found.extend(published);
     found
