@@ -321,9 +321,7 @@ impl Reading {
         let unknown = |nearest| ConfigError::Unknown { place, name: name.to_owned(), nearest };
         match (name.starts_with("GRAIL_"), slip) {
             (true, Some(_)) => self.errors.push(unknown(slip)),
-            (true, None) => {
-                self.warnings.push(unknown(nearest(name, table::ALL.iter().map(named))).to_string())
-            }
+            (true, None) => self.warnings.push(unknown(None).to_string()),
             // Only what cannot be another word: an environment is full of names.
             (false, Some(_)) if table::PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
                 self.warnings.push(unknown(slip).to_string());

@@ -4,8 +4,9 @@ use super::table::PREFIXES;
 
 /// Names less alike than this are no suggestion.
 const ALIKE: f64 = 0.82;
-/// Two words less alike than this are two words.
+/// Two words less alike than this are two words; where other words of a name agree, a little less is enough.
 const SAME_WORD: f64 = 0.8;
+const SAME_WORD_AMONG_OTHERS: f64 = 0.75;
 
 /// The most similar of `names`, where one is similar at all: by the whole name, or word by word, so that a word that is left
 /// out or misspelt finds the name that has the others. Prefixes tell nothing. Each name comes with what it means, which
@@ -36,10 +37,11 @@ pub(crate) fn is_slip(typed: &str, known: &str) -> bool {
         return true;
     }
     let (ours, theirs): (Vec<&str>, Vec<&str>) = (words(known), words(typed));
+    let same = if theirs.len() > 1 { SAME_WORD_AMONG_OTHERS } else { SAME_WORD };
     // More words than ours have is another name, of somebody whose names begin alike.
     theirs.len() * 2 > ours.len()
         && theirs.len() <= ours.len()
-        && theirs.iter().all(|word| best(word, &ours) > SAME_WORD)
+        && theirs.iter().all(|word| best(word, &ours) > same)
 }
 
 fn likeness(typed: &str, known: &str, meaning: &str) -> f64 {
