@@ -16,7 +16,9 @@ pub(crate) fn begin() {
     std::panic::set_hook(Box::new(move |info| {
         let closed =
             |told: &str| told.starts_with("failed printing to std") && told.contains("(os error 32)");
-        if info.payload_as_str().is_some_and(closed) {
+        let told = info.payload();
+        let told = told.downcast_ref::<String>().map(String::as_str).or(told.downcast_ref::<&str>().copied());
+        if told.is_some_and(closed) {
             std::process::exit(NOBODY_READS.into());
         }
         usual(info);

@@ -16,7 +16,9 @@ const CLOSED_PIPE: i32 = 32;
 pub fn begin() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if info.payload_as_str().is_some_and(is_closed_pipe) {
+        let told = info.payload();
+        let told = told.downcast_ref::<String>().map(String::as_str).or(told.downcast_ref::<&str>().copied());
+        if told.is_some_and(is_closed_pipe) {
             process::exit(NOBODY_READS.into());
         }
         usual(info);

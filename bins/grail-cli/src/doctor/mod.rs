@@ -276,7 +276,9 @@ mod tests {
         let together = Arc::new(tokio::sync::Barrier::new(3));
         let deadline = || -> Deadline {
             let together = Arc::clone(&together);
-            Box::pin(async move { drop(together.wait().await) })
+            Box::pin(async move {
+                together.wait().await;
+            })
         };
         let found = within(&deadline, "no result", subjects.into_iter(), &Bars::new(false)).await;
         let told: Vec<_> = found.iter().map(|finding| (finding.check, finding.code)).collect();
@@ -285,10 +287,6 @@ mod tests {
         assert_eq!(found[0].told, "no result for store");
     }
 
-    #[test]
-    fn the_time_of_all_is_ten_seconds_with_what_comes_before_and_after() {
-        let seconds = PATIENCE + 1;
-        assert!(seconds <= 10);
-        assert!(grail_node::ready::INSTALLED_MS < PATIENCE * 1_000);
-    }
+    /// The time of all is ten seconds, with what comes before and after.
+    const _: () = assert!(PATIENCE < 10 && grail_node::ready::INSTALLED_MS < PATIENCE * 1_000);
 }

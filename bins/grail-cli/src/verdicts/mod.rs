@@ -47,16 +47,17 @@ pub(crate) async fn run(networks: &dyn Networks, args: &VerdictArgs, json: bool)
     let config = args.settings.config().context("read the configuration")?;
     let view = network::look(networks, &config, false).await?;
     let mut told = BTreeSet::new();
-    let mut any = one_look(&view, args, json, &mut told).await?;
-    while args.follow {
+    let any = one_look(&view, args, json, &mut told).await?;
+    if !args.follow {
+        return Ok(any);
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(view.sources.network.params.block_time_ms)).await;
         // A node that stumbles ends no watching.
-        match one_look(&view, args, json, &mut told).await {
-            Ok(found) => any |= found,
-            Err(error) => tracing::warn!(target: "grail::verdicts", "{error:#}; looking again"),
+        if let Err(error) = one_look(&view, args, json, &mut told).await {
+            tracing::warn!(target: "grail::verdicts", "{error:#}; looking again");
         }
     }
-    Ok(any)
 }
 
 /// What is new since the last look.

@@ -36,7 +36,7 @@ impl Worth {
         }
         self.unpaid = self.unpaid.saturating_add(1);
         let doublings = self.unpaid / FIRST_WARNING;
-        (self.unpaid % FIRST_WARNING == 0 && doublings.is_power_of_two()).then_some(self.unpaid)
+        (self.unpaid.is_multiple_of(FIRST_WARNING) && doublings.is_power_of_two()).then_some(self.unpaid)
     }
 }
 

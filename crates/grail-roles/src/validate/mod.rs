@@ -161,7 +161,7 @@ pub enum ValidatorStep {
     /// Nothing was due; time has passed.
     Waited,
     /// A window was judged.
-    Judged(JudgedWindow),
+    Judged(Box<JudgedWindow>),
     /// Weights were set, or there were none to set.
     Weighed(WeightsSet),
 }
@@ -257,7 +257,7 @@ impl Validator {
     /// Does the next thing that is due.
     pub async fn step(&mut self) -> Result<ValidatorStep, Fault> {
         if let Some(judged) = self.keep()? {
-            return Ok(ValidatorStep::Judged(judged));
+            return Ok(ValidatorStep::Judged(Box::new(judged)));
         }
         self.publish_verdicts().await?;
         if let Some(weights) = self.try_weights().await? {
@@ -278,7 +278,7 @@ impl Validator {
         let judged = self.judge(&context, last, challenge, waiting).await?;
         // What was judged is kept in memory until the disk has it.
         self.unsaved = Some(judged);
-        Ok(self.keep()?.map_or(ValidatorStep::Waited, ValidatorStep::Judged))
+        Ok(self.keep()?.map_or(ValidatorStep::Waited, |window| ValidatorStep::Judged(Box::new(window))))
     }
 
     /// Errors: our reports are of windows that this chain has not reached. Where its newest block is old, the node lags

@@ -200,7 +200,8 @@ async fn a_verdict_that_does_not_hold_on_paper_is_not_adopted() {
         }
     };
     let redraw = |verdict: &mut VerdictFile| verdict.challenge.0[0] ^= 1;
-    let lies: [(&dyn Fn(&mut VerdictFile), bool); 3] = [(&inflate, false), (&redraw, false), (&|_| {}, true)];
+    type Lie<'a> = &'a dyn Fn(&mut VerdictFile);
+    let lies: [(Lie<'_>, bool); 3] = [(&inflate, false), (&redraw, false), (&|_| {}, true)];
     for (lie, holds) in lies {
         let (stage, validator, _) = judged().await;
         let laid = stage.shelf.peek(verdict_key(validator)).unwrap();

@@ -294,7 +294,7 @@ impl Stage {
         self.play(async {
             loop {
                 match validator.step().await {
-                    Ok(ValidatorStep::Judged(window)) => return (window, faults),
+                    Ok(ValidatorStep::Judged(window)) => return (*window, faults),
                     Ok(_) => {}
                     Err(fault) => {
                         assert_eq!(fault.retry, Retry::Later, "{fault:?}");
@@ -315,7 +315,7 @@ impl Stage {
             let mut judged = None;
             loop {
                 match validator.step().await.unwrap() {
-                    ValidatorStep::Judged(window) => judged = Some(window),
+                    ValidatorStep::Judged(window) => judged = Some(*window),
                     ValidatorStep::Weighed(weights) => {
                         if let Some(judged) = judged.take() {
                             return (judged, weights);
