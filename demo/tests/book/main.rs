@@ -29,6 +29,9 @@ const OTHERS: &[&str] = &[
     "echo",
     "eval",
     "export",
+    // A workspace of its own, which holds its commands against the pages itself.
+    "grail-devchain",
+    "head",
     "for",
     "done",
     "do",

@@ -334,7 +334,7 @@ fn what_is_wrong_with_a_look_alike_is_told() {
         (codes.join(" "), exit, server.buckets())
     };
     assert_eq!(told(Habit::R2, ""), (String::new(), 0, 1));
-    assert_eq!(told(Habit::Versioned, ""), ("bucket-versioned".to_owned(), 0, 1));
+    assert_eq!(told(Habit::Versioned, ""), ("bucket-versioned".to_owned(), 2, 1));
     assert_eq!(told(Habit::NoTime, ""), ("no-last-modified".to_owned(), 1, 1));
     assert_eq!(told(Habit::MakesBuckets, ""), ("no-such-bucket".to_owned(), 1, 0));
     let with_bucket = format!("/{ACCOUNT}");

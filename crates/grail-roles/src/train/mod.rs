@@ -37,7 +37,10 @@ use grail_ports::{
     publish::{Export, Press, PublicationPlan},
     shelf::ShelfDirectory,
 };
-use grail_protocol::words::{CheckpointId, Hotkey, WindowStart};
+use grail_protocol::{
+    params::Params,
+    words::{CheckpointId, Hotkey, WindowStart},
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -155,6 +158,9 @@ impl Trainer {
     /// Errors: tokenizer and model are of different vocabularies; a temperature at which the log-probabilities of window
     /// files are not those that a learner computes.
     pub fn new(parts: TrainerParts, settings: TrainerSettings) -> Result<Self, Fault> {
+        if let Some(from) = settings.from {
+            first_block(from, &parts.sources.network.params)?;
+        }
         let refuse = |doing: String| Err(Fault::plain(Door::Model, Retry::Never, doing));
         let card = parts.learner.card();
         if parts.tokenizer.vocabulary() > card.vocabulary {
@@ -253,10 +259,7 @@ impl Trainer {
                 now
             }
         };
-        if !params.is_window_start(window) {
-            let doing = format!("{window} is not the first block of a window");
-            return Err(Fault::plain(Door::Inside, Retry::Never, doing));
-        }
+        first_block(window, &params)?;
         if window >= now {
             self.nap(LOOK_AGAIN_MS).await;
             return Ok(TrainerStep::Waited);
@@ -385,4 +388,12 @@ impl Trainer {
     async fn nap(&self, millis: u64) {
         self.clock.sleep_until(self.clock.now().plus(millis)).await;
     }
+}
+
+/// Errors: a window that no window of the network begins with.
+fn first_block(window: WindowStart, params: &Params) -> Result<(), Fault> {
+    if params.is_window_start(window) {
+        return Ok(());
+    }
+    Err(Fault::plain(Door::Inside, Retry::Never, format!("{window} is not the first block of a window")))
 }
