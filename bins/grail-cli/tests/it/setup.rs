@@ -128,7 +128,23 @@ fn without_a_terminal_or_an_answer_nothing_is_written() {
 /// Answers one question. The terminal is read byte by byte: only ASCII can be waited for.
 fn answer(session: &mut PtySession, question: &str, answer: &str) {
     session.exp_string(question).unwrap_or_else(|error| panic!("{question:?}: {error}"));
+    if question.contains("secret access key") {
+        wait_until_hidden(session);
+    }
     session.send_line(answer).unwrap();
+}
+
+/// A terminal that stops to echo throws away what was typed before: a secret is typed only then.
+fn wait_until_hidden(session: &PtySession) {
+    for _ in 0..3_000 {
+        let terminal = session.process().get_file_handle().unwrap();
+        let modes = Command::new("stty").arg("-a").stdin(terminal).output().unwrap();
+        if String::from_utf8_lossy(&modes.stdout).split_whitespace().any(|mode| mode == "-echo") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("the terminal goes on echoing where a secret is asked for");
 }
 
 #[test]
