@@ -18,6 +18,7 @@ use grail_ports::shelf::{Fetched, ObjectMeta};
 use grail_protocol::{
     beacon::{Beacon, BeaconChain, WindowRandomness, quicknet},
     params::Params,
+    policy::Seeding,
     seed::{WindowContext, challenge_stream},
     words::UnixMillis,
 };
@@ -96,11 +97,14 @@ fn context_flaw(detail: impl Into<String>) -> Flaw {
 fn params_of(head: &BundleHead) -> Result<Params, Flaw> {
     // A stranger's word in a message is cut.
     let name: String = head.params.chars().take(32).collect();
-    let params = Params::by_name(&head.params)
+    let known = Params::by_name(&head.params)
         .ok_or_else(|| context_flaw(format!("this program knows no parameters {name:?}")))?;
-    if params.digest() != head.params_digest.0 {
-        return Err(context_flaw(format!("parameters {name} have other values here")));
-    }
+    // What seeds its windows a network may state for itself; the digest says which of the three it is.
+    let params = [Seeding::Unsaid, Seeding::Beacon, Seeding::BlockHash]
+        .map(|seeding| Params { seeding, ..known })
+        .into_iter()
+        .find(|params| params.digest() == head.params_digest.0)
+        .ok_or_else(|| context_flaw(format!("parameters {name} have other values here")))?;
     if !params.is_window_start(head.window) {
         return Err(context_flaw(format!("{} is not the first block of a window", head.window)));
     }
