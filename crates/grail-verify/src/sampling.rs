@@ -62,20 +62,25 @@ impl Sampling {
     }
 
     /// The groups that are proven, by rising number.
+    pub fn pick(&self, groups: u32, challenge: &mut Stream) -> Vec<GroupIndex> {
+        let mut picked = self.order(groups, challenge);
+        picked.sort_unstable();
+        picked
+    }
+
+    /// The groups that are proven, in the order in which they are: whoever has to stop early has proven those that were
+    /// drawn first, and a miner cannot know which of its groups come last.
     ///
     /// Rule: a partial Fisher-Yates shuffle of `0, 1, …, groups − 1`: for each place `i` below the size, swap it with
-    /// the place `i + below(groups − i)` of the stream; the first places are the sample. A whole file draws nothing.
-    pub fn pick(&self, groups: u32, challenge: &mut Stream) -> Vec<GroupIndex> {
+    /// the place `i + below(groups − i)` of the stream; the first places are the sample, in this order.
+    pub fn order(&self, groups: u32, challenge: &mut Stream) -> Vec<GroupIndex> {
         let size = self.size(groups);
         let mut order: Vec<u32> = (0..groups).collect();
-        if size < groups {
-            for place in 0..size {
-                let step = challenge.below(groups - place).unwrap_or(0);
-                order.swap(place as usize, (place + step) as usize);
-            }
-            order.truncate(size as usize);
-            order.sort_unstable();
+        for place in 0..size {
+            let step = challenge.below(groups - place).unwrap_or(0);
+            order.swap(place as usize, (place + step) as usize);
         }
+        order.truncate(size as usize);
         order.into_iter().map(GroupIndex).collect()
     }
 }
@@ -120,6 +125,21 @@ mod tests {
         }
         // 4,000 draws of 5 out of 20; six standard deviations of a binomial with p = 1/4.
         assert!(counts.iter().all(|count| count.abs_diff(1_000) < 165), "{counts:?}");
+    }
+
+    #[test]
+    fn whoever_stops_early_has_proven_any_groups_and_a_smaller_sample() {
+        let of = |max| Sampling { all_up_to: 0, share_percent: 100, min: 0, max };
+        let mut last = [0u32; 20];
+        for nonce in 0..4_000 {
+            let order = of(20).order(20, &mut Stream::new(&[3; 32], nonce));
+            last[order[19].0 as usize] += 1;
+            let mut first: Vec<_> = order[..7].to_vec();
+            first.sort_unstable();
+            assert_eq!(first, of(7).pick(20, &mut Stream::new(&[3; 32], nonce)));
+        }
+        // 4,000 draws of 1 out of 20; six standard deviations of a binomial with p = 1/20.
+        assert!(last.iter().all(|count| count.abs_diff(200) < 83), "{last:?}");
     }
 
     proptest! {

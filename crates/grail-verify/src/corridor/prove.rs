@@ -14,6 +14,7 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{GroupIndex, TokenId},
 };
+use std::collections::BTreeMap;
 
 /// How far a proof is; one call per group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,8 @@ pub(super) struct ProvenRollout {
 }
 
 impl Replayed {
-    /// Asks the model about every group: one probe a group, holding the rollouts that nothing speaks against yet.
+    /// Asks the model about every group, in the order in which the challenge drew them: one probe a group, holding the
+    /// rollouts that nothing speaks against yet.
     ///
     /// A fault of the model, or a model that cannot be asked (another checkpoint, vocabulary or end token), leaves
     /// rollouts undecided; it never rejects one.
@@ -75,7 +77,11 @@ impl Replayed {
             }
             proven
         };
-        let mut groups: Vec<ProvenGroup> = (1u32..).zip(self.groups).map(&mut prove_group).collect();
+        let turns: BTreeMap<GroupIndex, usize> = self.order.iter().copied().zip(0..).collect();
+        let mut in_turn = self.groups;
+        in_turn.sort_by_key(|group| turns.get(&group.index));
+        let mut groups: Vec<ProvenGroup> = (1u32..).zip(in_turn).map(&mut prove_group).collect();
+        groups.sort_by_key(|group| group.index);
         let drift = self.terms.context.numeric.drift();
         examine_together(
             groups.iter_mut().flat_map(|group| &mut group.rollouts).collect(),

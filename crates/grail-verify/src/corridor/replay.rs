@@ -20,6 +20,9 @@ pub struct Replayed {
     pub(super) terms: Terms,
     pub(super) claimed: u32,
     pub(super) end_tokens: Vec<TokenId>,
+    /// The sampled groups as the challenge drew them.
+    pub(super) order: Vec<GroupIndex>,
+    /// The same groups by rising number.
     pub(super) groups: Vec<ReplayedGroup>,
 }
 
@@ -65,7 +68,7 @@ impl Sampled {
             ReplayedGroup { index, seed, setting, rollouts, findings }
         };
         let groups = self.groups.into_iter().map(replay_group).collect();
-        Replayed { terms: self.terms, claimed: self.claimed, end_tokens, groups }
+        Replayed { terms: self.terms, claimed: self.claimed, end_tokens, order: self.order, groups }
     }
 }
 

@@ -4,12 +4,17 @@ use grail_artifact::{
     limits::LIMITS,
     window::{JsonCodec, WindowFile},
 };
-use grail_protocol::words::{CheckpointId, UnixMillis};
+use grail_protocol::{
+    seed::challenge_stream,
+    words::{CheckpointId, UnixMillis},
+};
 use grail_testkit::{
     model::{FakeModel, FaultyOracle},
     window::{HandOver, World, WorldSetup},
 };
-use grail_verify::{Doubt, MinerReport, Sampling, Verdict, oversize, verify_file, verify_on_paper};
+use grail_verify::{
+    Doubt, MinerReport, Sampling, Verdict, oversize, report::GroupReport, verify_file, verify_on_paper,
+};
 
 fn world() -> World {
     World::new(WorldSetup::new())
@@ -161,14 +166,22 @@ fn on_paper_everything_but_the_proof_is_said() {
 fn the_watcher_hears_of_every_group_and_can_stop() {
     let world = world();
     let file = HandOver(world.honest(4));
+    let case = world.case(&file);
+    // What is proven before a stop is drawn by the challenge: a lie is in no group that a miner could know to be the last.
+    let order =
+        case.sampling.order(4, &mut challenge_stream(&case.context.seed(), case.challenge, case.hotkey));
     let mut heard = Vec::new();
     let mut watch = |progress: grail_verify::ProofProgress| {
         heard.push((progress.done, progress.total, progress.group.0, progress.rejected));
         progress.done < 2
     };
-    let report =
-        verify_file(world.shelve_bytes(Vec::new()), &world.case(&file), &mut world.oracle(), &mut watch);
-    assert_eq!(heard, [(1, 4, 0, 0), (2, 4, 1, 0)]);
+    let report = verify_file(world.shelve_bytes(Vec::new()), &case, &mut world.oracle(), &mut watch);
+    assert_eq!(heard, [(1, 4, order[0].0, 0), (2, 4, order[1].0, 0)]);
+    let proven = |group: &&GroupReport| group.draws.is_some();
+    let mut first = order[..2].to_vec();
+    first.sort_unstable();
+    assert_eq!(report.groups.iter().filter(proven).map(|group| group.group).collect::<Vec<_>>(), first);
+    assert!(report.groups.is_sorted_by_key(|group| group.group));
     assert_eq!((report.tally.accepted, report.tally.undecided["not-proven"]), (32, 32));
 }
 
