@@ -6,6 +6,7 @@ use grail_protocol::{
     beacon::{Beacon, WindowRandomness},
     draw::SamplingPolicy,
     params::{DEV, Params},
+    policy::Seeding,
     profile::NumericProfile,
     seed::WindowContext,
     sign::HotkeyPair,
@@ -25,6 +26,9 @@ pub struct WorldSetup {
     pub network: NetworkId,
     /// Name of its parameters.
     pub params: String,
+    /// What the network states of its seeds.
+    #[serde(default, skip_serializing_if = "is_unsaid")]
+    pub seeding: Seeding,
     /// Window.
     pub window: WindowStart,
     /// Hash of the window's first block.
@@ -61,6 +65,11 @@ pub struct WorldSetup {
     pub known_by_heart: u32,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_unsaid(seeding: &Seeding) -> bool {
+    *seeding == Seeding::Unsaid
+}
+
 impl WorldSetup {
     /// An ordinary window of miner number 1.
     ///
@@ -71,6 +80,7 @@ impl WorldSetup {
         let mut setup = Self {
             network: "dev-0001".parse().expect("a word"),
             params: DEV.profile.into(),
+            seeding: Seeding::Unsaid,
             window: WindowStart(40),
             block_hash: BlockHash::from_bytes([1; 32]),
             // Not a signature that verifies: the court compares beacons, the door for them checks signatures.
@@ -117,7 +127,10 @@ impl WorldSetup {
     pub fn context(&self) -> WindowContext {
         WindowContext {
             network: self.network.clone(),
-            params: Params::by_name(&self.params).expect("a known network profile"),
+            params: Params {
+                seeding: self.seeding,
+                ..Params::by_name(&self.params).expect("a known network profile")
+            },
             window: self.window,
             block_hash: self.block_hash,
             randomness: self.randomness.clone(),

@@ -34,6 +34,9 @@ pub fn audit_on_paper(bundle: Bundle, codecs: &[&dyn WindowCodec], limits: &Limi
         format!("the hash and time of block {}, the window's first", head.first_block.number),
         format!("the time of block {}, its last", head.last_block.number),
     ];
+    if params.seeding != Seeding::Unsaid {
+        on_trust.push(format!("that the network states its seeding ({:?})", params.seeding));
+    }
     let manifest = read_manifest(&bundle.manifest, &params, &mut on_trust)?;
     let context = derive(head, params, &manifest)?;
     check_beacon(head, &params, &mut on_trust)?;

@@ -9,7 +9,8 @@ use grail_protocol::{
     beacon::{Beacon, WindowRandomness},
     draw::SamplingPolicy,
     hash::sha256,
-    params::DEV,
+    params::{DEV, Params},
+    policy::{Seeding, WeightPolicy},
     profile::NumericProfile,
     sign::HotkeyPair,
     words::{BlockHash, BlockNumber, Hotkey, UnixMillis, WindowStart},
@@ -62,10 +63,14 @@ fn manifest() -> Manifest {
 
 impl Stage {
     fn new() -> Self {
-        Self::sampled(Sampling::DEFAULT)
+        Self::of(Sampling::DEFAULT, Seeding::Unsaid)
     }
 
     fn sampled(sampling: Sampling) -> Self {
+        Self::of(sampling, Seeding::Unsaid)
+    }
+
+    fn of(sampling: Sampling, seeding: Seeding) -> Self {
         let clock = Arc::new(ManualClock::at(UnixMillis(GENESIS)));
         let beacon = FakeBeacon::new([7; 32], UnixMillis(GENESIS - 60_000), 3_000, clock);
         let (first, last) = (block(40), block(59));
@@ -81,6 +86,7 @@ impl Stage {
             setup.deadline = deadline;
             setup.stored_at = UnixMillis(deadline.0 - 1_000);
             setup.sampling = sampling;
+            setup.seeding = seeding;
             setup.challenge = BlockHash::from_bytes(sha256(&challenge.signature));
         });
         Self { world: World::new(setup), manifest, beacon }
@@ -102,7 +108,7 @@ impl Stage {
         let head = BundleHead {
             network: setup.network.clone(),
             params: DEV.profile.into(),
-            params_digest: RootHex(DEV.digest()),
+            params_digest: RootHex(self.world.context.params.digest()),
             window: setup.window,
             miner: setup.hotkey,
             validator: pair().hotkey(),
@@ -163,6 +169,15 @@ fn an_honest_verdict_comes_out_the_same_on_another_machine() {
 }
 
 #[test]
+fn a_network_that_states_its_seeding_is_audited_by_it() {
+    let stage = Stage::of(Sampling::DEFAULT, Seeding::Beacon);
+    let audited = audit(stage.bundle(&stage.world.honest(2))).unwrap();
+    assert_eq!(audited.context, stage.world.context);
+    assert_ne!(audited.context.params.digest(), DEV.digest());
+    assert_eq!(stage.replay(&audited).unwrap().tally.accepted, 32);
+}
+
+#[test]
 fn so_does_the_verdict_on_every_lie() {
     let stage = Stage::new();
     let mut audited_lies = 0;
@@ -211,6 +226,14 @@ const TAMPERED: &[Tampered] = &[
     Tampered { name: "manifest", change: |_, b| b.manifest.extend(b"}") },
     Tampered { name: "context", change: |_, b| b.head.params = "production".into() },
     Tampered { name: "context", change: |_, b| b.head.params_digest.0[0] ^= 1 },
+    // Weights of its own, which a bundle does not carry.
+    Tampered {
+        name: "context",
+        change: |_, b| {
+            let weights = WeightPolicy { unique_cap: Some(9), ..WeightPolicy::DEFAULT };
+            b.head.params_digest = RootHex(Params { weights, ..DEV }.digest());
+        },
+    },
     Tampered { name: "context", change: |_, b| b.head.window.0 += 1 },
     Tampered { name: "context", change: |_, b| b.head.last_block = block(58) },
     Tampered {
@@ -296,6 +319,12 @@ fn what_paper_cannot_see_the_model_does() {
     bundle.head.first_block.hash = BlockHash::from_bytes([8; 32]);
     let flaws = stage.replay(&audit(bundle).unwrap()).unwrap_err();
     assert!(flaws.iter().all(|flaw| flaw.name() == "verdict") && !flaws.is_empty(), "{flaws:?}");
+    // Another seeding than the network's: the same, and said to be taken on trust.
+    let mut bundle = stage.bundle(&file);
+    bundle.head.params_digest = RootHex(Params { seeding: Seeding::Beacon, ..DEV }.digest());
+    let audited = audit(bundle).unwrap();
+    assert!(audited.on_trust.iter().any(|line| line.contains("seeding (Beacon)")), "{:?}", audited.on_trust);
+    assert!(stage.replay(&audited).unwrap_err().iter().all(|flaw| flaw.name() == "verdict"));
     // A refusal that was made up, and one that was held back.
     let refused: MinerReport = stage.judge(&stage.world.told(named("zero-sketch").unwrap(), 2));
     let mut bundle = stage.bundle(&file);
