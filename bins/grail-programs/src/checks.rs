@@ -1,17 +1,22 @@
 //! `check`: what a role needs, one line each.
 
-use crate::ready::Libtorch;
+use crate::{engine::load, ready::Libtorch};
 use bytes::Bytes;
 use console::style;
 use grail_artifact::keys::{ShelfKey, WindowEncoding, WindowKey};
-use grail_config::{Config, Role};
+use grail_config::{
+    Config, Role,
+    args::{RoleArgs, Told},
+};
 use grail_node::{
     local::Networks,
-    network::Joined,
+    network::{self, Joined},
     ready::{Finding, Health, look},
 };
 use grail_ports::shelf::Fetch;
 use grail_protocol::words::WindowStart;
+
+const NETWORK: &str = "network, key and data sets";
 
 /// Whether all went well so far.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +77,38 @@ impl Checks {
     pub const fn are_good(self) -> bool {
         self.well
     }
+}
+
+/// What a miner's and a validator's check begin with: what the role's start asks for, and the way into the network. `None`:
+/// there is no way in, which is told.
+pub(crate) async fn begin(
+    networks: &dyn Networks,
+    role: Role,
+    args: &RoleArgs,
+) -> anyhow::Result<(Checks, Option<(Told, Joined)>)> {
+    let mut checks = Checks::default();
+    checks.ready(networks, role, &args.config.config()?);
+    let joined = async {
+        let told = args.read()?;
+        let joined = network::join(networks, &told).await?;
+        anyhow::Ok((told, joined))
+    };
+    Ok(match joined.await {
+        Ok((told, joined)) => {
+            checks.line(NETWORK, Ok(format!("network {}", joined.sources.network.id)));
+            (checks, Some((told, joined)))
+        }
+        Err(error) => {
+            checks.line(NETWORK, Err(error));
+            (checks, None)
+        }
+    })
+}
+
+/// The model and its tokenizer, loaded, every byte held against the manifest.
+pub(crate) fn model(told: &Told, joined: &Joined) -> anyhow::Result<String> {
+    let engine = load(&told.model.model, &joined.manifest, &told.model)?;
+    Ok(engine.model.card().description.clone())
 }
 
 /// The hotkey's number.

@@ -1,41 +1,23 @@
 //! `grail-validator check`: everything that judging needs, looked at before a window is lost.
 
 use super::ValidateArgs;
-use crate::{
-    checks::{Checks, randomness, store},
-    engine::load,
-};
+use crate::checks::{begin, model, randomness, store};
 use anyhow::{Context as _, ensure};
-use grail_config::{Role, args::Told};
-use grail_node::{
-    local::Networks,
-    network::{self, Joined},
-};
+use grail_config::Role;
+use grail_node::{local::Networks, network::Joined};
 
 /// Runs every check; whether all went well.
 pub(super) async fn run(networks: &dyn Networks, args: &ValidateArgs) -> anyhow::Result<bool> {
-    let mut checks = Checks::default();
-    let config = args.role.config.config()?;
-    checks.ready(networks, Role::Validator, &config);
-    let opened = async {
-        let told = args.role.read()?;
-        let joined = network::join(networks, &told).await?;
-        anyhow::Ok((told, joined))
-    };
-    match opened.await {
-        Err(error) => checks.line("network, key and data sets", Err(error)),
-        Ok((told, joined)) => {
-            let network = format!("network {}", joined.sources.network.id);
-            checks.lines([
-                ("network, key and data sets", Ok(network)),
-                ("registration and permit", permitted(&joined).await),
-                ("randomness", randomness(&joined).await),
-            ]);
-            if joined.shelf.is_some() {
-                checks.line("object store: write, read back", store(&joined).await);
-            }
-            checks.line("model and tokenizer, every byte", model(&told, &joined));
+    let (mut checks, opened) = begin(networks, Role::Validator, &args.role).await?;
+    if let Some((told, joined)) = opened {
+        checks.lines([
+            ("registration and permit", permitted(&joined).await),
+            ("randomness", randomness(&joined).await),
+        ]);
+        if joined.shelf.is_some() {
+            checks.line("object store: write, read back", store(&joined).await);
         }
+        checks.line("model and tokenizer, every byte", model(&told, &joined));
     }
     Ok(checks.are_good())
 }
@@ -51,9 +33,4 @@ async fn permitted(joined: &Joined) -> anyhow::Result<String> {
          validators"
     );
     Ok(format!("{hotkey} has uid {uid}, a permit and a stake of {:.3}", neuron.stake))
-}
-
-fn model(told: &Told, joined: &Joined) -> anyhow::Result<String> {
-    let engine = load(&told.model.model, &joined.manifest, &told.model)?;
-    Ok(engine.model.card().description.clone())
 }
