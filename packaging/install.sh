@@ -40,11 +40,21 @@ remove_listed() {
     done <"$1"
 }
 
+# Refuses where a folder, which need not be there yet, has not so many bytes free.
+room_for() {
+    at=$1
+    while [ ! -d "$at" ]; do at=$(dirname -- "$at"); done
+    free=$(df -Pk -- "$at" | awk 'NR == 2 { print $4 }')
+    [ "$free" -ge $(($2 / 1024)) ] ||
+        die "$at has $((free / 1024)) MB free, and $3 takes $(($2 / 1048576 + 1)) MB: $4; nothing was changed"
+}
+
 if [ -n "$uninstall" ]; then
     [ -r "$laid" ] || die "$laid is not there: nothing was installed below $prefix by this script"
     remove_listed "$laid"
-    rm -rf -- "$prefix/lib/grail/cuda" "$laid"
-    for folder in lib/grail share/doc/grail share/grail; do
+    # The libtorch that was fetched is on no list.
+    rm -rf -- "$prefix/lib/grail" "$laid"
+    for folder in share/doc/grail share/grail; do
         find "$prefix/$folder" -depth -type d -empty -delete 2>/dev/null || true
     done
     echo "GRAIL is gone from $prefix. /etc/grail, /var/lib/grail (wallets, reports) and the user grail are as they were."
@@ -71,9 +81,10 @@ if [ -n "$archive" ]; then
     fi
     found=$(sha256sum <"$archive" | cut -d ' ' -f 1)
     [ "$found" = "$digest" ] || die "$archive has the digest $found, and $digest is expected: fetch it again; nothing was changed"
+    room_for "${TMPDIR:-/tmp}" "$(gzip -dc <"$archive" | wc -c)" "the unpacked archive" "TMPDIR=DIR names another folder"
     room=$(mktemp -d)
     trap 'rm -rf "$room"' EXIT INT TERM
-    tar -xzf "$archive" -C "$room" --no-same-owner --strip-components=1
+    tar -xzf "$archive" -C "$room" --no-same-owner --strip-components=1 || die "$archive cannot be unpacked into $room; nothing was changed"
     here=$room
 else
     [ -z "$digest$signers" ] || die "--sha256 and --signers are about an archive; name it"
@@ -93,37 +104,57 @@ need=$(cat "$here/share/grail/glibc")
 have=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d ' ' -f 2) || have=''
 [ -n "$have" ] || die "this system has no GNU C library; GRAIL needs glibc $need or newer"
 [ "$(printf '%s\n%s\n' "$need" "$have" | sort -V | head -n 1)" = "$need" ] || die "glibc is $have, and $need or newer is needed"
-if [ ! -e "$here/lib/grail/libtorch_cpu.so" ]; then
-    [ -e "$prefix/lib/grail/libtorch_cpu.so" ] || slim=yes
-fi
-if [ -z "${slim:-}" ]; then
-    for program in grail grail-miner grail-validator grail-trainer; do
-        said=$(LD_LIBRARY_PATH='' "$here/bin/$program" --version 2>&1) ||
-            die "$program does not start on this machine; nothing was changed. It said: $said"
-    done
-fi
+roles='grail-miner grail-validator grail-trainer'
+slim=''
+[ -e "$here/lib/grail/libtorch_cpu.so" ] || slim=yes
+# The tool alone starts without libtorch.
+here_starts=grail
+[ -n "$slim" ] || here_starts="grail $roles"
+for program in $here_starts; do
+    said=$(LD_LIBRARY_PATH='' "$here/bin/$program" --version 2>&1) ||
+        die "$program does not start on this machine; nothing was changed. It said: $said"
+done
+# Room for what is new or larger than what stands there, and for one file beside its older self.
+need=$(cut -c 67- "$here/SHA256SUMS" | while IFS= read -r name; do
+    new=$(stat -c %s -- "$here/$name")
+    echo "$new $(stat -c %s -- "$prefix/$name" 2>/dev/null || echo 0)"
+done | awk '{ more += $1 - $2; if ($1 > most) most = $1 } END { if (more < 0) more = 0; printf "%.0f", more + most }')
+room_for "$prefix" "$need" "what is installed" "--prefix DIR names another folder"
 
 # 5. The files. Each appears whole: a program that runs keeps the file it was started from.
 before=''
 if [ -r "$laid" ]; then before=$(cat "$laid"); fi
-names=$(cut -c 67- "$here/SHA256SUMS")
+# This script stays too, for --uninstall.
+names=$(cut -c 67- "$here/SHA256SUMS" | sed 's,^install\.sh$,share/grail/install.sh,')
 printf '%s\n' "$names" | while IFS= read -r name; do
+    from=$here/$name
+    [ "$name" != share/grail/install.sh ] || from=$here/install.sh
     mode=644
-    [ ! -x "$here/$name" ] || mode=755
-    mkdir -p -- "$prefix/$(dirname -- "$name")"
-    install -m $mode -- "$here/$name" "$prefix/$name.new.$$"
-    mv -f -- "$prefix/$name.new.$$" "$prefix/$name"
-done
+    [ ! -x "$from" ] || mode=755
+    new=$prefix/$name.new.$$
+    mkdir -p -- "$prefix/$(dirname -- "$name")" && install -m $mode -- "$from" "$new" && mv -f -- "$new" "$prefix/$name" ||
+        { rm -f -- "$new"; exit 1; }
+done || die "not every file could be laid below $prefix, see above: mend that, and run this again"
 # What an earlier version had, and this one has not.
 printf '%s\n' "$before" | while IFS= read -r name; do
     [ -z "$name" ] || printf '%s\n' "$names" | grep -qxF -- "$name" || rm -f -- "$prefix/$name"
 done
 printf '%s\n' "$names" >"$laid"
 
-# 6. libtorch, where the archive came without it, and the one with CUDA.
-[ -z "${slim:-}" ] || "$prefix/share/grail/fetch-libtorch" --cpu
-[ -z "$cuda" ] || "$prefix/share/grail/fetch-libtorch" --cuda
-for program in grail-miner grail-validator grail-trainer; do
+# 6. libtorch, where the archive came without it, and the one with CUDA. What was fetched has beside it the list that it is of.
+fetch=$prefix/share/grail/fetch-libtorch
+is_fetched() { cmp -s "$prefix/share/grail/libtorch-$1.txt" "$2/fetched.txt"; }
+wants() {
+    is_fetched "$1" "$2" || "$fetch" "--$1" ||
+        die "the programs are in $prefix, and libtorch ($1) is not: mend what stands above, and run this again"
+}
+if [ -n "$slim" ]; then wants cpu "$prefix/lib/grail"; else rm -f -- "$prefix/lib/grail/fetched.txt"; fi
+if [ -n "$cuda" ]; then
+    wants cuda "$prefix/lib/grail/cuda"
+elif [ -d "$prefix/lib/grail/cuda" ] && ! is_fetched cuda "$prefix/lib/grail/cuda"; then
+    die "$prefix/lib/grail/cuda is of another version, and programs take it first: run this again with --cuda, or remove it"
+fi
+for program in $roles; do
     LD_LIBRARY_PATH='' "$prefix/bin/$program" --version >/dev/null || die "$program does not start from $prefix/bin"
 done
 

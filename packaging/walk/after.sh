@@ -36,8 +36,8 @@ for unit in grail-miner grail-validator; do
 done
 [ -n "$(ls /var/lib/grail/reports)" ] || { echo "walk: the validator kept no reports" >&2; exit 1; }
 # Away again, and the wallets stay.
-sh install.sh --uninstall
-for path in bin/grail lib/grail lib/systemd/system/grail-miner.service share/man/man1/grail.1; do
+sh /usr/local/share/grail/install.sh --uninstall
+for path in bin/grail install.sh lib/grail share/grail/install.sh lib/systemd/system/grail-miner.service share/man/man1/grail.1; do
     [ ! -e "/usr/local/$path" ] || { echo "walk: /usr/local/$path is left" >&2; exit 1; }
 done
 [ -d /var/lib/grail/wallets ]

@@ -1,15 +1,8 @@
 # What the installer refuses, before it changes anything. `cargo xtask walk` runs this first, in the clean tree.
 set -eu
+# shellcheck source=refuses.sh disable=SC1091
+. /walk/refuses.sh
 archive=$(ls grail-[0-9]*.tar.gz)
-refuses() {
-    words=$1
-    shift
-    if said=$("$@" 2>&1); then echo "walk: $* was let through" >&2; exit 1; fi
-    case $said in *"$words"*) ;; *) echo "walk: $* said: $said" >&2; exit 1 ;; esac
-    for path in /usr/local/bin/grail /usr/local/share/grail /etc/grail; do
-        [ ! -e $path ] || { echo "walk: $* left $path" >&2; exit 1; }
-    done
-}
 mkdir /walk/bad
 cp install.sh "$archive" /walk/bad
 refuses 'SHA256SUMS is not there' sh /walk/bad/install.sh "/walk/bad/$archive"
@@ -31,3 +24,16 @@ rm -r /walk/bad
 refuses 'run it as root' setpriv --reuid 1000 --regid 1000 --clear-groups sh install.sh "$archive"
 refuses 'from the root' sh install.sh --prefix here "$archive"
 refuses 'no flag' sh install.sh --force
+# Too little room: to unpack, and to install.
+mkdir /walk/small
+mount -t tmpfs -o size=2m tmpfs /walk/small
+refuses 'TMPDIR=DIR' env TMPDIR=/walk/small sh install.sh "$archive"
+refuses '--prefix DIR' sh install.sh --prefix /walk/small/grail "$archive"
+[ ! -e /walk/small/grail ]
+umount /walk/small
+refuses 'cannot be read' sh install.sh grail-0.0.0-x86_64-linux.tar.gz
+: >other.tar.gz
+refuses 'SHA256SUMS does not name' sh install.sh other.tar.gz
+rm other.tar.gz
+refuses 'cannot be unpacked' sh install.sh install.sh
+refuses 'needs ssh-keygen' sh install.sh --signers /dev/null "$archive"

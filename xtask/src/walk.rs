@@ -12,11 +12,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::write_error;
-use crate::cargo;
 use crate::config::Config;
 use crate::dist::{self, Made};
 use crate::report::{self, Stopwatch};
 use crate::workspace::root;
+use crate::{cargo, fetch, libtorch};
 
 /// How to walk.
 #[derive(Debug, clap::Args)]
@@ -31,8 +31,10 @@ pub(crate) struct Args {
 
 /// The release of Debian.
 const RELEASE: &str = "bookworm";
-/// What is in the tree beside the smallest system: a machine with systemd.
-const INCLUDE: &str = "systemd";
+/// What is in a tree beside the smallest system: a machine with systemd.
+const BARE: &[&str] = &["systemd"];
+/// The same with what the installer needs to fetch libtorch and to check a signature.
+const FETCHING: &[&str] = &["systemd", "openssh-client", "python3-pip"];
 /// Pages that an operator follows alone.
 const PAGES: [&str; 2] = ["setup-miner.md", "setup-validator.md"];
 
@@ -42,59 +44,99 @@ const PAGES: [&str; 2] = ["setup-miner.md", "setup-validator.md"];
 /// At the first command that fails.
 pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
     let watch = Stopwatch::start();
-    let tools = ["debootstrap", "unshare", "chroot", "tar"];
+    let tools = ["debootstrap", "unshare", "chroot", "tar", "ssh-keygen"];
     for tool in tools {
         let found =
             Command::new("sh").args(["-c", &format!("command -v {tool}")]).stdout(Stdio::null()).status();
         ensure!(
             found.is_ok_and(|status| status.success()),
-            "{tool} is not there\nnext step: apt-get install debootstrap util-linux coreutils tar"
+            "{tool} is not there\nnext step: apt-get install debootstrap util-linux coreutils tar openssh-client"
         );
     }
     let made = dist::run(config, &dist::Args::with_profile(&args.profile))?;
-    let base = base(config)?;
     let room = config.cache.root().join("walk");
-
-    let tree = fresh(&room.join("tree"), &base, &made)?;
     let walk = root()?.join("packaging/walk");
-    let mut scripts = vec![("what the installer refuses", read(&walk.join("before.sh"))?)];
+    let script = |name: &str| read(&walk.join(name));
+
+    let mut scripts = vec![("what the installer refuses", script("before.sh")?)];
     for page in PAGES {
         let path = root()?.join("docs/book").join(page);
         let commands = marked(&read(&path)?);
         ensure!(!commands.is_empty(), "{} has no block that is marked `sh walk`", path.display());
         scripts.push((page, format!("set -eux\n{commands}")));
     }
-    scripts.push(("what must hold afterwards", read(&walk.join("after.sh"))?));
-    inside(&tree, &scripts)?;
-    if made.deb.is_some() {
-        let other = fresh(&room.join("tree-deb"), &base, &made)?;
-        inside(&other, &[("the Debian package", read(&walk.join("deb.sh"))?)])?;
-        if !args.keep {
-            remove(&other)?;
+    scripts.push(("what must hold afterwards", script("after.sh")?));
+    let bare = base(config, BARE)?;
+    let leave = |tree: &Path| {
+        if args.keep {
+            report::note(&format!("the tree is in {}", tree.display()));
+            Ok(())
+        } else {
+            remove(tree)
         }
+    };
+    let tree = fresh(&room.join("tree"), &bare, &made)?;
+    inside(&tree, &scripts)?;
+    leave(&tree)?;
+    if made.deb.is_some() {
+        let tree = fresh(&room.join("tree-deb"), &bare, &made)?;
+        inside(&tree, &[("the Debian package", script("deb.sh")?)])?;
+        leave(&tree)?;
     }
-    if args.keep {
-        report::note(&format!("the tree is in {}", tree.display()));
-    } else {
-        remove(&tree)?;
+
+    let keys = keys(&room.join("keys"))?;
+    let out = made.out.with_file_name("dist-slim");
+    let made = dist::run(config, &dist::Args::slim(&args.profile, out, keys.join("ours")))?;
+    let tree = fresh(&room.join("tree-slim"), &base(config, FETCHING)?, &made)?;
+    for list in ["signers", "strangers"] {
+        copy(&keys.join(list), &tree.join("walk").join(list))?;
     }
+    wheels(config, &tree.join("walk/wheels"))?;
+    inside(&tree, &[("without libtorch, signed, and by the skill", script("slim.sh")?)])?;
+    leave(&tree)?;
     report::done(&format!("walked, in {}", report::duration(watch.elapsed())));
     Ok(())
 }
 
+/// Two keys of ssh-keygen, ours and a stranger's, and for each the list in which it may sign.
+fn keys(folder: &Path) -> Result<PathBuf> {
+    remove(folder)?;
+    fs::create_dir_all(folder).map_err(|cause| write_error(cause, folder))?;
+    for (key, list) in [("ours", "signers"), ("theirs", "strangers")] {
+        let place = folder.join(key);
+        let mut make = Command::new("ssh-keygen");
+        cargo::run(make.args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(&place))?;
+        let (path, public) = (folder.join(list), read(&place.with_extension("pub"))?);
+        fs::write(&path, format!("grail namespaces=\"grail-release\" {public}"))
+            .map_err(|cause| write_error(cause, &path))?;
+    }
+    Ok(folder.to_owned())
+}
+
+/// The wheels that libtorch is taken from, in a folder that stands for the package index.
+fn wheels(config: &Config, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).map_err(|cause| write_error(cause, folder))?;
+    let _lock = config.cache.lock()?;
+    for (wheel, _) in libtorch::wheels(&config.cache) {
+        copy(&fetch::wheel(&config.cache, wheel)?, &folder.join(wheel.file))?;
+    }
+    Ok(())
+}
+
 /// The clean system, packed; made once.
-fn base(config: &Config) -> Result<PathBuf> {
-    let place = config.cache.root().join("walk").join(format!("debian-{RELEASE}-{INCLUDE}.tar"));
+fn base(config: &Config, include: &[&str]) -> Result<PathBuf> {
+    let name = format!("debian-{RELEASE}-{}.tar", include.join("-"));
+    let place = config.cache.root().join("walk").join(name);
     if place.is_file() {
         return Ok(place);
     }
     let _lock = config.cache.lock()?;
-    report::step(&format!("debootstrap of Debian {RELEASE}, once"));
+    report::step(&format!("debootstrap of Debian {RELEASE} with {}, once", include.join(", ")));
     let tree = place.with_extension("partial");
     remove(&tree)?;
     fs::create_dir_all(&tree).map_err(|cause| write_error(cause, &tree))?;
     let mut make = Command::new("debootstrap");
-    make.args(["--variant=minbase", &format!("--include={INCLUDE}"), RELEASE]).arg(&tree);
+    make.args(["--variant=minbase", &format!("--include={}", include.join(",")), RELEASE]).arg(&tree);
     cargo::run(make.stdout(Stdio::null()))?;
     let packed = place.with_extension("tar.partial");
     cargo::run(Command::new("tar").arg("-C").arg(&tree).arg("-cf").arg(&packed).arg("."))?;
@@ -113,12 +155,12 @@ fn fresh(tree: &Path, base: &Path, made: &Made) -> Result<PathBuf> {
     for entry in fs::read_dir(&made.out).with_context(|| format!("cannot list {}", made.out.display()))? {
         let path = entry.with_context(|| format!("cannot list {}", made.out.display()))?.path();
         let to = download.join(path.file_name().context("a file has a name")?);
-        fs::copy(&path, &to).map_err(|cause| write_error(cause, &to))?;
+        copy(&path, &to)?;
     }
-    let bin = tree.join("walk/bin");
-    fs::create_dir_all(&bin).map_err(|cause| write_error(cause, &bin))?;
-    let shim = bin.join("systemctl");
-    fs::copy(root()?.join("packaging/walk/systemctl"), &shim).map_err(|cause| write_error(cause, &shim))?;
+    let (walk, to) = (root()?.join("packaging/walk"), tree.join("walk"));
+    let shim = to.join("bin/systemctl");
+    copy(&walk.join("systemctl"), &shim)?;
+    copy(&walk.join("refuses.sh"), &to.join("refuses.sh"))?;
     fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).context("set a mode")?;
     Ok(tree.to_owned())
 }
@@ -163,6 +205,14 @@ fn marked(page: &str) -> String {
         }
     }
     text
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(|cause| write_error(cause, parent))?;
+    }
+    fs::copy(from, to).map_err(|cause| write_error(cause, to))?;
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String> {

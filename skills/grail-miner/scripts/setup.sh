@@ -28,11 +28,20 @@ while [ $# -gt 0 ]; do
 done
 [ "$(id -u)" = 0 ] || die "run it as root"
 
-if ! command -v grail >/dev/null; then
+# Where install.sh or the package has put what is not a program; empty where neither has.
+share() {
+    for folder in /usr/local /usr; do
+        if [ -x "$folder/share/grail/as-service" ]; then echo "$folder/share/grail"; break; fi
+    done
+}
+share=$(share)
+if [ -z "$share" ]; then
     archive=$(ls grail-[0-9]*-x86_64-linux.tar.gz 2>/dev/null) || die "there is no grail-VERSION-x86_64-linux.tar.gz in this folder"
+    [ "$(printf '%s\n' "$archive" | wc -l)" = 1 ] || die "there are several archives in this folder: leave one there"
     sh install.sh $cuda "$archive"
+    share=$(share)
 elif [ -n "$cuda" ]; then
-    /usr/local/share/grail/fetch-libtorch --cuda
+    "$share/fetch-libtorch" --cuda
 fi
 grail --version
 
@@ -52,7 +61,9 @@ fi
 
 room=$(mktemp -d)
 trap 'rm -rf "$room"' EXIT INT TERM
-(cd "$room" && grail setup --wallet-path "$here" "$@")
+# Exit code 1 also says that the doctor found something: what was answered is kept all the same. Files that flags name are
+# looked for from here.
+grail setup --wallet-path "$here" --config "$room/grail.toml" --env-file "$room/.env" "$@" || true
 [ -e "$room/.env" ] || die "nothing was written"
 for pair in ".env miner.env" "grail.toml grail.toml"; do
     name=/etc/grail/${pair#* }
@@ -63,9 +74,9 @@ install -m 600 -o root -g root "$room/.env" /etc/grail/miner.env
 if [ -e "$room/grail.toml" ]; then install -m 640 -o root -g grail "$room/grail.toml" /etc/grail/grail.toml; fi
 
 status=0
-/usr/local/share/grail/as-service miner grail doctor || status=$?
+"$share/as-service" miner grail doctor || status=$?
 case $status in
     0 | 2) echo "ready: systemctl enable --now grail-miner" ;;
-    *) echo "not ready yet: do what the lines above say, then: /usr/local/share/grail/as-service miner grail doctor" ;;
+    *) echo "not ready yet: do what the lines above say, then: $share/as-service miner grail doctor" ;;
 esac
 exit "$status"

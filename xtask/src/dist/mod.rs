@@ -49,6 +49,11 @@ impl Args {
     pub(crate) fn with_profile(profile: &str) -> Self {
         Self { profile: profile.to_owned(), out: None, slim: false, sign: None }
     }
+
+    /// Without libtorch, into that folder, signed.
+    pub(crate) fn slim(profile: &str, out: PathBuf, key: PathBuf) -> Self {
+        Self { profile: profile.to_owned(), out: Some(out), slim: true, sign: Some(key) }
+    }
 }
 
 /// What was made, by path.
