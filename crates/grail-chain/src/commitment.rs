@@ -3,7 +3,7 @@
 //! A commitment is a list of at most three fields. The first byte of a field says what it is: 0 nothing, `1 + n` for
 //! `n` raw bytes without a length (`n` up to 128), 130 to 133 a 32-byte hash, 134 timelocked bytes, 135 a flag, 136
 //! raw bytes with their length (up to 512). GRAIL writes one field: raw where it fits, the long kind otherwise. Its
-//! 128-character credential string is therefore `0x81` and the characters. Later runtimes have more kinds, as 446 has
+//! 128-character credential string is therefore `0x81` and the characters. Later runtimes have more kinds, as 461 has
 //! `TimelockRevealFailed`; they are passed over by the metadata's description.
 
 use parity_scale_codec::{Compact, Decode as _, Encode as _, Input};

@@ -1,7 +1,7 @@
-//! A runtime as bittensor 11.3.0 knows it, made of recorded metadata and what came since: names and types are those of
-//! that package's generated tables (spec 446 and later). No runtime of that age can be had, only its description.
+//! What came to the runtime since the one that is executed, in metadata that were recorded of runtime 461, and what came after
+//! that, added by the names and types of the generated tables of bittensor 11.3.0.
 
-use super::recorded::metadata;
+use super::recorded::{bytes as digits, metadata, newest, samples};
 use crate::{
     commitment::{self, Field, StoredCommitment},
     keys,
@@ -12,23 +12,26 @@ use crate::{
 use grail_protocol::words::{BlockHash, BlockNumber};
 use parity_scale_codec::{Compact, Decode as _, Encode as _};
 use scale_info::{
-    Field as TypeField, Path, PortableRegistry, PortableType, Type, TypeDef, TypeDefComposite,
-    TypeDefPrimitive, TypeDefTuple, TypeDefVariant, Variant, form::PortableForm,
+    Field as TypeField, Path, PortableRegistry, PortableType, Type, TypeDef, TypeDefPrimitive, TypeDefTuple,
+    TypeDefVariant, Variant, form::PortableForm,
 };
 use subxt::ext::frame_metadata::{
     RuntimeMetadata, RuntimeMetadataPrefixed,
     v15::{
-        PalletConstantMetadata, PalletMetadata, RuntimeMetadataV15, SignedExtensionMetadata,
-        StorageEntryMetadata, StorageEntryType, StorageHasher,
+        PalletMetadata, RuntimeMetadataV15, SignedExtensionMetadata, StorageEntryMetadata, StorageEntryType,
+        StorageHasher,
     },
 };
 
 /// Recorded metadata, as a tree; `None` where it is not at hand.
 pub(super) fn tree() -> Option<RuntimeMetadataV15> {
-    let bytes = metadata("subtensor-v293.metadata-v15.scale.xz")?;
+    metadata("subtensor-v293.metadata-v15.scale.xz").map(|bytes| read(&bytes))
+}
+
+fn read(bytes: &[u8]) -> RuntimeMetadataV15 {
     let prefixed = RuntimeMetadataPrefixed::decode(&mut &bytes[..]).unwrap();
     let RuntimeMetadata::V15(tree) = prefixed.1 else { panic!("recorded as version 15") };
-    Some(tree)
+    tree
 }
 
 pub(super) fn bytes(tree: RuntimeMetadataV15) -> Vec<u8> {
@@ -36,7 +39,7 @@ pub(super) fn bytes(tree: RuntimeMetadataV15) -> Vec<u8> {
 }
 
 fn runtime(tree: RuntimeMetadataV15) -> Result<Runtime, RuntimeError> {
-    Runtime::new(&bytes(tree), 446, 1, BlockHash::from_bytes([1; 32]))
+    Runtime::new(&bytes(tree), 461, 1, BlockHash::from_bytes([1; 32]))
 }
 
 pub(super) fn pallet<'a>(
@@ -84,71 +87,27 @@ fn refuse(tree: &mut RuntimeMetadataV15, home: &str, name: &str) {
     all.variants.push(variant(name, 200));
 }
 
-/// Everything that came since, by the names of bittensor 11.3.0.
-fn later() -> Option<RuntimeMetadataV15> {
-    let mut tree = tree()?;
-    for name in ["LastEpochBlock", "PendingEpochAt", "SubnetEpochIndex"] {
-        store(&mut tree, name, |_| {});
-    }
-    let (u16s, u64s) =
-        (primitive(&tree.types, TypeDefPrimitive::U16), primitive(&tree.types, TypeDefPrimitive::U64));
-    let u128s = primitive(&tree.types, TypeDefPrimitive::U128);
-    let account = tree
-        .types
-        .types
-        .iter()
-        .find(|kind| kind.ty.path.segments.last().is_some_and(|name| name == "AccountId32"));
-    let account = account.unwrap().id;
+/// The newest recorded runtime.
+fn recorded() -> RuntimeMetadataV15 {
+    read(&newest())
+}
+
+/// What came after it, by the names of the same SDK's generated tables.
+fn later() -> RuntimeMetadataV15 {
+    let mut tree = recorded();
+    let u16s = primitive(&tree.types, TypeDefPrimitive::U16);
     let variants = vec![variant("Yuma", 0), variant("Null", 1)];
     let consensus = add(&mut tree.types, TypeDef::Variant(TypeDefVariant { variants }));
-    let wrapper = vec![TypeField { name: None, ty: u64s.into(), type_name: None, docs: vec![] }];
-    let amount = add(&mut tree.types, TypeDef::Composite(TypeDefComposite { fields: wrapper }));
-    let bits = vec![field("bits", u128s)];
-    let fixed = add(&mut tree.types, TypeDef::Composite(TypeDefComposite { fields: bits }));
-    let fields = vec![
-        field("locked", amount),
-        field("drain_ratio", fixed),
-        field("min_locked", amount),
-        field("earned", amount),
-    ];
-    let collateral = add(&mut tree.types, TypeDef::Composite(TypeDefComposite { fields }));
-    let parts = vec![u16s.into(), account.into(), account.into()];
-    let key = add(&mut tree.types, TypeDef::Tuple(TypeDefTuple { fields: parts }));
-    let map = |hashers: Vec<StorageHasher>, key: u32, value: u32| StorageEntryType::Map {
-        hashers,
-        key: key.into(),
-        value: value.into(),
-    };
-    let (identity, concat) = (StorageHasher::Identity, StorageHasher::Blake2_128Concat);
     store(&mut tree, "SubnetEpochConsensus", |entry| {
-        entry.ty = map(vec![identity.clone()], u16s, consensus);
+        let hashers = vec![StorageHasher::Identity];
+        entry.ty = StorageEntryType::Map { hashers, key: u16s.into(), value: consensus.into() };
         entry.default = vec![0];
     });
-    store(&mut tree, "CollateralLockShare", |entry| {
-        entry.ty = map(vec![identity.clone()], u16s, u16s);
-        entry.default = vec![0, 0];
-    });
-    let hashers = vec![identity.clone(), concat.clone(), concat];
-    store(&mut tree, "MinerCollateral", |entry| entry.ty = map(hashers, key, collateral));
     refuse(&mut tree, "SubtensorModule", "CommitPayloadTooLarge");
     refuse(&mut tree, "SubtensorModule", "CommitQueueFull");
-    refuse(&mut tree, "Commitments", "TimelockRevealFailedNotAllowed");
-    let tempo = PalletConstantMetadata {
-        name: "MaxTempo".into(),
-        ty: u16s.into(),
-        value: 7_200u16.encode(),
-        docs: vec![],
-    };
-    pallet(&mut tree, "SubtensorModule").constants.push(tempo);
-    let data = tree.types.types.iter_mut().find(|kind| {
-        let path = &kind.ty.path.segments;
-        path.last().is_some_and(|name| name == "Data") && path.iter().any(|part| part.contains("commitments"))
-    });
-    let TypeDef::Variant(kinds) = &mut data.unwrap().ty.type_def else { panic!() };
-    let mut failed = kinds.variants.iter().find(|kind| kind.name == "TimelockEncrypted").unwrap().clone();
-    (failed.name, failed.index) = ("TimelockRevealFailed".into(), 137);
-    kinds.variants.push(failed);
-    Some(tree)
+    let constants = &mut pallet(&mut tree, "SubtensorModule").constants;
+    constants.iter_mut().find(|constant| constant.name == "MaxTempo").unwrap().value = 7_200u16.encode();
+    tree
 }
 
 fn find<'a>(runtime: &'a Runtime, name: &str) -> &'a SurfacePart {
@@ -161,45 +120,67 @@ fn find<'a>(runtime: &'a Runtime, name: &str) -> &'a SurfacePart {
 
 #[test]
 fn what_came_since_is_found_by_name() {
-    let (Some(old), Some(new)) = (tree(), later()) else { return };
-    let (old, new) = (runtime(old).unwrap(), runtime(new).unwrap());
-    for runtime in [&old, &new] {
-        let trouble: Vec<_> = runtime.surface().iter().filter(|part| part.is_trouble()).collect();
-        assert!(trouble.is_empty(), "{trouble:?}");
-    }
-    for name in [
+    let since = [
         ".LastEpochBlock",
         ".PendingEpochAt",
         ".SubnetEpochIndex",
-        ".SubnetEpochConsensus",
         ".CollateralLockShare",
         ".MinerCollateral",
         ".MaxTempo",
-        ".CommitPayloadTooLarge",
-        ".CommitQueueFull",
         ".TimelockRevealFailedNotAllowed",
-    ] {
-        assert_eq!(find(&old, name).state, PartState::Absent, "{name}");
-        assert_eq!(find(&new, name).state, PartState::Present, "{name}");
+    ];
+    let after = [".SubnetEpochConsensus", ".CommitPayloadTooLarge", ".CommitQueueFull"];
+    let (recorded, latest) = (runtime(recorded()).unwrap(), runtime(later()).unwrap());
+    let old = tree().map(|tree| runtime(tree).unwrap());
+    for (runtime, has_since, has_after) in [
+        old.as_ref().map(|old| (old, PartState::Absent, PartState::Absent)),
+        Some((&recorded, PartState::Present, PartState::Absent)),
+        Some((&latest, PartState::Present, PartState::Present)),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let trouble: Vec<_> = runtime.surface().iter().filter(|part| part.is_trouble()).collect();
+        assert!(trouble.is_empty(), "{trouble:?}");
+        for (names, state) in [(&since[..], has_since), (&after[..], has_after)] {
+            for name in names {
+                assert_eq!(find(runtime, name).state, state, "{name} of {runtime:?}");
+            }
+        }
     }
-    assert_eq!((old.forced_after(), new.forced_after()), (FORCED_AFTER, 7_200));
-    assert!(old.loose_key(&keys::CONSENSUS, &[&[81, 0]]).is_none());
-    let (key, kind) = new.loose_key(&keys::CONSENSUS, &[&[81, 0]]).unwrap();
+    assert_eq!((recorded.forced_after(), latest.forced_after()), (FORCED_AFTER, 7_200));
+    assert!(recorded.loose_key(&keys::CONSENSUS, &[&[81, 0]]).is_none());
+    let (key, kind) = latest.loose_key(&keys::CONSENSUS, &[&[81, 0]]).unwrap();
     assert_eq!(key[32..], [81, 0]);
-    assert_eq!(new.variant_name(&[1], kind).as_deref(), Some("Null"));
-    assert_eq!(new.variant_name(&[9], kind), None);
-    let (key, kind) = new.loose_key(&keys::COLLATERAL, &[&[81, 0], &[5; 32], &[6; 32]]).unwrap();
+    assert_eq!(latest.variant_name(&[1], kind).as_deref(), Some("Null"));
+    assert_eq!(latest.variant_name(&[9], kind), None);
+}
+
+/// Stored collateral, as bittensor-core writes samples of the recorded runtime's type.
+#[test]
+fn collateral_is_read_by_the_names_of_its_fields() {
+    let runtime = runtime(recorded()).unwrap();
+    let (key, kind) = runtime.loose_key(&keys::COLLATERAL, &[&[81, 0], &[5; 32], &[6; 32]]).unwrap();
     assert_eq!((key.len(), &key[key.len() - 32..]), (32 + 2 + 2 * 48, &[6; 32][..]));
-    let stored = (7_000_000_000u64, 1u128 << 64, 5u64, 3u64).encode();
-    let read = MinerCollateral { locked: 7_000_000_000, min_locked: 5, earned: 3 };
-    assert_eq!(new.collateral(&stored, kind), Some(read));
-    assert_eq!(new.collateral(&stored[..4], kind), None);
+    let told = samples();
+    let told = told["kinds"]["MinerCollateralState"].as_array().unwrap();
+    assert!(!told.is_empty());
+    for sample in told {
+        let stored = digits(&sample["scale_hex"]);
+        let amount = |name: &str| sample["decoded"][name].as_u64().unwrap();
+        let read = MinerCollateral {
+            locked: amount("locked"),
+            min_locked: amount("min_locked"),
+            earned: amount("earned"),
+        };
+        assert_eq!(runtime.collateral(&stored, kind), Some(read));
+        assert_eq!(runtime.collateral(&stored[..4], kind), None);
+    }
 }
 
 #[test]
 fn a_field_that_came_since_is_passed_over_by_its_name() {
-    let Some(new) = later() else { return };
-    let new = runtime(new).unwrap();
+    let new = runtime(recorded()).unwrap();
     let credentials = commitment::encode_field(&[b'c'; 128]).unwrap();
     let failed = [&[137][..], &vec![1u8, 2].encode(), &123u64.encode()].concat();
     let last = commitment::encode_field(b"last").unwrap();

@@ -1,6 +1,9 @@
 //! A subnet whose node says what a test wants: upgrades, values that make no sense, and old blocks.
 
-use super::{node::FakeNode, recorded::metadata};
+use super::{
+    node::FakeNode,
+    recorded::{metadata, newest},
+};
 use crate::{ChainSettings, Subnet, keys};
 use grail_ports::{
     Door, Retry,
@@ -17,13 +20,17 @@ fn hex0x(bytes: &[u8]) -> Value {
 
 /// A node that answers as one with this runtime; `None` where the metadata is not at hand.
 async fn node(file: &str, spec: u32) -> Option<FakeNode> {
+    Some(node_of(metadata(file)?, spec).await)
+}
+
+async fn node_of(metadata: Vec<u8>, spec: u32) -> FakeNode {
     let node = FakeNode::start(1).await;
-    upgrade(&node, metadata(file)?, spec);
+    upgrade(&node, metadata, spec);
     node.change(|behaviour| {
         behaviour.answers.insert("chain_getHeader".into(), json!({ "number": "0x64" }));
         behaviour.answers.insert("state_getStorage".into(), hex0x(&3u16.encode()));
     });
-    Some(node)
+    node
 }
 
 fn upgrade(node: &FakeNode, metadata: Vec<u8>, spec: u32) {
@@ -161,8 +168,15 @@ async fn a_node_without_the_state_of_an_old_block_still_tells_its_moment() {
 /// A whole subnet in four requests: the head, the runtime's version, its description, and one query of many values.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_about_everyone_is_four_requests() {
-    let Some(node) = node(V293, 293).await else { return };
-    let subnet = connect(&node).await;
+    // The description has the same form in the oldest and in the newest runtime that is known.
+    let runtimes = [Some((newest(), 461)), metadata(V293).map(|metadata| (metadata, 293))];
+    for (metadata, spec) in runtimes.into_iter().flatten() {
+        four_requests(&node_of(metadata, spec).await).await;
+    }
+}
+
+async fn four_requests(node: &FakeNode) {
+    let subnet = connect(node).await;
     let count = 256u16;
     let who = |uid: u16| [uid.to_le_bytes(); 16].concat();
     let hotkeys: Vec<[u8; 32]> = (0..count).map(|uid| who(uid).try_into().unwrap()).collect();
@@ -191,7 +205,7 @@ async fn everything_about_everyone_is_four_requests() {
         compact(|uid| u64::from(uid) * 1_000_000_000).encode(),
     ]
     .concat();
-    answer(&node, "state_call", hex0x(&state));
+    answer(node, "state_call", hex0x(&state));
     let mut items = vec![(keys::NUMBER.prefix(), 4_321u32.encode())];
     items.push((keys::LAST_UPDATE.of(81), (0..count).map(u64::from).collect::<Vec<_>>().encode()));
     items.push((keys::INCENTIVE.of(81), (0..count).collect::<Vec<_>>().encode()));
@@ -203,7 +217,7 @@ async fn everything_about_everyone_is_four_requests() {
         let stored = [&(0u64, 9u32).encode()[..], &info].concat();
         items.push((keys::COMMITMENT_OF.of_hotkey(81, &Hotkey::from_bytes(*hotkey)), stored));
     }
-    answer(&node, "state_queryStorageAt", changes(&items));
+    answer(node, "state_queryStorageAt", changes(&items));
     let methods = [
         "chain_getBlockHash",
         "chain_getHeader",

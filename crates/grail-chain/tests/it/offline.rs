@@ -1,6 +1,6 @@
-//! Three runtimes by their metadata alone: every item and call is there in the shape that is read and written.
+//! Four runtimes by their metadata alone: every item and call is there in the shape that is read and written.
 
-use crate::recorded::metadata;
+use crate::recorded::{bytes, metadata, newest, samples};
 use grail_chain::{
     commitment, errors, keys,
     reveal::PayloadForm,
@@ -8,7 +8,7 @@ use grail_chain::{
 };
 use grail_protocol::{
     sign::{HotkeyPair, Signature, verify},
-    words::{BlockHash, BlockNumber, UnixMillis},
+    words::{BlockHash, BlockNumber, Hotkey, UnixMillis},
 };
 
 const GENESIS: BlockHash = BlockHash::from_bytes([0x45; 32]);
@@ -20,7 +20,9 @@ fn runtimes() -> Vec<Runtime> {
         ("subtensor-devnet-v381.metadata-v16.scale.xz", 381),
     ];
     let read = |(name, spec)| Some(Runtime::new(&metadata(name)?, spec, 1, GENESIS).unwrap());
-    files.into_iter().filter_map(read).collect()
+    let mut runtimes: Vec<_> = files.into_iter().filter_map(read).collect();
+    runtimes.push(Runtime::new(&newest(), 461, 1, GENESIS).unwrap());
+    runtimes
 }
 
 /// The call index and arguments of `commit` for each runtime that has the metadata at hand.
@@ -114,8 +116,9 @@ fn transactions_are_signed_without_a_node() {
     }
 }
 
-/// Names and types of the newest runtime that bittensor 11.3.0 knows, out of its generated tables.
-fn newest() -> serde_json::Value {
+/// Names and types of the newest runtime that bittensor 11.3.0 knows, out of its generated tables; it is a little newer than
+/// the one that its tests recorded.
+fn table() -> serde_json::Value {
     let text = include_str!("../../../../fixtures/chain/bittensor-11.3.0.json");
     serde_json::from_str(text).unwrap()
 }
@@ -126,7 +129,7 @@ fn has(list: &serde_json::Value, wanted: impl Fn(&str) -> bool) -> bool {
 
 #[test]
 fn errors_of_the_table_are_known_to_a_runtime() {
-    let (runtimes, newest) = (runtimes(), newest());
+    let (runtimes, newest) = (runtimes(), table());
     for class in errors::MODULE_ERRORS {
         let newer = has(&newest["errors"], |name| name.split('.').next_back() == Some(class.name));
         let known = newer || runtimes.iter().any(|runtime| runtime.has_error(class.name));
@@ -137,7 +140,7 @@ fn errors_of_the_table_are_known_to_a_runtime() {
 /// Whatever is read or written is in the newest runtime under the same name, with the same type where the tables say it.
 #[test]
 fn the_newest_runtime_has_everything_by_name() {
-    let newest = newest();
+    let newest = table();
     let types = [
         ("[u8;32]", "AccountId32"),
         ("Vec<(u16,u16)>", "Vec<(u16, u16)>"),
@@ -222,5 +225,77 @@ fn what_is_no_metadata_is_refused() {
         bytes[place] = b'W';
         let refused = Runtime::new(&bytes, 293, 1, GENESIS).unwrap_err().to_string();
         assert!(refused.contains("ValidatorPermit is missing"), "{refused}");
+    }
+}
+
+/// The newest runtime of which the whole metadata can be had: nothing is missing or of another shape, and bytes are those of
+/// its own SDK.
+#[test]
+fn the_newest_recorded_runtime_is_written_as_its_own_sdk_writes_it() {
+    let told = samples();
+    let genesis = told["genesis"].as_str().unwrap().parse().unwrap();
+    let runtime = Runtime::new(&newest(), 461, 1, genesis).unwrap();
+    let trouble: Vec<_> = runtime.surface().iter().filter(|part| part.is_trouble()).collect();
+    assert!(trouble.is_empty(), "{trouble:?}");
+
+    let call = Call::set_weights(1, 0, &vec![(0, 100), (1, 200)], 0);
+    assert_eq!(runtime.encode(&call).unwrap(), bytes(&told["set_weights"]));
+
+    // Another call was recorded, so what stands around it is compared.
+    let (payload, sent) = (&told["payloads"][1], &told["transactions"][1]);
+    let birth_hash = payload["era_birth_block_hash"].as_str().unwrap().parse().unwrap();
+    let terms = ExtrinsicParams { nonce: 3, mortality: 64, birth: BlockNumber(66), birth_hash };
+    let parts = runtime.unsigned(&call, &terms).unwrap().to_sign().unwrap();
+    let recorded = bytes(&payload["payload_hex"]);
+    let recorded = recorded.strip_prefix(&bytes(&payload["call_data_hex"])[..]).unwrap();
+    assert_eq!([parts.extra, parts.additional].concat(), recorded);
+
+    let terms = ExtrinsicParams { nonce: 11, ..terms };
+    let who = Hotkey::from_bytes(bytes(&sent["public_key_hex"]).try_into().unwrap());
+    let signature = Signature::from_bytes(bytes(&sent["signature_hex"]).try_into().unwrap());
+    let ours = runtime.unsigned(&call, &terms).unwrap().finish(&who, &signature).unwrap().bytes;
+    let theirs = bytes(&sent["extrinsic_hex"]);
+    let (call, other) = (runtime.encode(&call).unwrap(), bytes(&sent["call_data_hex"]));
+    // Behind the length, which has two bytes in both.
+    assert_eq!(ours[2..].strip_suffix(&call[..]), theirs[2..].strip_suffix(&other[..]));
+}
+
+/// A block of that runtime: its clock, and what became of its third transaction.
+#[test]
+fn a_recorded_block_is_read() {
+    let told = samples();
+    let runtime = Runtime::new(&newest(), 461, 1, GENESIS).unwrap();
+    let body: Vec<_> = told["body"].as_array().unwrap().iter().map(bytes).collect();
+    let moment = u64::from_le_bytes(bytes(&told["moment"]).try_into().unwrap());
+    assert_eq!(runtime.moment_of_body(&body), Some(UnixMillis(moment)));
+    let events = bytes(&told["events"]);
+    assert_eq!(runtime.outcome(events.clone(), 2).unwrap(), Some(Ok(())));
+    assert_eq!(runtime.outcome(events, 3).unwrap(), None, "it has three");
+}
+
+/// Commitments as bittensor-core writes them, of every short length.
+#[test]
+fn commitments_are_those_of_the_sdk() {
+    let kinds = &samples()["kinds"];
+    let mut lengths = 0;
+    for sample in kinds["Data"].as_array().unwrap() {
+        let Some((name, content)) = sample["decoded"].as_object().and_then(|kind| kind.iter().next()) else {
+            continue;
+        };
+        let content = if content.is_string() { bytes(content) } else { Vec::new() };
+        assert_eq!(commitment::kind_name(content.len()), *name);
+        assert_eq!(commitment::encode_field(&content).unwrap(), bytes(&sample["scale_hex"]), "{name}");
+        lengths += 1;
+    }
+    assert!(lengths > 10, "{lengths}");
+    for sample in kinds["Registration"].as_array().unwrap() {
+        let read = commitment::StoredCommitment::decode(&bytes(&sample["scale_hex"])).unwrap();
+        let told = &sample["decoded"];
+        assert_eq!(
+            serde_json::json!([read.deposit, read.block]),
+            serde_json::json!([told["deposit"], told["block"]])
+        );
+        let first = told["info"]["fields"][0].as_object().unwrap().values().next().unwrap();
+        assert_eq!(read.bytes(), Some(&bytes(first)[..]));
     }
 }

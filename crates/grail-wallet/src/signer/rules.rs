@@ -74,7 +74,7 @@ const LABELS: &[(&str, LabelShape)] = &[
     ("message", LabelShape { label: MESSAGE_LABEL, first: &[Field::AtMost(1 << 20)], more: false }),
 ];
 
-/// Calls that a hotkey makes for GRAIL, with pallet and call index in specs 293 to 381.
+/// Calls that a hotkey makes for GRAIL, with pallet and call index in specs 293 to 461.
 pub const KNOWN_CALLS: &[(&str, [u8; 2])] = &[
     ("set_commitment", [18, 0]),
     ("set_weights", [7, 0]),
