@@ -13,6 +13,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 use tokio::{
@@ -124,6 +128,7 @@ pub struct Info {
 pub struct Node {
     handle: Handle,
     address: SocketAddr,
+    asked: Arc<AtomicU64>,
     closing: watch::Sender<()>,
     server: JoinHandle<()>,
     thread: thread::JoinHandle<()>,
@@ -142,9 +147,10 @@ impl Node {
         if let Seal::Every(time) = config.seal {
             tokio::spawn(seal_in_time(handle.clone(), time, closed.clone()));
         }
-        let shared = Shared::new(handle.clone(), config.bounds, closed);
+        let asked = Arc::<AtomicU64>::default();
+        let shared = Shared::new(handle.clone(), config.bounds, closed, Arc::clone(&asked));
         let server = tokio::spawn(server::serve(listener, shared));
-        Ok(Self { handle, address, closing, server, thread })
+        Ok(Self { handle, address, asked, closing, server, thread })
     }
 
     /// Where it listens.
@@ -155,6 +161,11 @@ impl Node {
     /// What clients connect to; the same port answers single requests at `http://`.
     pub fn url(&self) -> String {
         format!("ws://{}", self.address)
+    }
+
+    /// Requests that clients made so far; each of a batch counts.
+    pub fn requests(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Seals blocks one after the other, with whatever waits. Gives the last one.
@@ -227,7 +238,7 @@ impl Node {
 
     /// Ends it, and waits until the port is free and the chain's thread is done.
     pub async fn stop(self) {
-        let Self { handle, address: _, closing, server, thread } = self;
+        let Self { handle, address: _, asked: _, closing, server, thread } = self;
         drop(closing);
         drop(handle);
         let _ = server.await;

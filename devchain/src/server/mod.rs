@@ -59,11 +59,22 @@ pub(crate) struct Shared {
     /// Closes when the node ends.
     closed: watch::Receiver<()>,
     subscription: AtomicU64,
+    /// Requests taken up so far.
+    asked: Arc<AtomicU64>,
 }
 
 impl Shared {
-    pub(crate) fn new(handle: Handle, bounds: Bounds, closed: watch::Receiver<()>) -> Arc<Self> {
-        Arc::new(Self { handle, bounds, closed, subscription: AtomicU64::new(1) })
+    pub(crate) fn new(
+        handle: Handle,
+        bounds: Bounds,
+        closed: watch::Receiver<()>,
+        asked: Arc<AtomicU64>,
+    ) -> Arc<Self> {
+        Arc::new(Self { handle, bounds, closed, subscription: AtomicU64::new(1), asked })
+    }
+
+    fn count_request(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A name that no other subscription of this node has.

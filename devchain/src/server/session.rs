@@ -83,6 +83,7 @@ impl Session {
     }
 
     async fn carry_out(&mut self, request: Request) -> Result<Value, RpcError> {
+        self.shared.count_request();
         let Request { id, method, params } = request;
         if UNSUBSCRIPTIONS.contains(&method.as_str()) {
             return self.unsubscribe(&params);
