@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
         (None, native)
     } else {
         let library = libtorch::ensure(config)?;
-        model::ensure_smollm2(&config.cache)?;
+        model::ensure_bf16(&config.cache, &model::ensure_smollm2(&config.cache)?)?;
         (Some(library), Vec::new())
     };
     let scope = scope(&left_out);

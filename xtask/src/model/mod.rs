@@ -1,23 +1,25 @@
 //! Models for the demo and the tests: fetched once, turned into an ordinary Hugging Face folder.
 
+mod bf16;
 mod gguf;
 mod llama;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Error, Result, ensure};
 use indicatif::ProgressBar;
-use safetensors::{SafeTensorError, View as _};
+use safetensors::{SafeTensorError, View};
 use serde::Serialize;
 use serde_json::json;
 use zip::ZipArchive;
 
+pub(crate) use self::bf16::ensure_bf16;
 use self::gguf::Gguf;
 use self::vocabulary::Vocabulary;
 use crate::cache::{Cache, install, make_dir, staging, write_error};
@@ -113,14 +115,22 @@ pub(crate) fn convert_gguf(file: &[u8], out_dir: &Path, progress: &ProgressBar) 
     write_json(&out_dir.join("tokenizer_config.json"), &config, true)?;
     write_json(&out_dir.join("tokenizer.json"), &tokenizer, false)?;
 
-    let path = out_dir.join(WEIGHTS);
     let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize_to_file(weights, Some(about), &path).map_err(|error| match error {
-        SafeTensorError::IoError(cause) => write_error(cause, &path),
+    write_weights(weights, Some(about), &out_dir.join(WEIGHTS))
+}
+
+/// Writes a safetensors file that lasts through a power cut.
+fn write_weights<W: View>(
+    weights: BTreeMap<String, W>,
+    about: Option<HashMap<String, String>>,
+    path: &Path,
+) -> Result<()> {
+    safetensors::serialize_to_file(weights, about, path).map_err(|error| match error {
+        SafeTensorError::IoError(cause) => write_error(cause, path),
         other => Error::new(other).context(format!("cannot write {}", path.display())),
     })?;
     // The rename that follows must not become durable before the weights are.
-    File::open(&path).and_then(|file| file.sync_all()).map_err(|cause| write_error(cause, &path))
+    File::open(path).and_then(|file| file.sync_all()).map_err(|cause| write_error(cause, path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize, pretty: bool) -> Result<()> {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 
 use half::f16;
 use indicatif::ProgressBar;
@@ -165,6 +166,11 @@ fn read(file: &[u8]) -> anyhow::Result<()> {
 type Files = BTreeMap<String, Value>;
 /// Shape and first value of every row, by tensor.
 type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Fills a folder with a small converted model.
+pub(super) fn small_folder(folder: &Path) {
+    convert_gguf(&Maker::new().file(), folder, &ProgressBar::hidden()).expect("converted");
+}
 
 /// What the converted model consists of.
 fn converted(maker: &Maker) -> (Files, Tensors) {
