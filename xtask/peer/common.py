@@ -1,14 +1,11 @@
-"""What both peers share: arguments, the model, and the prompt that our own measurement uses."""
+"""What the scripts over transformers share: arguments, the model, the report."""
 
 import argparse
 import json
-from pathlib import Path
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM
-
-GREEDY = Path(__file__).resolve().parents[2] / "fixtures/vectors/smollm2/greedy.json"
 
 
 def arguments() -> argparse.Namespace:
@@ -22,13 +19,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     return parser.parse_args()
-
-
-def prompt(count: int) -> list[int]:
-    """The first tokens of the recorded prompts and continuations, one after another, as often as needed."""
-    cases = json.loads(GREEDY.read_text())["cases"]
-    tokens = [token for case in cases for token in case["prompt"] + case["continuation"]]
-    return (tokens * (count // len(tokens) + 1))[:count]
 
 
 def load(args: argparse.Namespace):

@@ -7,7 +7,8 @@ import time
 
 import torch
 
-from common import arguments, load, prompt, report, wait
+from common import arguments, load, report, wait
+from prompt import prompt
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ import time
 
 import torch
 
-from common import arguments, load, prompt, report, wait
+from common import arguments, load, report, wait
+from prompt import prompt
 
 
 def log_probs(model, ids: torch.Tensor, new: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,8 +6,10 @@
 mod checkpoint;
 mod criterion;
 mod device;
+mod machine;
 mod model;
 pub(crate) mod peer;
+mod peers;
 pub(crate) mod runs;
 mod train;
 
@@ -31,6 +33,8 @@ pub(crate) struct Args {
     /// List the measures and run none
     #[arg(long)]
     list: bool,
+    #[command(flatten)]
+    peers: peers::PeerArgs,
     /// Run only the measures whose names contain one of these
     names: Vec<String>,
 }
@@ -79,11 +83,12 @@ struct Figure {
 }
 
 /// Every measure there is.
-fn measures(workspace: &Workspace) -> Result<Vec<Box<dyn Measure>>> {
+fn measures(workspace: &Workspace, args: &Args) -> Result<Vec<Box<dyn Measure>>> {
     let mut all: Vec<Box<dyn Measure>> = Vec::new();
     for group in model::GROUPS {
         all.push(Box::new(group));
     }
+    all.push(Box::new(peers::Peers(args.peers.clone())));
     all.push(Box::new(train::GrpoStep));
     all.push(Box::new(train::Memory));
     for on_device in device::MEASURES {
@@ -104,7 +109,7 @@ fn measures(workspace: &Workspace) -> Result<Vec<Box<dyn Measure>>> {
 /// When a name fits no measure, or at the first measure that fails.
 #[expect(clippy::print_stdout, reason = "the figures are the result of the command")]
 pub(crate) fn run(config: &Config, args: &Args) -> Result<()> {
-    let all = measures(&Workspace::load(config)?)?;
+    let all = measures(&Workspace::load(config)?, args)?;
     let chosen = choose(&all, &args.names)?;
     if args.list {
         for measure in chosen {

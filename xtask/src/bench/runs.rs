@@ -57,6 +57,25 @@ pub(crate) fn example(
 /// When it fails, or prints something else.
 pub(super) fn output<T: serde::de::DeserializeOwned>(program: &mut Command) -> Result<T> {
     let shown = cargo::shown(program);
+    serde_json::from_slice(&said(program)?)
+        .with_context(|| format!("`{shown}` did not print what was expected"))
+}
+
+/// Runs a program that prints one JSON object on a line of its own, among other lines.
+///
+/// # Errors
+/// When it fails, or prints no such line.
+pub(super) fn printed<T: serde::de::DeserializeOwned>(program: &mut Command) -> Result<T> {
+    let shown = cargo::shown(program);
+    let text = said(program)?;
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+    let line = lines.last().with_context(|| format!("`{shown}` printed no JSON"))?;
+    serde_json::from_slice(line).with_context(|| format!("`{shown}` did not print what was expected"))
+}
+
+/// What a program prints.
+fn said(program: &mut Command) -> Result<Vec<u8>> {
+    let shown = cargo::shown(program);
     let done = program
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -65,7 +84,7 @@ pub(super) fn output<T: serde::de::DeserializeOwned>(program: &mut Command) -> R
     if !done.status.success() {
         bail!("`{shown}` failed ({})", done.status);
     }
-    serde_json::from_slice(&done.stdout).with_context(|| format!("`{shown}` did not print what was expected"))
+    Ok(done.stdout)
 }
 
 /// Takes as many pairs as are needed for a middle one.
@@ -128,14 +147,14 @@ pub(super) fn after_warm_up(steps: impl IntoIterator<Item = f64>) -> Result<f64>
 }
 
 /// The middle one; of an even number the larger of the two in the middle.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Half the way from the smallest to the largest: of three pairs there is no better interval.
-fn half_range(values: &[f64]) -> f64 {
+pub(super) fn half_range(values: &[f64]) -> f64 {
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
     (largest - smallest) / 2.0
