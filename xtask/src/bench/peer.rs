@@ -8,8 +8,9 @@ use anyhow::{Context, Result};
 use crate::config::Config;
 use crate::{cargo, report, workspace};
 
-/// What the peer runs on: the same torch as ours.
-const PACKAGES: [&str; 5] = ["torch==2.11.0", "transformers==4.57.6", "safetensors", "numpy", "accelerate"];
+/// What the peer runs on: the same torch as ours. llama.cpp's converter runs here too, and asks for sentencepiece.
+const PACKAGES: [&str; 6] =
+    ["torch==2.11.0", "transformers==4.57.6", "safetensors", "numpy", "accelerate", "sentencepiece==0.2.1"];
 
 /// The interpreter of the peer, or why there is none.
 ///
@@ -55,7 +56,7 @@ pub(super) fn script(
 }
 
 fn works(python: &Path) -> bool {
-    quietly(Command::new(python).args(["-c", "import torch, transformers"]))
+    quietly(Command::new(python).args(["-c", "import torch, transformers, sentencepiece"]))
 }
 
 fn works_at_all() -> bool {

@@ -68,8 +68,8 @@ pub(super) fn output<T: serde::de::DeserializeOwned>(program: &mut Command) -> R
 pub(super) fn printed<T: serde::de::DeserializeOwned>(program: &mut Command) -> Result<T> {
     let shown = cargo::shown(program);
     let text = said(program)?;
-    let lines = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
-    let line = lines.last().with_context(|| format!("`{shown}` printed no JSON"))?;
+    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+    let line = lines.next_back().with_context(|| format!("`{shown}` printed no JSON"))?;
     serde_json::from_slice(line).with_context(|| format!("`{shown}` did not print what was expected"))
 }
 
