@@ -1,5 +1,5 @@
 //! Measures generation and verification of one group:
-//! `group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]`.
+//! `group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16] [--avx512|--avx2|--portable|--libtorch]`.
 //!
 //! Prints one JSON object. The prompt is text of the model's own training language (the token ids of
 //! `fixtures/vectors/smollm2/greedy.json`), and no token ends a completion: every row runs to the cap.
@@ -17,7 +17,7 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{CheckpointId, RolloutIndex},
 };
-use grail_torch::{ComputePlace, Dtype, LoadOptions, Model, TorchGenerator, TorchOracle};
+use grail_torch::{ComputePlace, Dtype, KernelPath, Kernels, LoadOptions, Model, TorchGenerator, TorchOracle};
 mod common;
 
 use common::{cpu_seconds, memory, text};
@@ -31,12 +31,17 @@ use std::{
 fn main() -> Result<(), Box<dyn Error>> {
     let (flags, arguments): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
-    let usage = "usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16]";
-    let (mut place, mut dtype) = (ComputePlace::Cpu, Dtype::F32);
+    let usage = "usage: group_speed MODEL_FOLDER [rows] [prompt] [new] [threads] [runs] [--cuda] [--bf16] [--avx512|--avx2|--portable|--libtorch]";
+    let (mut place, mut dtype, mut kernels) = (ComputePlace::Cpu, Dtype::F32, Kernels::Fastest);
     for flag in &flags {
         match flag.as_str() {
             "--cuda" => place = ComputePlace::Cuda(0),
             "--bf16" => dtype = Dtype::Bf16,
+            "--libtorch" => kernels = Kernels::Libtorch,
+            path if KernelPath::ALL.iter().any(|known| path.strip_prefix("--") == Some(known.name())) => {
+                let named = KernelPath::ALL.into_iter().find(|known| path.strip_prefix("--") == Some(known.name()));
+                kernels = named.map_or(Kernels::Fastest, Kernels::Path);
+            }
             _ => return Err(usage.into()),
         }
     }
@@ -49,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (threads, runs) = (number(4, 2)?, number(5, 3)?);
 
     let started = Instant::now();
-    let options = LoadOptions { place, dtype, threads: Some(threads) };
+    let options = LoadOptions { place, dtype, kernels, threads: Some(threads), ..LoadOptions::default() };
     let unending = unending(Path::new(folder))?;
     let model = Model::load(&unending, &options, CheckpointId::from_bytes([0; 32]))?;
     let load_seconds = started.elapsed().as_secs_f64();

@@ -47,6 +47,17 @@ impl Dtype {
     }
 }
 
+/// How a model that answers holds its weights in memory. What is computed from them is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeldWeights {
+    /// As they are published: 16-bit floats in two bytes, 32-bit floats in four.
+    #[default]
+    AsPublished,
+    /// In four bytes, whatever they are published in.
+    Wide,
+}
+
 /// The CUDA device of that index, after opening libtorch's CUDA library.
 fn open_cuda(index: usize) -> Result<Device, LoadError> {
     let refuse = |problem: String| LoadError::Device { index, problem };

@@ -134,6 +134,12 @@ pub enum RunError {
         #[source]
         source: TchError,
     },
+    /// The machine has no memory left for keys, values or rows.
+    #[error("out of memory: {bytes} bytes of keys and values")]
+    Room {
+        /// How much was asked for.
+        bytes: usize,
+    },
     /// Input that the model cannot take.
     #[error("{0}")]
     Input(String),
@@ -155,7 +161,7 @@ impl RunError {
     /// The fault a caller sees, saying what was being done.
     pub(crate) fn fault(self, doing: &str) -> Fault {
         let (door, retry) = match &self {
-            Self::Memory { .. } | Self::Stopped => (Door::Model, Retry::Later),
+            Self::Memory { .. } | Self::Room { .. } | Self::Stopped => (Door::Model, Retry::Later),
             Self::Inside(_) => (Door::Inside, Retry::Never),
             _ => (Door::Model, Retry::Never),
         };

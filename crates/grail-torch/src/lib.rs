@@ -14,6 +14,7 @@ mod config;
 mod decoder;
 mod device;
 mod error;
+mod kernels;
 mod learn;
 mod serve;
 mod weights;
@@ -23,8 +24,9 @@ mod tests;
 
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use decoder::names::Module;
-pub use device::{ComputePlace, Dtype};
+pub use device::{ComputePlace, Dtype, HeldWeights};
 pub use error::{LoadError, RunError};
+pub use kernels::{KernelPath, Kernels};
 pub use learn::*;
 pub use serve::*;
 pub use weights::FolderWeights;

@@ -11,8 +11,6 @@ use tch::{Device, Kind, TchError, Tensor};
 pub(crate) struct Rope {
     /// One for each pair of a head's values.
     frequencies: Vec<f32>,
-    device: Device,
-    kind: Kind,
 }
 
 /// Cosines and sines of some positions, `[positions, 1, head_dim]` each; the first half of the sines is negated, so that
@@ -25,7 +23,7 @@ pub(crate) struct Angles {
 }
 
 impl Rope {
-    pub(crate) fn new(config: &ModelConfig, device: Device, kind: Kind) -> Self {
+    pub(crate) fn new(config: &ModelConfig) -> Self {
         let frequencies = (0..config.head_dim / 2)
             .map(|pair| {
                 // In f32 like the reference implementation: a frequency is only as exact as its f32.
@@ -33,29 +31,28 @@ impl Rope {
                 stretch(1.0 / (config.rope_theta as f32).powf(power), config.rope_scaling)
             })
             .collect();
-        Self { frequencies, device, kind }
+        Self { frequencies }
     }
 
-    /// Angles of these positions.
-    pub(crate) fn angles(&self, positions: &[usize]) -> Result<Angles, TchError> {
+    /// Cosines and sines of these positions, `[positions, head_dim / 2]` each.
+    pub(crate) fn halves(&self, positions: &[usize]) -> (Vec<f32>, Vec<f32>) {
+        let angle = |position: &usize, frequency: &f32| (*position as f32 * frequency).sin_cos();
+        let all = positions.iter().flat_map(|position| self.frequencies.iter().map(move |f| angle(position, f)));
+        all.map(|(sin, cos)| (cos, sin)).unzip()
+    }
+
+    /// Angles of these positions, on a device.
+    pub(crate) fn angles(&self, positions: &[usize], device: Device, kind: Kind) -> Result<Angles, TchError> {
         let half = self.frequencies.len();
-        let mut cos = Vec::with_capacity(positions.len() * half * 2);
-        let mut sin = Vec::with_capacity(positions.len() * half * 2);
-        for position in positions {
-            let start = cos.len();
-            for frequency in &self.frequencies {
-                let (s, c) = (*position as f32 * frequency).sin_cos();
-                cos.push(c);
-                sin.push(-s);
-            }
-            cos.extend_from_within(start..);
-            for at in start..start + half {
-                sin.extend(sin.get(at).map(|s| -s));
-            }
-        }
+        let (cosines, sines) = self.halves(positions);
+        let both = |values: &[f32], sign: f32| -> Vec<f32> {
+            let rows = values.chunks_exact(half.max(1));
+            rows.flat_map(|row| row.iter().map(move |v| sign * v).chain(row.iter().copied())).collect()
+        };
+        let (cos, sin) = (both(&cosines, 1.0), both(&sines, -1.0));
         let shape = [positions.len() as i64, 1, 2 * half as i64];
         let place = |values: &[f32]| {
-            Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device_(self.device, self.kind, false, false)
+            Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device_(device, kind, false, false)
         };
         Ok(Angles { cos: place(&cos)?, sin: place(&sin)?, half: half as i64 })
     }

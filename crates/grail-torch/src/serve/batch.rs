@@ -2,14 +2,11 @@
 
 use crate::{
     error::RunError,
-    serve::{
-        cache::{Prefix, Step, Suffixes},
-        network::Network,
-    },
+    kernels::crew::Crew,
+    serve::network::{Finals, Network, Prefix, Suffixes},
 };
 use grail_ports::model::{Answer, RolloutKeys};
 use grail_protocol::{draw::Drawn, words::TokenId};
-use tch::Tensor;
 
 /// A completion that is being drawn.
 #[derive(Debug)]
@@ -54,7 +51,7 @@ struct Open {
     prompt: usize,
     prefix: Prefix,
     /// Final state of the prompt's last token, from which every first token is drawn.
-    state: Tensor,
+    state: Finals,
     rows: usize,
 }
 
@@ -69,7 +66,7 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn new(network: &Network, capacity: usize) -> Result<Self, RunError> {
-        let suffixes = Suffixes::new(network, capacity)?;
+        let suffixes = network.suffixes(capacity)?;
         Ok(Self { capacity, rows: Vec::with_capacity(capacity), open: Vec::new(), suffixes })
     }
 
@@ -87,13 +84,13 @@ impl Batch {
     }
 
     /// Takes in a group's prompt. Only the rows of the group taken in last may be appended.
-    pub(crate) fn open(&mut self, group: usize, prompt: usize, prefix: Prefix, state: Tensor) {
+    pub(crate) fn open(&mut self, group: usize, prompt: usize, prefix: Prefix, state: Finals) {
         self.open.push(Open { group, prompt, prefix, state, rows: 0 });
     }
 
     /// The final state of a group's prompt, when it is in memory.
-    pub(crate) fn first_state(&self, group: usize) -> Option<Tensor> {
-        self.open.iter().find(|open| open.group == group).map(|open| open.state.shallow_clone())
+    pub(crate) fn first_state(&self, group: usize) -> Option<Finals> {
+        self.open.iter().find(|open| open.group == group).map(|open| open.state.again())
     }
 
     /// Adds rows of the group opened last, with their first token drawn.
@@ -110,10 +107,8 @@ impl Batch {
     }
 
     /// Reads the latest token of every row: final states `[rows, hidden]`.
-    pub(crate) fn step(&mut self, network: &Network, cap: usize) -> Result<Tensor, RunError> {
+    pub(crate) fn step(&mut self, network: &mut Network, crew: &mut Crew, cap: usize) -> Result<Finals, RunError> {
         let lengths: Vec<usize> = self.rows.iter().map(Row::held).collect();
-        let longest = lengths.iter().max().copied().unwrap_or(0);
-        self.suffixes.reserve(network, longest + 1, cap)?;
         let prompts = self.open.iter().flat_map(|open| std::iter::repeat_n(open.prompt, open.rows));
         let positions: Vec<usize> = prompts.zip(&lengths).map(|(prompt, length)| prompt + length).collect();
         let tokens: Vec<TokenId> =
@@ -122,10 +117,8 @@ impl Batch {
             return Err(RunError::Inside("rows and groups of a batch do not match"));
         }
         let segments = self.open.iter().filter(|open| open.rows > 0);
-        let segments = segments.map(|open| (open.rows, &open.prefix)).collect();
-        let mut attend = Step::new(network, &self.suffixes, segments, &lengths)?;
-        let x = network.forward(&tokens, &positions, &mut attend)?;
-        network.final_states(&x)
+        let segments: Vec<(usize, &Prefix)> = segments.map(|open| (open.rows, &open.prefix)).collect();
+        network.step(crew, &mut self.suffixes, &segments, &lengths, cap, &tokens, &positions)
     }
 
     /// Takes out the rows that ended; the others move together.

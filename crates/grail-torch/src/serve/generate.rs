@@ -4,11 +4,11 @@ use crate::{
     error::{LoadError, RunError},
     serve::{
         batch::{Batch, Row},
-        cache::prefill,
         effort::{Effort, Stopwatch},
         model::{Engine, Model},
         pick::{Forced, Pick, PickPlace},
-        readout::{RowJob, Rows},
+        network::Finals,
+        readout::RowJob,
     },
 };
 use grail_ports::{
@@ -20,7 +20,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-use tch::Tensor;
 
 /// Most rows decoded at once.
 const MOST_ROWS: usize = 4_096;
@@ -121,7 +120,7 @@ impl TorchGenerator {
             match self.decode(&mut engine, &mut work, progress) {
                 Ok(()) => return work.collect(),
                 // Every draw is forced, so rows that start again draw the same tokens again.
-                Err(RunError::Memory { .. }) if self.batch_rows > 1 => {
+                Err(RunError::Memory { .. } | RunError::Room { .. }) if self.batch_rows > 1 => {
                     self.batch_rows /= 2;
                     self.effort.halvings += 1;
                 }
@@ -147,7 +146,7 @@ impl TorchGenerator {
             #[cfg(test)]
             self.fail_on_purpose(batch.rows().len())?;
             let clock = Stopwatch::start();
-            let states = batch.step(&engine.network, work.rule.max_new_tokens as usize)?;
+            let states = batch.step(&mut engine.network, &mut engine.crew, work.rule.max_new_tokens as usize)?;
             self.effort.model += clock.elapsed();
             self.effort.steps += 1;
             let jobs: Vec<RowJob<usize>> =
@@ -179,8 +178,8 @@ impl TorchGenerator {
                 Some(state) => state,
                 None => {
                     let clock = Stopwatch::start();
-                    let (prefix, state) = prefill(&engine.network, &request.prompt)?;
-                    batch.open(group, request.prompt.len(), prefix, state.shallow_clone());
+                    let (prefix, state) = engine.network.prefill(&mut engine.crew, &request.prompt)?;
+                    batch.open(group, request.prompt.len(), prefix, state.again());
                     self.effort.model += clock.elapsed();
                     state
                 }
@@ -206,7 +205,7 @@ impl TorchGenerator {
         &mut self,
         engine: &mut Engine,
         work: &Work<'_>,
-        states: &Tensor,
+        states: &Finals,
         jobs: &[RowJob<usize>],
         rows: &mut [Row],
     ) -> Result<(), RunError> {
@@ -228,7 +227,7 @@ impl TorchGenerator {
         self.effort.model += clock.elapsed().saturating_sub(drawing);
 
         let clock = Stopwatch::start();
-        let hidden = Rows::fetch(states)?;
+        let hidden = &states.rows;
         let sketches = engine.spread(jobs, |_, job| {
             let row = row(job.job)?;
             Ok(sketch(hidden.row(job.row)?, &row.keys.sketch, row.drawn())?)

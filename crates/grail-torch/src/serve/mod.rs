@@ -3,18 +3,17 @@
 //! [`Model::load`] reads a Hugging Face folder of a dense Llama, Qwen2 or Qwen3. [`TorchGenerator`] answers groups of
 //! rollouts by forced sampling, [`TorchOracle`] recomputes what others claim; both may share one model.
 
-mod attention;
 mod batch;
-mod cache;
 mod effort;
 mod generate;
-mod linear;
 mod model;
+mod native;
 mod network;
 mod oracle;
 mod pick;
 mod readout;
 mod states;
+mod torch;
 
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,19 @@
 use crate::{
     config::RopeScaling,
     decoder::ModelFolder,
-    device::{ComputePlace, Dtype},
+    device::{ComputePlace, Dtype, HeldWeights},
     error::{LoadError, RunError},
-    serve::network::Network,
+    kernels::{KernelPath, Kernels, crew::Crew, trial},
+    serve::{native, network::Network, readout::Rows, torch},
 };
 use grail_ports::model::ModelCard;
 use grail_protocol::{
     draw::Sampler,
     words::{CheckpointId, TokenId},
 };
-use rayon::prelude::*;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -24,20 +24,22 @@ use std::{
 pub struct LoadOptions {
     /// Where to compute.
     pub place: ComputePlace,
-    /// Number format; files of the other one are converted while loading.
+    /// Number format of the arithmetic. Brain floats are retired: only what was proven in them is still read in them.
     pub dtype: Dtype,
-    /// Threads of libtorch and of sampling, 1 to 1,024; all processors when absent.
+    /// How weights are held, where our own kernels compute.
+    pub held: HeldWeights,
+    /// Who computes on a processor.
+    pub kernels: Kernels,
+    /// Threads that compute and sample, 1 to 1,024; all processors when absent. They sleep when they wait long, so other
+    /// programs on the same processors cost their share and no more.
     ///
-    /// libtorch keeps one such number for the whole process: the last model loaded sets it. Where several programs
-    /// share the processors, give each its part: its threads wait for each other spinning, and with fewer processors
-    /// than threads everything becomes tens of times slower. `OMP_WAIT_POLICY=passive` in the environment makes them
-    /// sleep instead, for about a tenth of the speed.
+    /// libtorch, where it computes, keeps one such number for the whole process: the last model loaded sets it.
     pub threads: Option<usize>,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { place: ComputePlace::Cpu, dtype: Dtype::F32, threads: None }
+        Self { place: ComputePlace::Cpu, dtype: Dtype::F32, held: HeldWeights::AsPublished, kernels: Kernels::Fastest, threads: None }
     }
 }
 
@@ -62,8 +64,11 @@ pub struct Model {
 /// What computes: weights, threads and scratch memory.
 pub(crate) struct Engine {
     pub(crate) network: Network,
-    pool: rayon::ThreadPool,
-    samplers: Vec<Sampler>,
+    pub(crate) crew: Crew,
+    /// One a thread; a thread takes one that is free.
+    samplers: Vec<Mutex<Sampler>>,
+    /// Rows of logits, kept for the next ones.
+    pub(crate) logits: Rows,
     pub(crate) row_time: Duration,
 }
 
@@ -93,18 +98,32 @@ impl Model {
         let opened = ModelFolder::open(folder)?;
         let card = card_of(&opened, options, threads, checkpoint);
         let ModelFolder { config, weights, .. } = opened;
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|index| format!("sampling-{index}"))
-            .build()
-            .map_err(|error| LoadError::Option { option: "threads", problem: error.to_string() })?;
+        let mut crew = Crew::new(threads).map_err(|error| LoadError::Option {
+            option: "threads",
+            problem: format!("is {threads}, which the system does not give: {error}"),
+        })?;
         tch::set_num_threads(threads as i32);
 
         let _guard = tch::no_grad_guard();
-        let mut network = Network::new(&weights, config, device, options.dtype.kind())?;
-        network.cache = cache;
-        let samplers = (0..threads).map(|_| Sampler::new()).collect();
-        let engine = Arc::new(Mutex::new(Engine { network, pool, samplers, row_time: Duration::ZERO }));
+        let native = options.place == ComputePlace::Cpu && cache == CacheFormat::AsComputed;
+        let network = match options.kernels {
+            Kernels::Fastest | Kernels::Path(_) if native && options.dtype != Dtype::Bf16 => {
+                let path = path_of(options.kernels, &mut crew)?;
+                let decoder = native::decoder::Decoder::new(&weights, config, options.held, path)?;
+                let (held, bytes) = (decoder.held(), decoder.bytes());
+                tracing::info!(%path, ?held, bytes, threads, "the model computes on the processor");
+                Network::Native(Box::new(decoder))
+            }
+            _ => {
+                let mut decoder =
+                    torch::decoder::Decoder::new(&weights, config, device, options.dtype.kind())?;
+                decoder.cache = cache;
+                Network::Torch(Box::new(decoder))
+            }
+        };
+        let samplers = (0..threads).map(|_| Mutex::new(Sampler::new())).collect();
+        let (logits, row_time) = (Rows::default(), Duration::ZERO);
+        let engine = Arc::new(Mutex::new(Engine { network, crew, samplers, logits, row_time }));
         Ok(Self { card: Arc::new(card), engine })
     }
 
@@ -174,19 +193,54 @@ impl Engine {
         jobs: &[J],
         work: impl Fn(&mut Sampler, &J) -> Result<R, RunError> + Sync,
     ) -> Result<Vec<R>, RunError> {
-        let share = jobs.len().div_ceil(self.samplers.len().max(1)).max(1);
-        let samplers = &mut self.samplers;
-        let parts: Vec<Result<Vec<R>, RunError>> = self.pool.install(|| {
-            jobs.par_chunks(share)
-                .zip(samplers.par_iter_mut())
-                .map(|(jobs, sampler)| jobs.iter().map(|job| work(sampler, job)).collect())
-                .collect()
+        // A few pieces a thread, so that one that is held up holds up little.
+        let share = jobs.len().div_ceil(self.samplers.len().max(1) * 4).max(1);
+        let pieces: Vec<&[J]> = jobs.chunks(share).collect();
+        let parts: Vec<Mutex<Option<Result<Vec<R>, RunError>>>> =
+            pieces.iter().map(|_| Mutex::new(None)).collect();
+        let samplers = &self.samplers;
+        self.crew.each(pieces.len(), |piece| {
+            let mut sampler = free(samplers);
+            let done = pieces[piece].iter().map(|job| work(&mut sampler, job)).collect();
+            *parts[piece].lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         });
         let mut results = Vec::with_capacity(jobs.len());
         for part in parts {
-            results.extend(part?);
+            results.extend(part.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or(RunError::Inside("a piece that was not done"))??);
         }
         Ok(results)
+    }
+}
+
+/// A sampler that nobody uses: there are as many as threads.
+fn free(samplers: &[Mutex<Sampler>]) -> MutexGuard<'_, Sampler> {
+    loop {
+        for sampler in samplers {
+            match sampler.try_lock() {
+                Ok(sampler) => return sampler,
+                // Scratch memory of somebody who panicked; it is written before it is read.
+                Err(TryLockError::Poisoned(sampler)) => return sampler.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        std::hint::spin_loop();
+    }
+}
+
+/// The path that was asked for, or the fastest.
+fn path_of(kernels: Kernels, crew: &mut Crew) -> Result<KernelPath, LoadError> {
+    match kernels {
+        Kernels::Path(path) if path.runs_here() => Ok(path),
+        Kernels::Path(path) => {
+            let here: Vec<&str> = KernelPath::here().map(KernelPath::name).collect();
+            let problem = format!("is {path}, which this processor lacks; it has {}", here.join(", "));
+            Err(LoadError::Option { option: "kernels", problem })
+        }
+        Kernels::Fastest | Kernels::Libtorch => {
+            let (path, times) = trial::fastest(crew);
+            tracing::debug!(?times, "paths tried");
+            Ok(path)
+        }
     }
 }
 

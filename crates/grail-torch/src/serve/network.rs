@@ -1,250 +1,209 @@
-//! The decoder: weights in the shapes they are used in, and the forward pass up to the output head.
+//! The decoder behind whoever answers and reads: our own kernels on a processor, libtorch on a device.
+//!
+//! Both keep keys and values in their own way; what passes through here is rows of 32-bit floats.
 
 use crate::{
-    config::{Family, ModelConfig},
-    decoder::{
-        names::{self, Module, Norm},
-        rope::{Angles, Rope},
-    },
-    error::{LoadError, Named, RunError},
-    serve::{
-        attention::Heads,
-        linear::{Head, Kernels, Linear},
-        model::CacheFormat,
-    },
-    weights::FolderWeights,
+    config::ModelConfig,
+    error::{Named, RunError},
+    kernels::crew::Crew,
+    serve::{native, readout::Rows, torch},
 };
 use grail_protocol::words::TokenId;
-use tch::{Device, Kind, Tensor};
+use std::ops::Range;
+use tch::Tensor;
 
-/// A dense decoder of one of the supported families.
-pub(crate) struct Network {
-    pub(crate) config: ModelConfig,
-    pub(crate) heads: Heads,
-    pub(crate) device: Device,
-    pub(crate) kind: Kind,
-    /// How keys and values are kept.
-    pub(crate) cache: CacheFormat,
-    rope: Rope,
-    /// `[vocabulary, hidden]`; on a CPU a view of the weight file.
-    embedding: Tensor,
-    layers: Vec<Layer>,
-    norm: Tensor,
-    head: Head,
+/// Completion tokens computed at once.
+const PACK_TOKENS: usize = 512;
+
+/// A decoder and its weights.
+pub(crate) enum Network {
+    /// On the processor.
+    Native(Box<native::decoder::Decoder>),
+    /// Over libtorch.
+    Torch(Box<torch::decoder::Decoder>),
 }
 
-struct Layer {
-    input_norm: Tensor,
-    qkv: Linear,
-    qk_norm: Option<(Tensor, Tensor)>,
-    output: Linear,
-    mlp_norm: Tensor,
-    gate_up: Linear,
-    down: Linear,
+/// Keys and values of a prompt.
+pub(crate) enum Prefix {
+    Native(native::cache::Prefix),
+    Torch(torch::cache::Prefix),
 }
 
-/// Where the keys and values of a forward pass go, and what its queries see.
-pub(crate) trait Attend {
-    /// Queries `[rows, heads, width]`, new keys and values `[rows, 2, key heads, width]`; output `[rows, heads · width]`.
-    fn attend(&mut self, heads: &Heads, layer: usize, q: &Tensor, kv: &Tensor) -> Result<Tensor, RunError>;
+/// Keys and values of what rows have drawn.
+pub(crate) enum Suffixes {
+    Native(native::cache::Suffixes),
+    Torch(torch::cache::Suffixes),
+}
+
+/// States after the final norm: what the head reads and the proof binds.
+pub(crate) struct Finals {
+    /// On the processor, for the proof.
+    pub(crate) rows: Rows,
+    /// Where they were computed, if that is another place.
+    there: Option<Tensor>,
+}
+
+const MIXED: RunError = RunError::Inside("a cache of another decoder");
+
+impl Finals {
+    fn fetch(there: Tensor) -> Result<Self, RunError> {
+        Ok(Self { rows: Rows::fetch(&there)?, there: Some(there) })
+    }
+
+    /// The same states once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { rows: self.rows.clone(), there: self.there.as_ref().map(Tensor::shallow_clone) }
+    }
+}
+
+/// How many of the next completions, of so many tokens each, are computed together: at least one, longer than a pack or not.
+pub(crate) fn pack_length(lengths: impl Iterator<Item = usize>) -> usize {
+    let mut tokens = 0;
+    let fits = lengths.take_while(|length| {
+        tokens += length;
+        tokens <= PACK_TOKENS
+    });
+    fits.count().max(1)
 }
 
 impl Network {
-    /// Puts weights that were checked into the shapes they are used in.
-    pub(crate) fn new(
-        weights: &FolderWeights,
-        config: ModelConfig,
-        device: Device,
-        kind: Kind,
-    ) -> Result<Self, LoadError> {
-        let kernels = Kernels::new(device, kind)?;
-        let heads = Heads {
-            members: config.num_attention_heads / config.num_key_value_heads,
-            keys: config.num_key_value_heads,
-            width: config.head_dim,
-        };
-        let table = [config.vocab_size, config.hidden_size];
-        let embedding = match device {
-            Device::Cpu => weights.map(names::EMBEDDING, &table)?,
-            _ => kernels.place(&weights.map(names::EMBEDDING, &table)?)?,
-        };
-        let head = match (config.tie_word_embeddings, device) {
-            // A second map, so that the pages which packing touches are given back at once.
-            (true, Device::Cpu) => Head::new(&kernels, &weights.map(names::EMBEDDING, &table)?)?,
-            (true, _) => Head::new(&kernels, &embedding)?,
-            (false, _) => Head::new(&kernels, &weights.map(names::HEAD, &table)?)?,
-        };
-        let layers = (0..config.num_hidden_layers)
-            .map(|index| Reader { weights, kernels: &kernels, config: &config, index }.layer(&heads))
-            .collect::<Result<_, _>>()?;
-        let norm = kernels.place(&weights.map(names::NORM, &[config.hidden_size])?)?;
-        let rope = Rope::new(&config, device, kind);
-        let cache = CacheFormat::AsComputed;
-        Ok(Self { config, heads, device, kind, cache, rope, embedding, layers, norm, head })
-    }
-
-    /// The residual stream `[tokens, hidden]` after the last layer, before the final norm.
-    pub(crate) fn forward(
-        &self,
-        tokens: &[TokenId],
-        positions: &[usize],
-        attend: &mut dyn Attend,
-    ) -> Result<Tensor, RunError> {
-        let ids: Vec<i64> = tokens.iter().map(|token| i64::from(*token)).collect();
-        let mut x = Tensor::f_from_slice(&ids)
-            .and_then(|ids| ids.f_to_device(self.device))
-            .and_then(|ids| self.embedding.f_index_select(0, &ids))
-            .and_then(|x| x.f_to_kind(self.kind))
-            .named("embed", &[&self.embedding])?;
-        let angles = self.rope.angles(positions).named("make the rotary angles", &[])?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let normed = self.normed(&x, &layer.input_norm)?;
-            let qkv = layer.qkv.apply(&normed)?;
-            let (q, kv) = self.heads_of(layer, &qkv, &angles)?;
-            let kv = match self.cache {
-                CacheFormat::AsComputed => kv,
-                CacheFormat::Fp8 => through_fp8(&kv)?,
-            };
-            let seen = attend.attend(&self.heads, index, &q, &kv)?;
-            x = layer.output.apply_onto(&seen, x)?;
-            let normed = self.normed(&x, &layer.mlp_norm)?;
-            let both = layer.gate_up.apply(&normed)?;
-            let width = self.config.intermediate_size;
-            let gated = both
-                .f_narrow(1, 0, width)
-                .and_then(|gate| gate.f_silu())
-                .and_then(|mut gate| gate.f_mul_(&both.f_narrow(1, width, width)?))
-                .named("gate", &[&both])?;
-            x = layer.down.apply_onto(&gated, x)?;
+    /// What its folder says.
+    pub(crate) fn config(&self) -> &ModelConfig {
+        match self {
+            Self::Native(decoder) => &decoder.config,
+            Self::Torch(decoder) => &decoder.config,
         }
-        Ok(x)
     }
 
-    /// The final norm: what the head reads and the proof binds, `[rows, hidden]`.
-    pub(crate) fn final_states(&self, x: &Tensor) -> Result<Tensor, RunError> {
-        self.normed(x, &self.norm)
+    fn width(&self) -> usize {
+        self.config().hidden_size as usize
     }
 
-    /// Logits `[rows, vocabulary]` of final states, in 32 bits.
-    pub(crate) fn logits(&self, states: &Tensor) -> Result<Tensor, RunError> {
-        self.head.apply(states)
-    }
-
-    /// Splits a projection into turned queries and keys with their values; the projection is overwritten.
-    fn heads_of(&self, layer: &Layer, qkv: &Tensor, angles: &Angles) -> Result<(Tensor, Tensor), RunError> {
-        let (queries, keys, width) = (self.heads.queries(), self.heads.keys, self.heads.width);
-        let all = qkv.f_view([-1, queries + 2 * keys, width]).named("split heads", &[qkv])?;
-        if let Some((q_norm, k_norm)) = &layer.qk_norm {
-            for (start, count, norm) in [(0, queries, q_norm), (queries, keys, k_norm)] {
-                let mut part = all.f_narrow(1, start, count).named("split heads", &[&all])?;
-                let normed = self.normed(&part, norm)?;
-                part.f_copy_(&normed).done("store normed heads", &[&normed])?;
+    /// Reads a prompt: its prefix, and the final state of its last token.
+    pub(crate) fn prefill(&mut self, crew: &mut Crew, prompt: &[TokenId]) -> Result<(Prefix, Finals), RunError> {
+        let width = self.width();
+        match self {
+            Self::Native(decoder) => {
+                let (prefix, last) = native::cache::prefill(decoder, crew, prompt)?;
+                Ok((Prefix::Native(prefix), Finals { rows: Rows::new(last, width), there: None }))
+            }
+            Self::Torch(decoder) => {
+                let (prefix, last) = torch::cache::prefill(decoder, prompt)?;
+                Ok((Prefix::Torch(prefix), Finals::fetch(last)?))
             }
         }
-        let mut turned = all.f_narrow(1, 0, queries + keys).named("split heads", &[&all])?;
-        angles.turn(&mut turned).named("turn heads", &[&turned])?;
-        let q = all.f_narrow(1, 0, queries).named("split heads", &[&all])?;
-        let kv = all
-            .f_narrow(1, queries, 2 * keys)
-            .and_then(|kv| kv.f_view_([-1, 2, keys, width]))
-            .named("split heads", &[&all])?;
-        Ok((q, kv))
     }
 
-    fn normed(&self, x: &Tensor, weight: &Tensor) -> Result<Tensor, RunError> {
-        let width = x.size().last().copied().unwrap_or(0);
-        x.f_rms_norm([width], Some(weight), self.config.rms_norm_eps).named("rms norm", &[x, weight])
-    }
-}
-
-/// Keys and values as they come back from a cache of eight bits.
-fn through_fp8(kv: &Tensor) -> Result<Tensor, RunError> {
-    // The largest number of the format; what is larger would come back as no number.
-    const LARGEST: f64 = 448.0;
-    kv.f_clamp(-LARGEST, LARGEST)
-        .and_then(|kv| kv.f_to_kind(Kind::Float8e4m3fn))
-        .and_then(|kept| kept.f_to_kind(kv.f_kind()?))
-        .named("keep keys in eight bits", &[kv])
-}
-
-/// Reads one layer.
-struct Reader<'a> {
-    weights: &'a FolderWeights,
-    kernels: &'a Kernels,
-    config: &'a ModelConfig,
-    index: i64,
-}
-
-impl Reader<'_> {
-    fn layer(&self, heads: &Heads) -> Result<Layer, LoadError> {
-        let qk_norm = match self.config.family {
-            Family::Qwen3 => Some((self.norm(Norm::Queries)?, self.norm(Norm::Keys)?)),
-            Family::Llama | Family::Qwen2 => None,
-        };
-        Ok(Layer {
-            input_norm: self.norm(Norm::Input)?,
-            qkv: self.qkv(heads)?,
-            qk_norm,
-            output: self.output(heads)?,
-            mlp_norm: self.norm(Norm::PostAttention)?,
-            gate_up: self.joined(
-                &[self.weight(Module::GateProj)?, self.weight(Module::UpProj)?],
-                &[self.bias(Module::GateProj)?, self.bias(Module::UpProj)?],
-            )?,
-            down: self
-                .kernels
-                .linear(&self.weight(Module::DownProj)?, self.bias(Module::DownProj)?.as_ref())?,
-        })
-    }
-
-    /// Queries, keys and values in one product; query heads reordered as [`crate::serve::attention`] wants them.
-    fn qkv(&self, heads: &Heads) -> Result<Linear, LoadError> {
-        let grouped = |q: Tensor| {
-            q.f_view([heads.keys, heads.members, -1])
-                .and_then(|grouped| grouped.f_transpose(0, 1))
-                .and_then(|grouped| grouped.f_reshape(q.size()))
-                .named("reorder query heads", &[&q])
-        };
-        let (q, bias) = (self.weight(Module::QProj)?, self.bias(Module::QProj)?);
-        self.joined(
-            &[grouped(q)?, self.weight(Module::KProj)?, self.weight(Module::VProj)?],
-            &[bias.map(grouped).transpose()?, self.bias(Module::KProj)?, self.bias(Module::VProj)?],
-        )
-    }
-
-    fn output(&self, heads: &Heads) -> Result<Linear, LoadError> {
-        let stored = self.weight(Module::OProj)?;
-        let weight = stored
-            .f_view([-1, heads.keys, heads.members, heads.width])
-            .and_then(|w| w.f_transpose(1, 2))
-            .and_then(|w| w.f_reshape(stored.size()))
-            .named("reorder output heads", &[&stored])?;
-        self.kernels.linear(&weight, self.bias(Module::OProj)?.as_ref())
-    }
-
-    /// Layers that read the same input, in one product; all have a bias, or none.
-    fn joined(&self, weights: &[Tensor], biases: &[Option<Tensor>]) -> Result<Linear, LoadError> {
-        let join = |parts: &[&Tensor]| Tensor::f_cat(parts, 0).named("join projections", &[]);
-        let weight = join(&weights.iter().collect::<Vec<_>>())?;
-        let biases: Vec<&Tensor> = biases.iter().flatten().collect();
-        let bias = if biases.is_empty() { None } else { Some(join(&biases)?) };
-        self.kernels.linear(&weight, bias.as_ref())
-    }
-
-    fn weight(&self, module: Module) -> Result<Tensor, LoadError> {
-        self.weights.map(&names::weight(self.index, module.path()), &module.shape(self.config))
-    }
-
-    fn bias(&self, module: Module) -> Result<Option<Tensor>, LoadError> {
-        if !module.has_bias(self.config) {
-            return Ok(None);
+    /// Final states of completions of one prompt, packed one after another, `lengths` tokens of each.
+    pub(crate) fn read(
+        &mut self,
+        crew: &mut Crew,
+        prefix: &Prefix,
+        tokens: &[TokenId],
+        positions: &[usize],
+        lengths: &[usize],
+    ) -> Result<Finals, RunError> {
+        let width = self.width();
+        match (self, prefix) {
+            (Self::Native(decoder), Prefix::Native(prefix)) => {
+                let mut attend = native::cache::Packed::new(decoder.heads, prefix, lengths)?;
+                let states = decoder.forward(crew, tokens, positions, &mut attend)?;
+                Ok(Finals { rows: Rows::new(states, width), there: None })
+            }
+            (Self::Torch(decoder), Prefix::Torch(prefix)) => {
+                let mut attend = torch::cache::Packed { prefix, lengths };
+                let x = decoder.forward(tokens, positions, &mut attend)?;
+                Finals::fetch(decoder.final_states(&x)?)
+            }
+            _ => Err(MIXED),
         }
-        let [out, _] = module.shape(self.config);
-        self.weights.map(&names::bias(self.index, module.path()), &[out]).map(Some)
     }
 
-    fn norm(&self, norm: Norm) -> Result<Tensor, LoadError> {
-        let name = names::weight(self.index, norm.path());
-        self.kernels.place(&self.weights.map(&name, &norm.shape(self.config))?)
+    /// Room for what so many rows draw.
+    pub(crate) fn suffixes(&self, rows: usize) -> Result<Suffixes, RunError> {
+        match self {
+            Self::Native(decoder) => native::cache::Suffixes::new(decoder, rows).map(Suffixes::Native),
+            Self::Torch(decoder) => torch::cache::Suffixes::new(decoder, rows).map(Suffixes::Torch),
+        }
+    }
+
+    /// Final states of one more token of each row. `segments` are consecutive rows with the prompt they share, `lengths`
+    /// the tokens that each row holds before, `most` how many it can come to hold.
+    #[expect(clippy::too_many_arguments, reason = "a step is that much")]
+    pub(crate) fn step(
+        &mut self,
+        crew: &mut Crew,
+        suffixes: &mut Suffixes,
+        segments: &[(usize, &Prefix)],
+        lengths: &[usize],
+        most: usize,
+        tokens: &[TokenId],
+        positions: &[usize],
+    ) -> Result<Finals, RunError> {
+        let width = self.width();
+        let needed = lengths.iter().max().map_or(0, |longest| longest + 1);
+        match (self, suffixes) {
+            (Self::Native(decoder), Suffixes::Native(suffixes)) => {
+                suffixes.reserve(needed, most)?;
+                let segments = segments.iter().map(|(rows, prefix)| match prefix {
+                    Prefix::Native(prefix) => Ok((*rows, prefix)),
+                    Prefix::Torch(_) => Err(MIXED),
+                });
+                let segments = segments.collect::<Result<_, _>>()?;
+                let mut attend = native::cache::Step { suffixes, segments, lengths };
+                let states = decoder.forward(crew, tokens, positions, &mut attend)?;
+                Ok(Finals { rows: Rows::new(states, width), there: None })
+            }
+            (Self::Torch(decoder), Suffixes::Torch(suffixes)) => {
+                suffixes.reserve(decoder, needed, most)?;
+                let segments = segments.iter().map(|(rows, prefix)| match prefix {
+                    Prefix::Torch(prefix) => Ok((*rows, prefix)),
+                    Prefix::Native(_) => Err(MIXED),
+                });
+                let segments = segments.collect::<Result<_, _>>()?;
+                let mut attend = torch::cache::Step::new(decoder, suffixes, segments, lengths)?;
+                let x = decoder.forward(tokens, positions, &mut attend)?;
+                Finals::fetch(decoder.final_states(&x)?)
+            }
+            _ => Err(MIXED),
+        }
+    }
+
+    /// Logits of some final states, in 32 bits, into `out`.
+    pub(crate) fn logits(
+        &mut self,
+        crew: &mut Crew,
+        states: &Finals,
+        range: Range<usize>,
+        out: &mut Rows,
+    ) -> Result<(), RunError> {
+        match (self, &states.there) {
+            (Self::Native(decoder), None) => {
+                let states = states.rows.range(range)?;
+                decoder.logits(crew, states, out.refill(decoder.config.vocab_size as usize));
+                Ok(())
+            }
+            (Self::Torch(decoder), Some(there)) => {
+                let chunk = there
+                    .f_narrow(0, range.start as i64, range.len() as i64)
+                    .named("cut states", &[there])?;
+                *out = Rows::fetch(&decoder.logits(&chunk)?)?;
+                Ok(())
+            }
+            _ => Err(RunError::Inside("states of another decoder")),
+        }
+    }
+}
+
+impl Suffixes {
+    /// Copies the first `positions` of a row over another row.
+    pub(crate) fn move_row(&mut self, from: usize, to: usize, positions: usize) -> Result<(), RunError> {
+        match self {
+            Self::Native(suffixes) => {
+                suffixes.move_row(from, to);
+                Ok(())
+            }
+            Self::Torch(suffixes) => suffixes.move_row(from, to, positions),
+        }
     }
 }

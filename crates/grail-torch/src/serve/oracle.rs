@@ -3,9 +3,9 @@
 use crate::{
     error::RunError,
     serve::{
-        cache::{Packed, Prefix, pack_length, prefill},
         model::{Engine, Model},
-        readout::{RowJob, Rows},
+        network::{Finals, Prefix, pack_length},
+        readout::RowJob,
     },
 };
 use grail_ports::{
@@ -17,7 +17,6 @@ use grail_protocol::{
     sketch::sketch,
     words::TokenId,
 };
-use tch::Tensor;
 
 /// An oracle on a loaded model.
 ///
@@ -62,7 +61,7 @@ impl TorchOracle {
         let mut engine = self.model.engine();
         let engine = &mut *engine;
         let _guard = tch::no_grad_guard();
-        let (prefix, state) = prefill(&engine.network, &probe.prompt)?;
+        let (prefix, state) = engine.network.prefill(&mut engine.crew, &probe.prompt)?;
 
         // Every first token was drawn from the same state.
         let firsts: Vec<RowJob<Position<'_>>> = probe
@@ -126,8 +125,7 @@ fn read_pack(
         tokens.extend_from_slice(read);
         lengths.push(read.len());
     }
-    let x = engine.network.forward(&tokens, &positions, &mut Packed { prefix, lengths: &lengths })?;
-    let states = engine.network.final_states(&x)?;
+    let states = engine.network.read(&mut engine.crew, prefix, &tokens, &positions, &lengths)?;
     let mut results = read_rows(engine, probe, &states, &jobs)?.into_iter();
     for ((_, readout), length) in pack.iter_mut().zip(lengths) {
         for (draw, sketch) in results.by_ref().take(length) {
@@ -142,10 +140,10 @@ fn read_pack(
 fn read_rows(
     engine: &mut Engine,
     probe: &GroupProbe,
-    states: &Tensor,
+    states: &Finals,
     jobs: &[RowJob<Position<'_>>],
 ) -> Result<Vec<(DrawReading, i8)>, RunError> {
-    let hidden = Rows::fetch(states)?;
+    let hidden = &states.rows;
     let step = |t: usize| u32::try_from(t).map_err(|_| RunError::Inside("a position beyond 32 bits"));
     let sketches = engine.spread(jobs, |_, RowJob { row, job }| {
         Ok(sketch(hidden.row(*row)?, &job.rollout.keys.sketch, step(job.t)?)?)

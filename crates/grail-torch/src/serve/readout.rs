@@ -2,7 +2,7 @@
 
 use crate::{
     error::{Named, RunError},
-    serve::{effort::Stopwatch, model::Engine},
+    serve::{effort::Stopwatch, model::Engine, network::Finals},
 };
 use grail_protocol::draw::Sampler;
 use std::{ops::Range, time::Duration};
@@ -15,12 +15,36 @@ use tch::{Device, Kind, Tensor};
 pub(crate) const HEAD_ROWS: usize = 128;
 
 /// Some rows on the processor, in f32.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Rows {
     values: Vec<f32>,
     width: usize,
 }
 
 impl Rows {
+    /// Rows of that width, one after another.
+    pub(crate) const fn new(values: Vec<f32>, width: usize) -> Self {
+        Self { values, width }
+    }
+
+    /// How many rows.
+    pub(crate) fn count(&self) -> usize {
+        self.values.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Consecutive rows, one after another.
+    pub(crate) fn range(&self, range: Range<usize>) -> Result<&[f32], RunError> {
+        self.values
+            .get(range.start * self.width..range.end * self.width)
+            .ok_or(RunError::Inside("rows that were not computed"))
+    }
+
+    /// The memory of rows of another width, to be filled again.
+    pub(crate) const fn refill(&mut self, width: usize) -> &mut Vec<f32> {
+        self.width = width;
+        &mut self.values
+    }
+
     /// Copies `[rows, width]`.
     pub(crate) fn fetch(tensor: &Tensor) -> Result<Self, RunError> {
         let size = tensor.size();
@@ -58,11 +82,12 @@ impl Engine {
     /// several, or none.
     pub(crate) fn with_logits<J: Sync, R: Send>(
         &mut self,
-        states: &Tensor,
+        states: &Finals,
         jobs: &[RowJob<J>],
         work: impl Fn(&mut Sampler, &[f32], &J) -> Result<R, RunError> + Sync,
     ) -> Result<Vec<R>, RunError> {
-        let rows = states.size().first().map_or(0, |rows| *rows as usize);
+        let rows = states.rows.count();
+        let mut logits = std::mem::take(&mut self.logits);
         let mut results = Vec::with_capacity(jobs.len());
         let mut rest = jobs;
         for start in (0..rows).step_by(HEAD_ROWS) {
@@ -72,15 +97,14 @@ impl Engine {
             if here.is_empty() {
                 continue;
             }
-            let chunk =
-                states.f_narrow(0, start as i64, range.len() as i64).named("cut states", &[states])?;
-            let logits = Rows::fetch(&self.network.logits(&chunk)?)?;
+            self.network.logits(&mut self.crew, states, range, &mut logits)?;
             let clock = Stopwatch::start();
             results.extend(
                 self.spread(here, |sampler, job| work(sampler, logits.row(job.row - start)?, &job.job))?,
             );
             self.row_time += clock.elapsed();
         }
+        self.logits = logits;
         Ok(results)
     }
 

@@ -2,11 +2,7 @@
 
 use crate::{
     error::RunError,
-    serve::{
-        cache::{Packed, pack_length, prefill},
-        model::Model,
-        readout::Rows,
-    },
+    serve::{model::Model, network::pack_length},
 };
 use grail_ports::Fault;
 use grail_protocol::words::TokenId;
@@ -54,9 +50,10 @@ impl Model {
             }
             self.check_tokens(completion)?;
         }
-        let engine = self.engine();
+        let mut engine = self.engine();
+        let engine = &mut *engine;
         let _guard = tch::no_grad_guard();
-        let (prefix, _) = prefill(&engine.network, prompt)?;
+        let (prefix, _) = engine.network.prefill(&mut engine.crew, prompt)?;
         let mut states = Vec::with_capacity(completions.len());
         let mut rest = completions;
         while !rest.is_empty() {
@@ -65,9 +62,9 @@ impl Model {
             let lengths: Vec<usize> = pack.iter().map(|completion| completion.len()).collect();
             let positions: Vec<usize> =
                 lengths.iter().flat_map(|length| prompt.len()..prompt.len() + length).collect();
-            let mut attend = Packed { prefix: &prefix, lengths: &lengths };
-            let x = engine.network.forward(&pack.concat(), &positions, &mut attend)?;
-            let rows = Rows::fetch(&engine.network.final_states(&x)?)?;
+            let tokens = pack.concat();
+            let finals = engine.network.read(&mut engine.crew, &prefix, &tokens, &positions, &lengths)?;
+            let rows = &finals.rows;
             let mut row = 0;
             for length in lengths {
                 let mut values = Vec::new();

@@ -163,7 +163,7 @@ impl Builder {
         check(config, groups)?;
         let place = |values: &[i64]| Tensor::f_from_slice(values)?.f_to_device(device);
         let all = || -> Result<Layout, TchError> {
-            let angles = Rope::new(config, device, kind).angles(&self.positions)?;
+            let angles = Rope::new(config).angles(&self.positions, device, kind)?;
             let segments = self.segments.iter().map(|(start, prompt, branches)| {
                 Ok(Segment {
                     start: *start as i64,

@@ -1,8 +1,5 @@
 use super::*;
-use crate::{
-    RunError,
-    serve::{cache::prefill, readout::Rows},
-};
+use crate::RunError;
 use grail_protocol::{draw::Sampler, sketch::sketch};
 
 /// Groups whose prompts and completions differ in length.
@@ -12,18 +9,14 @@ fn ragged() -> Vec<GroupRequest> {
 
 /// The rule word for word: one whole forward pass for every token of every rollout.
 fn answer_slowly(model: &Model, group: &GroupRequest, rule: &GenerationRule) -> Vec<Answer> {
-    let _guard = tch::no_grad_guard();
     let ends = model.card().end_tokens.clone();
-    let engine = model.engine();
     let one = |keys: &RolloutKeys| {
         let mut answer = Answer { tokens: vec![], sketch: vec![], logprobs: vec![] };
         let mut text = group.prompt.clone();
         for t in 0..rule.max_new_tokens {
-            let (_, state) = prefill(&engine.network, &text).unwrap();
-            let logits = Rows::fetch(&engine.network.logits(&state).unwrap()).unwrap();
-            let drawn = Sampler::new().draw(logits.row(0).unwrap(), &rule.policy, &keys.draw, t).unwrap();
-            let state = Rows::fetch(&state).unwrap();
-            answer.sketch.push(sketch(state.row(0).unwrap(), &keys.sketch, t).unwrap());
+            let (state, logits) = last(model, &text);
+            let drawn = Sampler::new().draw(&logits, &rule.policy, &keys.draw, t).unwrap();
+            answer.sketch.push(sketch(&state, &keys.sketch, t).unwrap());
             answer.tokens.push(drawn.token);
             answer.logprobs.push(drawn.logprob);
             text.push(drawn.token);
@@ -38,8 +31,8 @@ fn answer_slowly(model: &Model, group: &GroupRequest, rule: &GenerationRule) -> 
 
 #[test]
 fn decoding_draws_what_whole_forward_passes_draw() {
-    for name in FAMILIES {
-        let model = tiny(name);
+    for (name, kernels) in FAMILIES.into_iter().flat_map(|name| everybody().into_iter().map(move |who| (name, who))) {
+        let model = load_with(&tiny_folder(name), kernels);
         let groups = [group(1, 5, 4), group(2, 40, 3)];
         let fast = answers(&model, 4, &groups, &RULE);
         for (group, fast) in groups.iter().zip(&fast) {

@@ -12,7 +12,10 @@ mod folders;
 mod forward;
 mod smollm2;
 
-use crate::{LoadOptions, Model, TorchGenerator, TorchOracle};
+use crate::{
+    KernelPath, Kernels, LoadOptions, Model, TorchGenerator, TorchOracle,
+    serve::{model::Engine, readout::Rows},
+};
 use grail_ports::model::{
     Answer, GenerationRule, Generator as _, GroupProbe, GroupRequest, Oracle as _, ProbeRollout, Readout,
     RolloutKeys,
@@ -41,6 +44,27 @@ fn load(folder: &Path) -> Result<Model, crate::LoadError> {
     // One thread: the tests themselves run side by side.
     let options = LoadOptions { threads: Some(1), ..LoadOptions::default() };
     Model::load(folder, &options, CheckpointId::from_bytes([7; 32]))
+}
+
+/// Everybody who computes here.
+fn everybody() -> Vec<Kernels> {
+    KernelPath::here().map(Kernels::Path).chain([Kernels::Libtorch]).collect()
+}
+
+fn load_with(folder: &Path, kernels: Kernels) -> Model {
+    let options = LoadOptions { threads: Some(1), kernels, ..LoadOptions::default() };
+    Model::load(folder, &options, CheckpointId::from_bytes([7; 32])).unwrap()
+}
+
+/// The final state of a text's last token, and its logits.
+fn last(model: &Model, text: &[u32]) -> (Vec<f32>, Vec<f32>) {
+    let _guard = tch::no_grad_guard();
+    let mut engine = model.engine();
+    let Engine { network, crew, .. } = &mut *engine;
+    let (_, state) = network.prefill(crew, text).unwrap();
+    let mut logits = Rows::default();
+    network.logits(crew, &state, 0..1, &mut logits).unwrap();
+    (state.rows.row(0).unwrap().to_vec(), logits.row(0).unwrap().to_vec())
 }
 
 fn tiny(name: &str) -> Model {

@@ -3,8 +3,6 @@
 use super::*;
 use crate::serve::{
     batch::{Batch, Row},
-    cache::prefill,
-    readout::Rows,
 };
 use grail_protocol::draw::Drawn;
 
@@ -42,12 +40,13 @@ fn argmax(logits: &[f32]) -> u32 {
 #[test]
 fn greedy_continuations_agree_with_transformers() {
     let Some(model) = smollm2() else { return };
-    let _guard = tch::no_grad_guard();
     let text = std::fs::read(fixtures().join("vectors/smollm2/greedy.json")).unwrap();
     let fixture: Greedy = serde_json::from_slice(&text).unwrap();
     assert_eq!(fixture.cases.len(), 20);
-    let engine = model.engine();
-    let network = &engine.network;
+    let _guard = tch::no_grad_guard();
+    let mut engine = model.engine();
+    let Engine { network, crew, .. } = &mut *engine;
+    let mut logits = Rows::default();
     // All prompts in one batch, each a group of its own.
     let mut batch = Batch::new(network, fixture.cases.len()).unwrap();
     let mut continuations = vec![Vec::new(); fixture.cases.len()];
@@ -56,16 +55,16 @@ fn greedy_continuations_agree_with_transformers() {
         row.push(drawn, 0, &[fixture.eos], fixture.new_tokens as u32);
     };
     for (index, case) in fixture.cases.iter().enumerate() {
-        let (prefix, state) = prefill(network, &case.prompt).unwrap();
-        let logits = Rows::fetch(&network.logits(&state).unwrap()).unwrap();
+        let (prefix, state) = network.prefill(crew, &case.prompt).unwrap();
+        network.logits(crew, &state, 0..1, &mut logits).unwrap();
         batch.open(index, case.prompt.len(), prefix, state);
         let mut row = Row::new(index, 0, keys(0, 1)[0]);
         push(&mut row, logits.row(0).unwrap());
         batch.append(vec![row]);
     }
     while !batch.rows().is_empty() {
-        let states = batch.step(network, fixture.new_tokens).unwrap();
-        let logits = Rows::fetch(&network.logits(&states).unwrap()).unwrap();
+        let states = batch.step(network, crew, fixture.new_tokens).unwrap();
+        network.logits(crew, &states, 0..states.rows.count(), &mut logits).unwrap();
         for (index, row) in batch.rows_mut().iter_mut().enumerate() {
             push(row, logits.row(index).unwrap());
         }

@@ -23,7 +23,7 @@ pub(crate) struct Linear {
     bias: Option<Tensor>,
 }
 
-const PACKED_LINEAR: &[u8] = include_bytes!("../../kernels/packed_linear.pt");
+const PACKED_LINEAR: &[u8] = include_bytes!("../../../kernels/packed_linear.pt");
 
 impl Kernels {
     /// The fastest kernels of a device.

@@ -2,9 +2,9 @@
 
 use crate::{
     error::{Named, RunError},
-    serve::{
+    serve::torch::{
         attention::{Heads, merge, stack},
-        network::{Attend, Network},
+        decoder::{Attend, Decoder},
     },
 };
 use grail_protocol::words::TokenId;
@@ -13,16 +13,13 @@ use tch::Tensor;
 /// Prompt tokens computed at once; bounds the activations of a long prompt.
 const PREFILL_ROWS: usize = 512;
 
-/// Completion tokens computed at once.
-const PACK_TOKENS: usize = 512;
-
 /// Keys and values of a prompt, `[layers, positions, 2, key heads, width]`.
 pub(crate) struct Prefix {
     kv: Tensor,
 }
 
 /// Reads a prompt: its prefix, and the final state of its last token `[1, hidden]`.
-pub(crate) fn prefill(network: &Network, prompt: &[TokenId]) -> Result<(Prefix, Tensor), RunError> {
+pub(crate) fn prefill(network: &Decoder, prompt: &[TokenId]) -> Result<(Prefix, Tensor), RunError> {
     let heads = network.heads;
     let shape = [network.config.num_hidden_layers, prompt.len() as i64, 2, heads.keys, heads.width];
     let kv = Tensor::f_empty(shape, (network.kind, network.device)).named("make room for a prompt", &[])?;
@@ -68,16 +65,6 @@ impl Prefix {
     }
 }
 
-/// How many of the next completions, of so many tokens each, are computed together: at least one, longer than a pack or not.
-pub(crate) fn pack_length(lengths: impl Iterator<Item = usize>) -> usize {
-    let mut tokens = 0;
-    let fits = lengths.take_while(|length| {
-        tokens += length;
-        tokens <= PACK_TOKENS
-    });
-    fits.count().max(1)
-}
-
 /// Completions of one prompt, packed one after another without padding: each sees the prompt and itself.
 pub(crate) struct Packed<'a> {
     pub(crate) prefix: &'a Prefix,
@@ -115,7 +102,7 @@ const FIRST_POSITIONS: i64 = 64;
 
 impl Suffixes {
     /// Room for `rows` rows.
-    pub(crate) fn new(network: &Network, rows: usize) -> Result<Self, RunError> {
+    pub(crate) fn new(network: &Decoder, rows: usize) -> Result<Self, RunError> {
         let rows = rows as i64;
         let kv = zeros(network, rows, FIRST_POSITIONS)?;
         Ok(Self { kv, rows, positions: FIRST_POSITIONS })
@@ -124,7 +111,7 @@ impl Suffixes {
     /// Grows until `positions` fit, at most `most`.
     pub(crate) fn reserve(
         &mut self,
-        network: &Network,
+        network: &Decoder,
         positions: usize,
         most: usize,
     ) -> Result<(), RunError> {
@@ -149,7 +136,7 @@ impl Suffixes {
     }
 }
 
-fn zeros(network: &Network, rows: i64, positions: i64) -> Result<Tensor, RunError> {
+fn zeros(network: &Decoder, rows: i64, positions: i64) -> Result<Tensor, RunError> {
     let heads = network.heads;
     let shape = [network.config.num_hidden_layers, 2, rows, heads.keys, positions, heads.width];
     Tensor::f_zeros(shape, (network.kind, network.device)).named("make room for completions", &[])
@@ -171,7 +158,7 @@ pub(crate) struct Step<'a> {
 impl<'a> Step<'a> {
     /// `lengths` are the tokens that each row holds before this step.
     pub(crate) fn new(
-        network: &Network,
+        network: &Decoder,
         suffixes: &'a Suffixes,
         segments: Vec<(usize, &'a Prefix)>,
         lengths: &[usize],
@@ -196,7 +183,7 @@ impl<'a> Step<'a> {
     }
 }
 
-fn mask(network: &Network, lengths: &[usize], longest: usize) -> Result<Tensor, RunError> {
+fn mask(network: &Decoder, lengths: &[usize], longest: usize) -> Result<Tensor, RunError> {
     let hidden =
         |length: usize| (0..longest).map(move |at| if at <= length { 0.0 } else { f32::NEG_INFINITY });
     let values: Vec<f32> = lengths.iter().flat_map(|length| hidden(*length)).collect();

@@ -1,0 +1,214 @@
+//! Weights as the innermost loops read them.
+//!
+//! A matrix `[outputs, inputs]` is cut into panels of [`WIDTH`] outputs. In a panel the numbers of one input lie side by
+//! side, input after input: whoever multiplies reads a panel from its first byte to its last. Brain floats lie in an order
+//! in which two of them, as one word of 32 bits, belong to outputs `j` and `j + 16`: widened by one shift and one mask.
+
+use rayon::prelude::*;
+
+/// Outputs of a panel.
+pub(crate) const WIDTH: usize = 32;
+/// Half of it: outputs whose numbers share words.
+const HALF: usize = WIDTH / 2;
+
+/// How numbers are kept. Each is exact in 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Brain floats.
+    Bf16,
+    /// Half floats.
+    F16,
+    /// 32-bit floats.
+    F32,
+}
+
+impl Held {
+    /// Bytes of a number.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Bf16 | Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+}
+
+/// Numbers of a matrix by rows, as a checkpoint has them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// Bits of brain floats.
+    Bf16(&'a [u16]),
+    /// Bits of half floats.
+    F16(&'a [u16]),
+    /// 32-bit floats.
+    F32(&'a [f32]),
+}
+
+impl Source<'_> {
+    /// How they are kept.
+    pub(crate) const fn held(self) -> Held {
+        match self {
+            Self::Bf16(_) => Held::Bf16,
+            Self::F16(_) => Held::F16,
+            Self::F32(_) => Held::F32,
+        }
+    }
+
+    /// How many numbers.
+    pub(crate) const fn len(self) -> usize {
+        match self {
+            Self::Bf16(bits) | Self::F16(bits) => bits.len(),
+            Self::F32(values) => values.len(),
+        }
+    }
+}
+
+/// A packed matrix.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    held: Held,
+    outputs: usize,
+    inputs: usize,
+    numbers: Numbers,
+}
+
+#[derive(Debug)]
+enum Numbers {
+    Short(Lines<u16>),
+    Whole(Lines<f32>),
+}
+
+impl Matrix {
+    /// Packs rows of one or several sources, one below the other: `rows` of `inputs` numbers each, in the order in which
+    /// `order` names them. All sources are kept in one way; `None` where they are not, or where a row is not there.
+    pub(crate) fn pack(sources: &[Source<'_>], inputs: usize, order: &[(usize, usize)]) -> Option<Self> {
+        let held = sources.first()?.held();
+        let rows_of = |source: &Source<'_>| source.len().checked_div(inputs).unwrap_or(0);
+        let fits = |(source, row): &(usize, usize)| sources.get(*source).is_some_and(|s| *row < rows_of(s));
+        if sources.iter().any(|source| source.held() != held) || !order.iter().all(fits) {
+            return None;
+        }
+        let numbers = match held {
+            Held::Bf16 | Held::F16 => {
+                let row = |(source, row): (usize, usize)| match sources.get(source) {
+                    Some(Source::Bf16(bits) | Source::F16(bits)) => bits.get(row * inputs..(row + 1) * inputs),
+                    _ => None,
+                };
+                let place = |lane| if held == Held::Bf16 { paired(lane) } else { lane };
+                Numbers::Short(panels(order, inputs, row, place))
+            }
+            Held::F32 => {
+                let row = |(source, row): (usize, usize)| match sources.get(source) {
+                    Some(Source::F32(values)) => values.get(row * inputs..(row + 1) * inputs),
+                    _ => None,
+                };
+                Numbers::Whole(panels(order, inputs, row, |lane| lane))
+            }
+        };
+        Some(Self { held, outputs: order.len(), inputs, numbers })
+    }
+
+    /// All rows of one source, in order.
+    pub(crate) fn of(source: Source<'_>, inputs: usize) -> Option<Self> {
+        let rows = source.len().checked_div(inputs)?;
+        let order: Vec<(usize, usize)> = (0..rows).map(|row| (0, row)).collect();
+        Self::pack(&[source], inputs, &order)
+    }
+
+    /// How its numbers are kept.
+    pub(crate) const fn held(&self) -> Held {
+        self.held
+    }
+
+    /// Rows.
+    pub(crate) const fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Columns.
+    pub(crate) const fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Panels, of which the last may be filled up with zeros.
+    pub(crate) const fn panels(&self) -> usize {
+        self.outputs.div_ceil(WIDTH)
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.panels() * WIDTH * self.inputs * self.held.bytes()
+    }
+
+    /// Where a panel begins: `inputs · WIDTH` numbers follow. Aligned to 64 bytes.
+    pub(crate) fn panel(&self, panel: usize) -> *const u8 {
+        let at = panel * WIDTH * self.inputs;
+        let end = at + WIDTH * self.inputs;
+        match &self.numbers {
+            Numbers::Short(lines) => lines.all()[at..end].as_ptr().cast(),
+            Numbers::Whole(lines) => lines.all()[at..end].as_ptr().cast(),
+        }
+    }
+}
+
+/// A number of sixteen bits as one of thirty-two: exact.
+pub(crate) fn widen(held: Held, bits: u16) -> f32 {
+    match held {
+        Held::F16 => half::f16::from_bits(bits).to_f32(),
+        Held::Bf16 | Held::F32 => f32::from_bits(u32::from(bits) << 16),
+    }
+}
+
+/// Place of an output of a panel among numbers whose pairs are words.
+const fn paired(lane: usize) -> usize {
+    if lane < HALF { 2 * lane } else { 2 * (lane - HALF) + 1 }
+}
+
+/// Panels of rows, filled in parallel.
+fn panels<'a, T: Copy + Default + Send + Sync + 'a>(
+    order: &[(usize, usize)],
+    inputs: usize,
+    row: impl Fn((usize, usize)) -> Option<&'a [T]> + Sync,
+    place: impl Fn(usize) -> usize + Sync,
+) -> Lines<T> {
+    let mut lines = Lines::new(order.len().div_ceil(WIDTH) * WIDTH * inputs);
+    let size = WIDTH * inputs;
+    if size > 0 {
+        lines.all_mut().par_chunks_mut(size).zip(order.par_chunks(WIDTH)).for_each(|(panel, rows)| {
+            for (lane, name) in rows.iter().enumerate() {
+                let column = panel.iter_mut().skip(place(lane)).step_by(WIDTH);
+                for (to, from) in column.zip(row(*name).unwrap_or_default()) {
+                    *to = *from;
+                }
+            }
+        });
+    }
+    lines
+}
+
+/// Numbers that begin at a cache line.
+#[derive(Debug)]
+pub(crate) struct Lines<T> {
+    values: Vec<T>,
+    offset: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> Lines<T> {
+    /// So many zeros.
+    pub(crate) fn new(len: usize) -> Self {
+        let spare = 64 / size_of::<T>().max(1);
+        let values = vec![T::default(); len + spare];
+        let offset = values.as_ptr().align_offset(64).min(spare);
+        Self { values, offset, len }
+    }
+
+    /// All of them.
+    pub(crate) fn all(&self) -> &[T] {
+        &self.values[self.offset..self.offset + self.len]
+    }
+
+    /// All of them.
+    pub(crate) fn all_mut(&mut self) -> &mut [T] {
+        &mut self.values[self.offset..self.offset + self.len]
+    }
+}
