@@ -14,7 +14,9 @@ use grail_protocol::profile::NumericProfile;
 use grail_roles::model::Models;
 use grail_store::checkpoint::{DownloadProgress, Follower, Tell, require};
 use grail_tokenize::Tokenizer;
-use grail_torch::{ComputePlace, Dtype, LoadOptions, Model, TorchGenerator, TorchOracle};
+use grail_torch::{
+    ComputePlace, Dtype, HeldWeights, KernelPath, Kernels, LoadOptions, Model, TorchGenerator, TorchOracle,
+};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     path::Path,
@@ -50,7 +52,11 @@ pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Res
         NumericProfile::StrictBf16 => Dtype::Bf16,
     };
     let threads = (args.threads > 0).then_some(args.threads);
-    let options = LoadOptions { place, dtype, threads };
+    let held = match args.dtype.as_str() {
+        "f32" => HeldWeights::Wide,
+        _ => HeldWeights::AsPublished,
+    };
+    let options = LoadOptions { place, dtype, held, kernels: kernels(&args.kernels)?, threads };
     let model = Model::load(folder, &options, manifest.id())
         .with_context(|| format!("load the model in {}", folder.display()))?;
     let tokenizer =
@@ -63,6 +69,18 @@ pub fn load(folder: &Path, manifest: &Manifest, args: &ModelArgs) -> anyhow::Res
     );
     tracing::debug!(target: "grail::engine", model = %model.card().description, "model loaded");
     Ok(Engine { model, tokenizer: Arc::new(tokenizer) })
+}
+
+/// `auto`, a path of our own kernels, or `libtorch`.
+fn kernels(text: &str) -> anyhow::Result<Kernels> {
+    match text {
+        "auto" => Ok(Kernels::Fastest),
+        "libtorch" => Ok(Kernels::Libtorch),
+        _ => {
+            let path = KernelPath::ALL.into_iter().find(|path| path.name() == text);
+            path.map(Kernels::Path).with_context(|| format!("{text:?} names no kernels; use auto"))
+        }
+    }
 }
 
 /// `cpu`, `cuda` or `cuda:N`.
@@ -201,7 +219,7 @@ mod tests {
             numeric: NumericProfile::StrictF32,
         };
         let manifest = describe(&folder, terms, &mut |_| {}).unwrap();
-        let args = ModelArgs { model: folder.clone(), device: "cpu".into(), threads: 1 };
+        let args = ModelArgs { threads: 1, ..ModelArgs::defaults(folder.clone()) };
         let found = Found { folder, manifest };
         let bare = Loader::new(&args);
         conformance::load(&bare, &found, (false, false));

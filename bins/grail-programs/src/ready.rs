@@ -4,7 +4,7 @@ use crate::engine::place;
 use clap::Args;
 use grail_node::ready::{ModelLook, TorchLook, TorchTrouble};
 use grail_protocol::words::CheckpointId;
-use grail_torch::{Dtype, LoadOptions, Model};
+use grail_torch::{LoadOptions, Model};
 use std::path::{Path, PathBuf};
 
 /// Opens weights and devices by the libtorch of this program.
@@ -18,7 +18,7 @@ impl TorchLook for Libtorch {
 }
 
 fn look(folder: &Path, device: &str) -> anyhow::Result<ModelLook> {
-    let options = LoadOptions { place: place(device)?, dtype: Dtype::F32, threads: None };
+    let options = LoadOptions { place: place(device)?, ..LoadOptions::default() };
     // Nobody derives anything of this look, so no checkpoint is named.
     let card = Model::look(folder, &options, CheckpointId::from_bytes([0; 32]))?;
     let description = card.description.split(',').next().unwrap_or_default().to_owned();

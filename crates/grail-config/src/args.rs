@@ -81,12 +81,12 @@ offer! {
 offer! {
     /// Flags of a command that loads a model to look at a network.
     pub SightModelFlags: NETWORK, NETUID, CHAIN_ENDPOINT, PROFILE, BEACON_RELAYS, BEACON_CHAIN, NETWORK_POLICY, DEVNET, TRAINER, MODEL,
-        CACHE_DIR, R2_ENDPOINT_URL, R2_REGION, R2_ALLOW_HTTP, DEVICE, THREADS
+        CACHE_DIR, R2_ENDPOINT_URL, R2_REGION, R2_ALLOW_HTTP, DEVICE, THREADS, DTYPE, KERNELS
 }
 
 offer! {
     /// Flags of a command that loads a model and needs nothing else of the settings.
-    pub ModelFlags: MODEL, DEVICE, THREADS
+    pub ModelFlags: MODEL, DEVICE, THREADS, DTYPE, KERNELS
 }
 
 /// Which model to load, and where to.
@@ -99,9 +99,24 @@ pub struct ModelArgs {
     pub device: String,
     /// Threads for arithmetic on the CPU; 0 takes all cores.
     pub threads: usize,
+    /// How weights are held: `auto` or `f32`.
+    pub dtype: String,
+    /// Who computes on a CPU: `auto`, a path, or `libtorch`.
+    pub kernels: String,
 }
 
 impl ModelArgs {
+    /// A folder with the table's own values for the rest.
+    pub fn defaults(model: PathBuf) -> Self {
+        Self {
+            model,
+            device: "cpu".to_owned(),
+            threads: 0,
+            dtype: "auto".to_owned(),
+            kernels: "auto".to_owned(),
+        }
+    }
+
     /// Those of the settings.
     ///
     /// Errors: no model is named.
@@ -110,6 +125,8 @@ impl ModelArgs {
             model: model(config)?,
             device: config.text(&table::DEVICE).unwrap_or("cpu").to_owned(),
             threads: config.count(&table::THREADS).unwrap_or(0),
+            dtype: config.text(&table::DTYPE).unwrap_or("auto").to_owned(),
+            kernels: config.text(&table::KERNELS).unwrap_or("auto").to_owned(),
         })
     }
 }

@@ -53,6 +53,8 @@ pub struct StandSetup {
     pub dtype: Dtype,
     /// Where the model computes.
     pub place: ComputePlace,
+    /// Who computes on a processor.
+    pub kernels: grail_torch::Kernels,
     /// Threads of the model.
     pub threads: usize,
     /// Rows decoded at once: a power of two.
@@ -70,7 +72,13 @@ impl StandSetup {
 
     /// How the model is loaded.
     pub const fn options(&self) -> LoadOptions {
-        LoadOptions { place: self.place, dtype: self.dtype, threads: Some(self.threads) }
+        LoadOptions {
+            place: self.place,
+            dtype: self.dtype,
+            held: grail_torch::HeldWeights::AsPublished,
+            kernels: self.kernels,
+            threads: Some(self.threads),
+        }
     }
 }
 

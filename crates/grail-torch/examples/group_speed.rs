@@ -17,7 +17,9 @@ use grail_protocol::{
     seed::ProblemSeed,
     words::{CheckpointId, RolloutIndex},
 };
-use grail_torch::{ComputePlace, Dtype, KernelPath, Kernels, LoadOptions, Model, TorchGenerator, TorchOracle};
+use grail_torch::{
+    ComputePlace, Dtype, KernelPath, Kernels, LoadOptions, Model, TorchGenerator, TorchOracle,
+};
 mod common;
 
 use common::{cpu_seconds, memory, text};
@@ -39,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--bf16" => dtype = Dtype::Bf16,
             "--libtorch" => kernels = Kernels::Libtorch,
             path if KernelPath::ALL.iter().any(|known| path.strip_prefix("--") == Some(known.name())) => {
-                let named = KernelPath::ALL.into_iter().find(|known| path.strip_prefix("--") == Some(known.name()));
+                let named =
+                    KernelPath::ALL.into_iter().find(|known| path.strip_prefix("--") == Some(known.name()));
                 kernels = named.map_or(Kernels::Fastest, Kernels::Path);
             }
             _ => return Err(usage.into()),

@@ -194,7 +194,7 @@ fn examine(args: &TeachArgs, student: &StepLearner, environment: &Environment) -
     };
     let manifest = describe(&args.out, terms, &mut |_| {})?;
     manifest.check(&DEV)?;
-    let model = ModelArgs { model: args.out.clone(), device: "cpu".into(), threads: args.threads };
+    let model = ModelArgs { threads: args.threads, ..ModelArgs::defaults(args.out.clone()) };
     let examiner = Examiner {
         loader: Arc::new(Loader::new(&model).answering(16)),
         genesis: Found { folder: args.out.clone(), manifest },

@@ -76,6 +76,11 @@ settings! {
         "Where to compute.";
     THREADS: Model."threads", "GRAIL_THREADS", "threads", ValueKind::Integer { least: 0, most: 1_024 }, Value("0"),
         SERVICES, "Threads for arithmetic on the CPU; 0 takes all cores.";
+    DTYPE: Model."dtype", "GRAIL_DTYPE", "dtype", ValueKind::Choice(&["auto", "f32"]), Value("auto"), SERVICES,
+        "How weights are held in memory: auto as they are published, f32 in four bytes each. The results are the same.";
+    KERNELS: Model."kernels", "GRAIL_KERNELS", "kernels",
+        ValueKind::Choice(&["auto", "avx512", "avx2", "portable", "libtorch"]), Value("auto"), SERVICES,
+        "Who computes on a CPU: auto takes the fastest path that the processor has, by a short trial.";
     GENERATION_BATCH_SIZE: Model."generation_batch_size", "GRAIL_GENERATION_BATCH_SIZE", "batch-size",
         ValueKind::Choice(&["1", "2", "4", "8", "16"]), Value("16"), &[Role::Miner],
         "Rollouts decoded at once; must divide 16. Less memory, less speed.";

@@ -63,6 +63,7 @@ impl Model {
             max_new_tokens,
             dtype: computing.0,
             place: computing.1,
+            kernels: grail_torch::Kernels::Fastest,
             threads,
             batch_rows: match self {
                 Self::Tiny => 64,

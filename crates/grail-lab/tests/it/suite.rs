@@ -22,6 +22,7 @@ fn stand() -> Stand {
         max_new_tokens: 48,
         dtype: Dtype::F32,
         place: ComputePlace::Cpu,
+        kernels: grail_torch::Kernels::Fastest,
         threads: 1,
         batch_rows: 32,
     };

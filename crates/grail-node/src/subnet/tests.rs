@@ -70,7 +70,7 @@ impl House {
         let told = Told {
             config: Config::read(&Layers { environment, ..Layers::default() }).unwrap(),
             no_drand: false,
-            model: ModelArgs { model: self.model(), device: "cpu".to_owned(), threads: 1 },
+            model: ModelArgs { threads: 1, ..ModelArgs::defaults(self.model()) },
         };
         format!("{:#}", join(&told).await.map(drop).unwrap_err())
     }
@@ -152,7 +152,7 @@ async fn a_node_that_is_not_there_may_come_and_a_mistake_stays_one() {
         Told {
             config: Config::read(&Layers { environment, ..Layers::default() }).unwrap(),
             no_drand: false,
-            model: ModelArgs { model: house.model(), device: "cpu".to_owned(), threads: 1 },
+            model: ModelArgs { threads: 1, ..ModelArgs::defaults(house.model()) },
         }
     };
     let house = House::new();

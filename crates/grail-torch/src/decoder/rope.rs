@@ -37,7 +37,8 @@ impl Rope {
     /// Cosines and sines of these positions, `[positions, head_dim / 2]` each.
     pub(crate) fn halves(&self, positions: &[usize]) -> (Vec<f32>, Vec<f32>) {
         let angle = |position: &usize, frequency: &f32| (*position as f32 * frequency).sin_cos();
-        let all = positions.iter().flat_map(|position| self.frequencies.iter().map(move |f| angle(position, f)));
+        let all =
+            positions.iter().flat_map(|position| self.frequencies.iter().map(move |f| angle(position, f)));
         all.map(|(sin, cos)| (cos, sin)).unzip()
     }
 

@@ -110,7 +110,10 @@ pub(crate) fn attend(path: KernelPath, q: &[f32], spans: &[Span<'_>], out: &mut 
     assert!(queries <= ROWS && out.len() == q.len(), "a call of too many queries");
     for span in spans {
         let most = span.visible(span.queries.saturating_sub(1));
-        assert!(span.block.len() >= span.room.len() && most <= span.room.capacity, "a span that is too short");
+        assert!(
+            span.block.len() >= span.room.len() && most <= span.room.capacity,
+            "a span that is too short"
+        );
         assert!(span.first + span.queries <= queries && span.room.width == width, "a span of other queries");
     }
     let longest: usize = spans.iter().map(Span::padded).sum();
@@ -136,10 +139,20 @@ pub(crate) fn attend(path: KernelPath, q: &[f32], spans: &[Span<'_>], out: &mut 
                 #[allow(unsafe_code)]
                 unsafe {
                     let keys = keys.as_ptr().cast();
-                    tile::multiply(path, Held::F32, span.queries, width, x.as_ptr(), queries, keys, &mut sums);
+                    tile::multiply(
+                        path,
+                        Held::F32,
+                        span.queries,
+                        width,
+                        x.as_ptr(),
+                        queries,
+                        keys,
+                        &mut sums,
+                    );
                 }
                 for (m, sums) in sums.iter().take(span.queries).enumerate() {
-                    scores[(span.first + m) * longest + start + panel * WIDTH..][..WIDTH].copy_from_slice(sums);
+                    scores[(span.first + m) * longest + start + panel * WIDTH..][..WIDTH]
+                        .copy_from_slice(sums);
                 }
             }
             start += span.padded();

@@ -85,12 +85,8 @@ unsafe fn whole<const HELD: u8, const M: usize>(
         for i in 0..inputs {
             let line = w.add(i * bytes);
             _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(2_048).cast());
-            let weights = [
-                load::<HELD, 0>(line),
-                load::<HELD, 1>(line),
-                load::<HELD, 2>(line),
-                load::<HELD, 3>(line),
-            ];
+            let weights =
+                [load::<HELD, 0>(line), load::<HELD, 1>(line), load::<HELD, 2>(line), load::<HELD, 3>(line)];
             let row = x.add(i * stride);
             for (m, acc) in acc.iter_mut().enumerate() {
                 let value = _mm256_set1_ps(*row.add(m));

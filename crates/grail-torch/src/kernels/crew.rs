@@ -158,7 +158,9 @@ impl Shared {
                 }
                 // Said before the last look, so that the caller either sees a sleeper or is seen.
                 self.asleep.fetch_add(1, Ordering::SeqCst);
-                if (self.ticket.load(Ordering::SeqCst) >> 32) as u32 == seen && !self.stop.load(Ordering::SeqCst) {
+                if (self.ticket.load(Ordering::SeqCst) >> 32) as u32 == seen
+                    && !self.stop.load(Ordering::SeqCst)
+                {
                     thread::park();
                 }
                 self.asleep.fetch_sub(1, Ordering::SeqCst);

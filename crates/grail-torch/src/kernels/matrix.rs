@@ -90,7 +90,9 @@ impl Matrix {
         let numbers = match held {
             Held::Bf16 | Held::F16 => {
                 let row = |(source, row): (usize, usize)| match sources.get(source) {
-                    Some(Source::Bf16(bits) | Source::F16(bits)) => bits.get(row * inputs..(row + 1) * inputs),
+                    Some(Source::Bf16(bits) | Source::F16(bits)) => {
+                        bits.get(row * inputs..(row + 1) * inputs)
+                    }
                     _ => None,
                 };
                 let place = |lane| if held == Held::Bf16 { paired(lane) } else { lane };
@@ -185,7 +187,23 @@ fn panels<'a, T: Copy + Default + Send + Sync + 'a>(
     lines
 }
 
-/// Numbers that begin at a cache line.
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Bytes of a large page.
+const HUGE: usize = 2 << 20;
+
+/// Asks for large pages: a tenth to a quarter more of the memory's speed, since fewer addresses have to be looked up.
+#[allow(unsafe_code)]
+fn huge(start: *mut std::ffi::c_void, bytes: usize) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: advice on pages that this allocation owns; it changes no content.
+    let _refused =
+        unsafe { rustix::mm::madvise(start, bytes / HUGE * HUGE, rustix::mm::Advice::LinuxHugepage) };
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, bytes);
+}
+
+/// Numbers that begin at a cache line, large ones at a large page.
 #[derive(Debug)]
 pub(crate) struct Lines<T> {
     values: Vec<T>,
@@ -196,9 +214,14 @@ pub(crate) struct Lines<T> {
 impl<T: Copy + Default> Lines<T> {
     /// So many zeros.
     pub(crate) fn new(len: usize) -> Self {
-        let spare = 64 / size_of::<T>().max(1);
+        let bytes = len * size_of::<T>();
+        let align = if bytes < HUGE { LINE } else { HUGE };
+        let spare = align / size_of::<T>().max(1);
         let values = vec![T::default(); len + spare];
-        let offset = values.as_ptr().align_offset(64).min(spare);
+        let offset = values.as_ptr().align_offset(align).min(spare);
+        if align == HUGE {
+            huge(values.as_ptr().wrapping_add(offset).cast_mut().cast(), bytes);
+        }
         Self { values, offset, len }
     }
 

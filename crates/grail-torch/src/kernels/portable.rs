@@ -40,7 +40,9 @@ pub(super) unsafe fn multiply(
             }
             Held::F16 => {
                 let bits = &short[i * WIDTH..(i + 1) * WIDTH];
-                line.iter_mut().zip(bits).for_each(|(value, bits)| *value = half::f16::from_bits(*bits).to_f32());
+                line.iter_mut()
+                    .zip(bits)
+                    .for_each(|(value, bits)| *value = half::f16::from_bits(*bits).to_f32());
             }
             Held::F32 => line.copy_from_slice(&whole[i * WIDTH..(i + 1) * WIDTH]),
         }

@@ -7,9 +7,9 @@ use super::{
     tile::{self, ROWS, Sums},
 };
 
-/// Inputs whose products are added up in one go; the sums of such runs are added in a second step. Shorter runs round
-/// less, longer ones store fewer sums.
-const RUN: usize = 256;
+/// Most inputs whose products are added up in one go; the sums of such runs are added in a second step. Shorter runs
+/// round less, longer ones store fewer sums.
+const RUN: usize = 512;
 
 /// What a product does with what its output already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,11 @@ impl Tiles {
             }
         };
         // Less than a wake-up costs.
-        if rows * inputs < 32_768 { (0..tiles).for_each(fill) } else { crew.each(tiles, fill) }
+        if rows * inputs < 32_768 {
+            (0..tiles).for_each(fill)
+        } else {
+            crew.each(tiles, fill)
+        }
         room
     }
 }
@@ -91,6 +95,7 @@ pub(crate) fn product(
     let (height, count) = heights(rows);
     let x = tiles.fill(crew, x, rows, inputs);
     let panels = matrix.panels();
+    let run_length = inputs.div_ceil(inputs.div_ceil(RUN));
     // A few pieces a thread: enough to even out, few enough that neighbouring panels are read in one go.
     let each = panels.div_ceil(crew.threads() * 8).max(1);
     let out = Pieces::new(out);
@@ -101,8 +106,8 @@ pub(crate) fn product(
             let width = WIDTH.min(outputs - first);
             let bias = bias.map(|bias| &bias[first..first + width]);
             // The run of a panel stays in the nearest cache while every tile passes over it.
-            for start in (0..inputs).step_by(RUN) {
-                let run = RUN.min(inputs - start);
+            for start in (0..inputs).step_by(run_length) {
+                let run = run_length.min(inputs - start);
                 for tile in 0..count {
                     let tall = height.min(rows - tile * height);
                     // SAFETY: tile and panel hold `inputs` inputs, of which `run` follow `start`; the path was chosen

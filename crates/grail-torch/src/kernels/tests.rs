@@ -55,25 +55,36 @@ fn packed(bits: &[u16], wide: &[f32], kind: Held, inputs: usize) -> Matrix {
 fn products_are_those_of_64_bits_on_every_path() {
     let mut crew = Crew::new(2).unwrap();
     let mut numbers = Numbers(1);
-    for (rows, inputs, outputs) in
-        [(1, 64, 48), (2, 7, 32), (3, 24, 17), (5, 300, 65), (13, 576, 96), (16, 1_536, 40), (29, 513, 33), (130, 96, 70)]
-    {
+    for (rows, inputs, outputs) in [
+        (1, 64, 48),
+        (2, 7, 32),
+        (3, 24, 17),
+        (5, 300, 65),
+        (13, 576, 96),
+        (16, 1_536, 40),
+        (29, 513, 33),
+        (130, 96, 70),
+    ] {
         for kind in [Held::Bf16, Held::F16, Held::F32] {
             let (bits, wide) = held(&numbers.take(outputs * inputs), kind);
             let matrix = packed(&bits, &wide, kind, inputs);
             let (x, bias) = (numbers.take(rows * inputs), numbers.take(outputs));
             let residual = numbers.take(rows * outputs);
             for path in paths() {
-                for (bias, onto) in
-                    [(None, Onto::Nothing), (Some(&bias), Onto::Nothing), (None, Onto::Output), (Some(&bias), Onto::Output)]
-                {
+                for (bias, onto) in [
+                    (None, Onto::Nothing),
+                    (Some(&bias), Onto::Nothing),
+                    (None, Onto::Output),
+                    (Some(&bias), Onto::Output),
+                ] {
                     let mut out = residual.clone();
                     let bias = bias.map(Vec::as_slice);
                     product(&mut crew, path, &mut Tiles::default(), &x, &matrix, bias, onto, &mut out);
                     let mut squares = 0.0;
                     for (at, out) in out.iter().enumerate() {
                         let (row, output) = (at / outputs, at % outputs);
-                        let pairs = x[row * inputs..].iter().zip(&wide[output * inputs..(output + 1) * inputs]);
+                        let pairs =
+                            x[row * inputs..].iter().zip(&wide[output * inputs..(output + 1) * inputs]);
                         let sum: f64 = pairs.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
                         let sum = sum + bias.map_or(0.0, |bias| f64::from(bias[output]));
                         let sum = sum + if onto == Onto::Output { f64::from(residual[at]) } else { 0.0 };
@@ -116,7 +127,16 @@ fn packing_keeps_the_order_that_is_asked_for() {
     let mut one = vec![0.0; 8];
     one[5] = 1.0;
     let mut crew = Crew::new(1).unwrap();
-    product(&mut crew, KernelPath::Portable, &mut Tiles::default(), &one, &matrix, None, Onto::Nothing, &mut out);
+    product(
+        &mut crew,
+        KernelPath::Portable,
+        &mut Tiles::default(),
+        &one,
+        &matrix,
+        None,
+        Onto::Nothing,
+        &mut out,
+    );
     assert_eq!(out, [b[8 + 5], a[16 + 5], a[5]]);
     assert!(Matrix::pack(&sources, 8, &[(0, 3)]).is_none(), "a row that is not there");
     let short = [0u16; 8];
@@ -155,7 +175,12 @@ fn attention_is_that_of_64_bits_on_every_path() {
             let (k, v) = (numbers.take(positions * width), numbers.take(positions * width));
             for at in 0..positions {
                 let range = at * width..(at + 1) * width;
-                room.store(&mut block, at, &k[range.clone()].iter().map(|k| k * 4.0).collect::<Vec<_>>(), &v[range]);
+                room.store(
+                    &mut block,
+                    at,
+                    &k[range.clone()].iter().map(|k| k * 4.0).collect::<Vec<_>>(),
+                    &v[range],
+                );
             }
             (room, block, k.iter().map(|k| k * 4.0).collect::<Vec<_>>(), v)
         };
@@ -180,7 +205,10 @@ fn attention_is_that_of_64_bits_on_every_path() {
                     (keys.iter().map(Vec::as_slice).collect(), values.iter().map(Vec::as_slice).collect());
                 let wanted = plainly(&q[query * width..(query + 1) * width], &keys, &values);
                 for (got, wanted) in out[query * width..].iter().zip(wanted) {
-                    assert!((f64::from(*got) - wanted).abs() < 2e-6, "{path} {width} {query}: {got} {wanted}");
+                    assert!(
+                        (f64::from(*got) - wanted).abs() < 2e-6,
+                        "{path} {width} {query}: {got} {wanted}"
+                    );
                 }
             }
         }
@@ -221,7 +249,10 @@ fn numbers_one_by_one_are_those_of_64_bits_on_every_path() {
         for (at, out) in out.iter().enumerate() {
             let (gate, up) = (f64::from(both[at]), f64::from(both[at + 100]));
             let wanted = gate / (1.0 + (-gate).exp()) * up;
-            assert!((f64::from(*out) - wanted).abs() <= 4e-7 * wanted.abs() + 1e-9, "{path} {gate}: {out} {wanted}");
+            assert!(
+                (f64::from(*out) - wanted).abs() <= 4e-7 * wanted.abs() + 1e-9,
+                "{path} {gate}: {out} {wanted}"
+            );
         }
 
         let mut scores: Vec<f32> = (0..1_000).map(|at| -(at as f32) * 0.08).collect();

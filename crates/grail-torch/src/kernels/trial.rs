@@ -39,7 +39,10 @@ pub(crate) fn fastest(crew: &mut Crew) -> (KernelPath, Vec<(KernelPath, Duration
     (best, times)
 }
 
-#[expect(clippy::disallowed_methods, reason = "a path is chosen by its speed; which one is told, and calibrated")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a path is chosen by its speed; which one is told, and calibrated"
+)]
 fn now() -> Instant {
     Instant::now()
 }

@@ -107,7 +107,12 @@ impl Batch {
     }
 
     /// Reads the latest token of every row: final states `[rows, hidden]`.
-    pub(crate) fn step(&mut self, network: &mut Network, crew: &mut Crew, cap: usize) -> Result<Finals, RunError> {
+    pub(crate) fn step(
+        &mut self,
+        network: &mut Network,
+        crew: &mut Crew,
+        cap: usize,
+    ) -> Result<Finals, RunError> {
         let lengths: Vec<usize> = self.rows.iter().map(Row::held).collect();
         let prompts = self.open.iter().flat_map(|open| std::iter::repeat_n(open.prompt, open.rows));
         let positions: Vec<usize> = prompts.zip(&lengths).map(|(prompt, length)| prompt + length).collect();

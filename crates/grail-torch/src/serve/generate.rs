@@ -6,8 +6,8 @@ use crate::{
         batch::{Batch, Row},
         effort::{Effort, Stopwatch},
         model::{Engine, Model},
-        pick::{Forced, Pick, PickPlace},
         network::Finals,
+        pick::{Forced, Pick, PickPlace},
         readout::RowJob,
     },
 };
@@ -146,7 +146,8 @@ impl TorchGenerator {
             #[cfg(test)]
             self.fail_on_purpose(batch.rows().len())?;
             let clock = Stopwatch::start();
-            let states = batch.step(&mut engine.network, &mut engine.crew, work.rule.max_new_tokens as usize)?;
+            let states =
+                batch.step(&mut engine.network, &mut engine.crew, work.rule.max_new_tokens as usize)?;
             self.effort.model += clock.elapsed();
             self.effort.steps += 1;
             let jobs: Vec<RowJob<usize>> =

@@ -39,7 +39,13 @@ pub struct LoadOptions {
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { place: ComputePlace::Cpu, dtype: Dtype::F32, held: HeldWeights::AsPublished, kernels: Kernels::Fastest, threads: None }
+        Self {
+            place: ComputePlace::Cpu,
+            dtype: Dtype::F32,
+            held: HeldWeights::AsPublished,
+            kernels: Kernels::Fastest,
+            threads: None,
+        }
     }
 }
 
@@ -206,7 +212,11 @@ impl Engine {
         });
         let mut results = Vec::with_capacity(jobs.len());
         for part in parts {
-            results.extend(part.into_inner().unwrap_or_else(PoisonError::into_inner).ok_or(RunError::Inside("a piece that was not done"))??);
+            results.extend(
+                part.into_inner()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .ok_or(RunError::Inside("a piece that was not done"))??,
+            );
         }
         Ok(results)
     }

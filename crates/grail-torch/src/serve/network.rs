@@ -80,7 +80,11 @@ impl Network {
     }
 
     /// Reads a prompt: its prefix, and the final state of its last token.
-    pub(crate) fn prefill(&mut self, crew: &mut Crew, prompt: &[TokenId]) -> Result<(Prefix, Finals), RunError> {
+    pub(crate) fn prefill(
+        &mut self,
+        crew: &mut Crew,
+        prompt: &[TokenId],
+    ) -> Result<(Prefix, Finals), RunError> {
         let width = self.width();
         match self {
             Self::Native(decoder) => {

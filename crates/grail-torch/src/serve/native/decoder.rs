@@ -146,7 +146,8 @@ impl Decoder {
         super::load::finite(names::EMBEDDING, numbers(&embedding)?)?;
         let head = if config.tie_word_embeddings { names::EMBEDDING } else { names::HEAD };
         let head = reader.matrix(&[(head, table)])?;
-        let layers = (0..config.num_hidden_layers).map(|index| reader.layer(index)).collect::<Result<_, _>>()?;
+        let layers =
+            (0..config.num_hidden_layers).map(|index| reader.layer(index)).collect::<Result<_, _>>()?;
         let norm = reader.vector(names::NORM, &[config.hidden_size])?;
         let heads = Heads {
             members: (config.num_attention_heads / config.num_key_value_heads) as usize,
@@ -217,7 +218,15 @@ impl Decoder {
 }
 
 impl Linear {
-    fn apply(&self, crew: &mut Crew, path: KernelPath, tiles: &mut Tiles, x: &[f32], onto: Onto, out: &mut [f32]) {
+    fn apply(
+        &self,
+        crew: &mut Crew,
+        path: KernelPath,
+        tiles: &mut Tiles,
+        x: &[f32],
+        onto: Onto,
+        out: &mut [f32],
+    ) {
         product(crew, path, tiles, x, &self.matrix, self.bias.as_deref(), onto, out);
     }
 }

@@ -86,7 +86,10 @@ impl Reader<'_> {
     /// A norm or a bias, in 32 bits.
     pub(super) fn vector(&self, name: &str, shape: &[i64]) -> Result<Vec<f32>, LoadError> {
         let tensor = self.weights.map(name, shape)?;
-        let wide = tensor.f_to_kind(Kind::Float).and_then(|wide| wide.f_contiguous()).named("widen a weight", &[&tensor])?;
+        let wide = tensor
+            .f_to_kind(Kind::Float)
+            .and_then(|wide| wide.f_contiguous())
+            .named("widen a weight", &[&tensor])?;
         let mut values = vec![0.0; wide.numel()];
         wide.f_copy_data(&mut values, wide.numel()).named("copy a weight", &[&wide])?;
         finite(name, Source::F32(&values))?;
@@ -125,6 +128,8 @@ pub(super) fn finite(name: &str, source: Source<'_>) -> Result<(), LoadError> {
     };
     match found {
         None => Ok(()),
-        Some(at) => Err(LoadError::tensor(name, format!("holds an infinity or no number, first at place {at}"))),
+        Some(at) => {
+            Err(LoadError::tensor(name, format!("holds an infinity or no number, first at place {at}")))
+        }
     }
 }

@@ -31,7 +31,9 @@ fn answer_slowly(model: &Model, group: &GroupRequest, rule: &GenerationRule) -> 
 
 #[test]
 fn decoding_draws_what_whole_forward_passes_draw() {
-    for (name, kernels) in FAMILIES.into_iter().flat_map(|name| everybody().into_iter().map(move |who| (name, who))) {
+    for (name, kernels) in
+        FAMILIES.into_iter().flat_map(|name| everybody().into_iter().map(move |who| (name, who)))
+    {
         let model = load_with(&tiny_folder(name), kernels);
         let groups = [group(1, 5, 4), group(2, 40, 3)];
         let fast = answers(&model, 4, &groups, &RULE);

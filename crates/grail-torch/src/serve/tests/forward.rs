@@ -13,7 +13,9 @@ fn farthest(a: &[f32], b: &Tensor) -> f64 {
 #[test]
 fn the_forward_pass_agrees_with_transformers() {
     let _guard = tch::no_grad_guard();
-    for (name, kernels) in FAMILIES.into_iter().flat_map(|name| everybody().into_iter().map(move |who| (name, who))) {
+    for (name, kernels) in
+        FAMILIES.into_iter().flat_map(|name| everybody().into_iter().map(move |who| (name, who)))
+    {
         let model = load_with(&tiny_folder(name), kernels);
         let expected = expected(name);
         let mut worst = (0f64, 0f64);
@@ -27,7 +29,10 @@ fn the_forward_pass_agrees_with_transformers() {
                 worst.1 = worst.1.max(farthest(&logits, &row("logits")));
             }
         }
-        println!("{name} {kernels:?}: largest difference of states {:.1e}, of logits {:.1e}", worst.0, worst.1);
+        println!(
+            "{name} {kernels:?}: largest difference of states {:.1e}, of logits {:.1e}",
+            worst.0, worst.1
+        );
         assert!(worst.0 <= 1e-4 && worst.1 <= 1e-4, "{name} {kernels:?}: {worst:?}");
     }
 }

@@ -1,9 +1,7 @@
 //! The real model of the demo, where the cache folder holds it.
 
 use super::*;
-use crate::serve::{
-    batch::{Batch, Row},
-};
+use crate::serve::batch::{Batch, Row};
 use grail_protocol::draw::Drawn;
 
 fn smollm2() -> Option<Model> {

@@ -98,7 +98,8 @@ impl Decoder {
             .and_then(|ids| self.embedding.f_index_select(0, &ids))
             .and_then(|x| x.f_to_kind(self.kind))
             .named("embed", &[&self.embedding])?;
-        let angles = self.rope.angles(positions, self.device, self.kind).named("make the rotary angles", &[])?;
+        let angles =
+            self.rope.angles(positions, self.device, self.kind).named("make the rotary angles", &[])?;
         for (index, layer) in self.layers.iter().enumerate() {
             let normed = self.normed(&x, &layer.input_norm)?;
             let qkv = layer.qkv.apply(&normed)?;
