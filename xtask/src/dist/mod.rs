@@ -93,6 +93,9 @@ pub(crate) fn run(config: &Config, args: &Args) -> Result<Made> {
     report::step(&format!("laying out {name}"));
     let stage = stage::Stage { config, built: &built, library: &library, tree: &tree };
     stage.fill(args.slim)?;
+    if args.profile == PROFILE {
+        unnamed(&tree, &folders(config, &library)?)?;
+    }
     sums(&tree, &tree.join("SHA256SUMS"))?;
     let time = commit_time();
     pack(&out, &name, time)?;
@@ -142,14 +145,38 @@ fn build(config: &Config, library: &Path, profile: &str) -> Result<PathBuf> {
     if profile == PROFILE {
         // No folder of this machine in what is given to others. Another profile shares its builds with tests, which
         // other flags would make anew.
-        let mut flags = format!("--remap-path-prefix={}=/grail", root()?.display());
-        if let Some(home) = &config.cargo_home {
-            flags.push_str(&format!(" --remap-path-prefix={}=/cargo", home.display()));
+        let (mut rust, mut c) = (Vec::new(), Vec::new());
+        for (folder, name) in folders(config, library)? {
+            rust.push(format!("--remap-path-prefix={}={name}", folder.display()));
+            // Headers of libtorch name themselves in their messages.
+            c.push(format!("-ffile-prefix-map={}={name}", folder.display()));
         }
-        build.env("RUSTFLAGS", flags);
+        build.env("RUSTFLAGS", rust.join(" ")).env("CFLAGS", c.join(" ")).env("CXXFLAGS", c.join(" "));
     }
     cargo::run(&mut build)?;
     Ok(config.target_dir.join(if profile == "dev" { "debug" } else { profile }))
+}
+
+/// Folders of this machine that programs would name, and what they name in their place.
+fn folders(config: &Config, library: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
+    let own = [(root()?.to_owned(), "/grail"), (library.to_owned(), "/libtorch")];
+    Ok(own.into_iter().chain(config.cargo_home.clone().map(|home| (home, "/cargo"))).collect())
+}
+
+/// Refuses programs that name a folder of this machine.
+fn unnamed(tree: &Path, folders: &[(PathBuf, &str)]) -> Result<()> {
+    for name in listing(tree)?.iter().filter(|name| name.starts_with("bin/")) {
+        let bytes = fs::read(tree.join(name)).with_context(|| format!("cannot read {name}"))?;
+        for (folder, _) in folders {
+            let words = folder.as_os_str().as_encoded_bytes();
+            ensure!(
+                !bytes.windows(words.len()).any(|at| at == words),
+                "{name} names {}, a folder of this machine, and it is to be given to others",
+                folder.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Packs a folder below `out`, so that the same files give the same bytes.
@@ -238,6 +265,16 @@ fn remove(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_names_a_folder_of_this_machine_is_found() {
+        let home = tempfile::tempdir().expect("a folder");
+        write(&home.path().join("bin/program"), "at /some/where/else: wrong").expect("written");
+        let look = |folder: &str| unnamed(home.path(), &[(PathBuf::from(folder), "/grail")]);
+        look("/some/body").expect("not in it");
+        let error = look("/some/where").expect_err("it is in it").to_string();
+        assert!(error.contains("bin/program names /some/where"), "{error}");
+    }
 
     #[test]
     fn sums_name_every_file_but_themselves_and_the_same_files_pack_alike() {
