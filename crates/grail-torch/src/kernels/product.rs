@@ -9,7 +9,10 @@ use super::{
 
 /// Most inputs whose products are added up in one go; the sums of such runs are added in a second step. Shorter runs
 /// round less, longer ones store fewer sums.
-const RUN: usize = 512;
+const RUN: usize = 1024;
+
+/// Inputs that are turned at a time.
+const TURNED: usize = 64;
 
 /// What a product does with what its output already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,14 @@ impl Tiles {
             // SAFETY: each tile is filled by one piece.
             #[allow(unsafe_code)]
             let out = unsafe { pieces.slice(tile * height * inputs, height * inputs) };
-            for (m, row) in x[first * inputs..(first + count) * inputs].chunks_exact(inputs).enumerate() {
-                out.iter_mut().skip(m).step_by(height).zip(row).for_each(|(to, from)| *to = *from);
+            // Some inputs of every row at a time, so that what is written stays in the nearest cache.
+            for start in (0..inputs).step_by(TURNED) {
+                let end = inputs.min(start + TURNED);
+                let out = &mut out[start * height..end * height];
+                for m in 0..count {
+                    let row = &x[(first + m) * inputs + start..(first + m) * inputs + end];
+                    out.iter_mut().skip(m).step_by(height).zip(row).for_each(|(to, from)| *to = *from);
+                }
             }
         };
         // Less than a wake-up costs.
@@ -96,8 +105,8 @@ pub(crate) fn product(
     let x = tiles.fill(crew, x, rows, inputs);
     let panels = matrix.panels();
     let run_length = inputs.div_ceil(inputs.div_ceil(RUN));
-    // A few pieces a thread: enough to even out, few enough that neighbouring panels are read in one go.
-    let each = panels.div_ceil(crew.threads() * 8).max(1);
+    // Many pieces a thread, so that the last one is short; some panels in each, so that they are read in one go.
+    let each = panels.div_ceil(crew.threads() * 32).max(1);
     let out = Pieces::new(out);
     crew.each(panels.div_ceil(each), |piece| {
         let mut sums: Sums = [[0.0; WIDTH]; ROWS];
