@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `config`, `weights` | the one reader of `config.json`, the one door to safetensors |
 //! | `decoder` | what both layouts of the weights share: the folder held against its config, tensor names, rotary positions |
+//! | `kernels` | the arithmetic of a decoder on a processor, in 32 bits over weights of sixteen: products, attention, threads; knows no `tch` |
 //! | `serve` | a model that answers: [`Model::load`] reads a Hugging Face folder of a dense Llama, Qwen2 or Qwen3, [`TorchGenerator`] answers groups of rollouts by forced sampling, [`TorchOracle`] recomputes what others claim |
 //! | `learn` | a model that learns: [`LearningModel`] has a way back, [`Student`] is the whole of training behind the door [`grail_ports::learn::Learner`] |
 //!
