@@ -8,7 +8,7 @@ use super::{
     isa::KernelPath,
     matrix::{Held, WIDTH},
     plain,
-    tile::{self, ROWS, Sums},
+    tile::{self, Activations, Panel, ROWS, Sums},
 };
 use std::cell::RefCell;
 
@@ -138,17 +138,9 @@ pub(crate) fn attend(path: KernelPath, q: &[f32], spans: &[Span<'_>], out: &mut 
                 // belong to this span; the panel holds `width` inputs.
                 #[allow(unsafe_code)]
                 unsafe {
-                    let keys = keys.as_ptr().cast();
-                    tile::multiply(
-                        path,
-                        Held::F32,
-                        span.queries,
-                        width,
-                        x.as_ptr(),
-                        queries,
-                        keys,
-                        &mut sums,
-                    );
+                    let x = Activations { start: x.as_ptr(), stride: queries, rows: span.queries };
+                    let keys = Panel { start: keys.as_ptr().cast(), held: Held::F32, inputs: width };
+                    tile::multiply(path, x, keys, &mut sums);
                 }
                 for (m, sums) in sums.iter().take(span.queries).enumerate() {
                     scores[(span.first + m) * longest + start + panel * WIDTH..][..WIDTH]
@@ -200,8 +192,9 @@ pub(crate) fn attend(path: KernelPath, q: &[f32], spans: &[Span<'_>], out: &mut 
                     // SAFETY: `run` inputs of `span.queries` numbers, and a panel of `run` inputs.
                     #[allow(unsafe_code)]
                     unsafe {
-                        let (x, w) = (x.as_ptr(), w.as_ptr().cast());
-                        tile::multiply(path, Held::F32, span.queries, run, x, span.queries, w, &mut sums);
+                        let x = Activations { start: x.as_ptr(), stride: span.queries, rows: span.queries };
+                        let w = Panel { start: w.as_ptr().cast(), held: Held::F32, inputs: run };
+                        tile::multiply(path, x, w, &mut sums);
                     }
                     for (m, sums) in sums.iter().take(span.queries).enumerate() {
                         let out = &mut out[(span.first + m) * width + panel * WIDTH..][..columns];

@@ -4,7 +4,7 @@ use super::{
     crew::Crew,
     isa::KernelPath,
     matrix::{Lines, Matrix, WIDTH},
-    tile::{self, ROWS, Sums},
+    tile::{self, Activations, Panel, ROWS, Sums},
 };
 
 /// Most inputs whose products are added up in one go; the sums of such runs are added in a second step. Shorter runs
@@ -80,6 +80,13 @@ impl Tiles {
     }
 }
 
+/// A packed matrix and what is added to each of its outputs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer<'a> {
+    pub(crate) matrix: &'a Matrix,
+    pub(crate) bias: Option<&'a [f32]>,
+}
+
 /// `out = x · Wᵀ (+ bias)`, or `out += …`: rows `[rows, inputs]` to `[rows, outputs]`.
 ///
 /// # Panics
@@ -89,8 +96,7 @@ pub(crate) fn product(
     path: KernelPath,
     tiles: &mut Tiles,
     x: &[f32],
-    matrix: &Matrix,
-    bias: Option<&[f32]>,
+    Layer { matrix, bias }: Layer<'_>,
     onto: Onto,
     out: &mut [f32],
 ) {
@@ -125,7 +131,9 @@ pub(crate) fn product(
                     unsafe {
                         let x = x.as_ptr().add((tile * inputs + start) * height);
                         let w = matrix.panel(panel).add(start * WIDTH * matrix.held().bytes());
-                        tile::multiply(path, matrix.held(), tall, run, x, height, w, &mut sums);
+                        let x = Activations { start: x, stride: height, rows: tall };
+                        let w = Panel { start: w, held: matrix.held(), inputs: run };
+                        tile::multiply(path, x, w, &mut sums);
                     }
                     for (m, sums) in sums.iter().take(tall).enumerate() {
                         // SAFETY: the columns of a panel are written by one piece.

@@ -6,7 +6,7 @@ use super::{
     isa::KernelPath,
     matrix::{Held, Matrix, Source, widen},
     plain,
-    product::{Onto, Tiles, product},
+    product::{Layer, Onto, Tiles, product},
 };
 
 /// Numbers between −0.5 and 0.5 that are always the same.
@@ -79,7 +79,15 @@ fn products_are_those_of_64_bits_on_every_path() {
                 ] {
                     let mut out = residual.clone();
                     let bias = bias.map(Vec::as_slice);
-                    product(&mut crew, path, &mut Tiles::default(), &x, &matrix, bias, onto, &mut out);
+                    product(
+                        &mut crew,
+                        path,
+                        &mut Tiles::default(),
+                        &x,
+                        Layer { matrix: &matrix, bias },
+                        onto,
+                        &mut out,
+                    );
                     let mut squares = 0.0;
                     for (at, out) in out.iter().enumerate() {
                         let (row, output) = (at / outputs, at % outputs);
@@ -109,7 +117,15 @@ fn threads_do_not_change_a_product() {
         let by = |threads| {
             let mut out = vec![0.0; 40 * 200];
             let mut crew = Crew::new(threads).unwrap();
-            product(&mut crew, path, &mut Tiles::default(), &x, &matrix, None, Onto::Nothing, &mut out);
+            product(
+                &mut crew,
+                path,
+                &mut Tiles::default(),
+                &x,
+                Layer { matrix: &matrix, bias: None },
+                Onto::Nothing,
+                &mut out,
+            );
             out
         };
         assert_eq!(by(1), by(3), "{path}");
@@ -132,8 +148,7 @@ fn packing_keeps_the_order_that_is_asked_for() {
         KernelPath::Portable,
         &mut Tiles::default(),
         &one,
-        &matrix,
-        None,
+        Layer { matrix: &matrix, bias: None },
         Onto::Nothing,
         &mut out,
     );

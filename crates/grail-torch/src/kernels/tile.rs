@@ -8,23 +8,32 @@ pub(crate) const ROWS: usize = 14;
 /// Sums of a call: for each row one of each output.
 pub(crate) type Sums = [[f32; WIDTH]; ROWS];
 
-/// Multiplies `rows` (1 to [`ROWS`]) rows by one panel: `sums[m][j] = Σ x[i · stride + m] · w[i][j]` over `inputs` inputs,
-/// added up in the order of the inputs.
+/// Activations of a call: the number of row `m` and input `i` lies at `start + i · stride + m`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Activations {
+    pub(crate) start: *const f32,
+    pub(crate) stride: usize,
+    /// 1 to [`ROWS`].
+    pub(crate) rows: usize,
+}
+
+/// A panel of a call, or a run of its inputs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Panel {
+    pub(crate) start: *const u8,
+    pub(crate) held: Held,
+    pub(crate) inputs: usize,
+}
+
+/// Multiplies some rows by one panel: `sums[m][j] = Σ x[i][m] · w[i][j]`, added up in the order of the inputs.
 ///
 /// # Safety
-/// `x` must have `(inputs − 1) · stride + rows` numbers, `w` must have `inputs · WIDTH` numbers kept as `held`, and the
+/// `x` must have `(inputs − 1) · stride + rows` numbers, `w` must have `inputs · WIDTH` numbers kept as it says, and the
 /// processor must have the instructions of `path`.
 #[allow(unsafe_code)]
-pub(crate) unsafe fn multiply(
-    path: KernelPath,
-    held: Held,
-    rows: usize,
-    inputs: usize,
-    x: *const f32,
-    stride: usize,
-    w: *const u8,
-    sums: &mut Sums,
-) {
+pub(crate) unsafe fn multiply(path: KernelPath, x: Activations, w: Panel, sums: &mut Sums) {
+    let Activations { start: x, stride, rows } = x;
+    let Panel { start: w, held, inputs } = w;
     // SAFETY: what the caller promises.
     unsafe {
         match path {

@@ -4,7 +4,7 @@ use super::{
     crew::Crew,
     isa::KernelPath,
     matrix::{Matrix, Source},
-    product::{Onto, Tiles, product},
+    product::{Layer, Onto, Tiles, product},
 };
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,15 @@ pub(crate) fn fastest(crew: &mut Crew) -> (KernelPath, Vec<(KernelPath, Duration
         for path in candidates {
             let rounds = (0..ROUNDS).map(|_| {
                 let started = now();
-                product(crew, *path, &mut tiles, &x, &matrix, None, Onto::Nothing, &mut out);
+                product(
+                    crew,
+                    *path,
+                    &mut tiles,
+                    &x,
+                    Layer { matrix: &matrix, bias: None },
+                    Onto::Nothing,
+                    &mut out,
+                );
                 started.elapsed()
             });
             times.push((*path, rounds.min().unwrap_or_default()));

@@ -202,8 +202,7 @@ impl Engine {
         // A few pieces a thread, so that one that is held up holds up little.
         let share = jobs.len().div_ceil(self.samplers.len().max(1) * 4).max(1);
         let pieces: Vec<&[J]> = jobs.chunks(share).collect();
-        let parts: Vec<Mutex<Option<Result<Vec<R>, RunError>>>> =
-            pieces.iter().map(|_| Mutex::new(None)).collect();
+        let parts: Vec<Part<R>> = pieces.iter().map(|_| Mutex::new(None)).collect();
         let samplers = &self.samplers;
         self.crew.each(pieces.len(), |piece| {
             let mut sampler = free(samplers);
@@ -221,6 +220,9 @@ impl Engine {
         Ok(results)
     }
 }
+
+/// Results of a piece, once it is done.
+type Part<R> = Mutex<Option<Result<Vec<R>, RunError>>>;
 
 /// A sampler that nobody uses: there are as many as threads.
 fn free(samplers: &[Mutex<Sampler>]) -> MutexGuard<'_, Sampler> {

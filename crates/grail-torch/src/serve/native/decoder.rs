@@ -13,7 +13,7 @@ use crate::{
         crew::Crew,
         matrix::{Matrix, Source, widen},
         plain,
-        product::{Onto, Pieces, Tiles, product},
+        product::{self, Onto, Pieces, Tiles, product},
     },
     weights::FolderWeights,
 };
@@ -213,7 +213,8 @@ impl Decoder {
     pub(crate) fn logits(&mut self, crew: &mut Crew, states: &[f32], out: &mut Vec<f32>) {
         let rows = states.len() / self.head.inputs().max(1);
         let out = room(out, rows * self.head.outputs());
-        product(crew, self.path, &mut self.scratch.tiles, states, &self.head, None, Onto::Nothing, out);
+        let head = product::Layer { matrix: &self.head, bias: None };
+        product(crew, self.path, &mut self.scratch.tiles, states, head, Onto::Nothing, out);
     }
 }
 
@@ -227,7 +228,8 @@ impl Linear {
         onto: Onto,
         out: &mut [f32],
     ) {
-        product(crew, path, tiles, x, &self.matrix, self.bias.as_deref(), onto, out);
+        let layer = product::Layer { matrix: &self.matrix, bias: self.bias.as_deref() };
+        product(crew, path, tiles, x, layer, onto, out);
     }
 }
 
