@@ -17,6 +17,7 @@ mod device;
 mod error;
 mod kernels;
 mod learn;
+mod numbers;
 mod serve;
 mod weights;
 

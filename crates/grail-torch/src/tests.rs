@@ -1,5 +1,7 @@
 //! What answers and what learns are one decoder: the same log-probabilities, the same folders, the same words.
 
+mod bad_weights;
+
 use crate::{
     Dtype, FolderWeights, Layout, LearningModel, LoadOptions, Model, Prompted, TorchOracle, write_tensors,
 };

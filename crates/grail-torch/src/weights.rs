@@ -7,6 +7,7 @@
 use crate::{
     config::{JSON_BYTES, read_json},
     error::{LoadError, Named},
+    numbers::{finite, numbers},
 };
 use grail_artifact::tensors::{Header, StoredDtype, TensorError};
 use serde::Deserialize;
@@ -117,12 +118,35 @@ impl FolderWeights {
         entry.kind(name).map(drop)
     }
 
-    /// A view of the file's bytes as a tensor of its stored type, after [`FolderWeights::check`].
+    /// A view of the file's bytes as a tensor of its stored type, after [`FolderWeights::check`]. Every number is looked at
+    /// once.
     ///
-    /// Errors: those of [`FolderWeights::check`]; [`LoadError::Run`] when the file went away.
+    /// Errors: those of [`FolderWeights::check`]; an infinity or what is no number; [`LoadError::Run`] when the file went
+    /// away.
     pub fn map(&self, name: &str, wanted: &[i64]) -> Result<Tensor, LoadError> {
         self.check(name, wanted)?;
-        self.entry(name)?.tensor(name, false)
+        let tensor = self.entry(name)?.tensor(name, false)?;
+        finite(name, numbers(&tensor)?)?;
+        Ok(tensor)
+    }
+
+    /// Checks that weights which are computed together are stored in one format, and can so be laid into one matrix.
+    ///
+    /// Errors: [`LoadError::Config`]; a tensor that is missing.
+    pub(crate) fn check_alike(&self, names: &[String]) -> Result<(), LoadError> {
+        let mut stored = Vec::with_capacity(names.len());
+        for name in names {
+            stored.push((name, self.entry(name)?.stored));
+        }
+        if stored.windows(2).all(|two| two[0].1 == two[1].1) {
+            return Ok(());
+        }
+        let formats: Vec<String> =
+            stored.iter().map(|(name, stored)| format!("{name} in {}", stored.name())).collect();
+        Err(LoadError::Config(format!(
+            "weights of one layer are stored in different formats ({}); convert the checkpoint to one of them",
+            formats.join(", ")
+        )))
     }
 
     /// First dimension of a tensor, 0 when it is missing.

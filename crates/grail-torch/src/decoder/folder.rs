@@ -43,6 +43,9 @@ impl ModelFolder {
         for (name, shape) in names::all(&config) {
             weights.check(&name, &shape)?;
         }
+        for joined in names::joined(&config) {
+            weights.check_alike(&joined)?;
+        }
         let opened = Self { config, end_tokens, weights };
         if opened.config.tie_word_embeddings && opened.weights.has(HEAD) && !opened.head_is_embedding()? {
             let problem = "is not the embedding, and config.json has tie_word_embeddings true; programs differ in which \

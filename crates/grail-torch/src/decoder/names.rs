@@ -37,6 +37,11 @@ impl Module {
     pub(crate) const ALL: [Self; 7] =
         [Self::QProj, Self::KProj, Self::VProj, Self::OProj, Self::GateProj, Self::UpProj, Self::DownProj];
 
+    /// Those that read what attention is asked with.
+    pub(crate) const ATTENTION: [Self; 3] = [Self::QProj, Self::KProj, Self::VProj];
+    /// Those that read what the feed-forward block is asked with.
+    pub(crate) const GATED: [Self; 2] = [Self::GateProj, Self::UpProj];
+
     /// Its place in a layer.
     pub(crate) fn path(self) -> &'static str {
         match self {
@@ -129,6 +134,14 @@ pub(crate) fn weight(layer: i64, path: &str) -> String {
 /// Name of a module's bias.
 pub(crate) fn bias(layer: i64, path: &str) -> String {
     in_layer(layer, path) + ".bias"
+}
+
+/// Weights that read the same input and are laid into one matrix, layer by layer.
+pub(crate) fn joined(config: &ModelConfig) -> impl Iterator<Item = Vec<String>> {
+    (0..config.num_hidden_layers).flat_map(|layer| {
+        [&Module::ATTENTION[..], &Module::GATED[..]]
+            .map(|modules| modules.iter().map(|module| weight(layer, module.path())).collect())
+    })
 }
 
 /// Every tensor that a model of this config has, with its shape.

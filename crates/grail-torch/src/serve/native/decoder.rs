@@ -2,7 +2,7 @@
 //!
 //! Rows are slices of 32-bit floats, one after another; scratch memory is kept between calls.
 
-use super::load::{Reader, numbers};
+use super::load::Reader;
 use crate::{
     config::ModelConfig,
     decoder::{names, rope::Rope},
@@ -15,6 +15,7 @@ use crate::{
         plain,
         product::{self, Onto, Pieces, Tiles, product},
     },
+    numbers::numbers,
     weights::FolderWeights,
 };
 use grail_protocol::words::TokenId;
@@ -143,7 +144,6 @@ impl Decoder {
         let reader = Reader { weights, config: &config, held };
         let table = [config.vocab_size, config.hidden_size];
         let embedding = weights.map(names::EMBEDDING, &table)?;
-        super::load::finite(names::EMBEDDING, numbers(&embedding)?)?;
         let head = if config.tie_word_embeddings { names::EMBEDDING } else { names::HEAD };
         let head = reader.matrix(&[(head, table)])?;
         let layers =

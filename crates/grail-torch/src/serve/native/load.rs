@@ -4,12 +4,13 @@ use crate::{
     config::{Family, ModelConfig},
     decoder::names::{self, Module, Norm},
     device::HeldWeights,
-    error::{LoadError, Named},
-    kernels::matrix::{Matrix, Source},
+    error::{LoadError, Named, RunError},
+    kernels::matrix::Matrix,
+    numbers::numbers,
     serve::native::decoder::{Layer, Linear},
     weights::FolderWeights,
 };
-use tch::{Device, Kind, Tensor};
+use tch::Kind;
 
 /// Reads a folder's tensors, one by one.
 pub(super) struct Reader<'a> {
@@ -27,11 +28,11 @@ impl Reader<'_> {
         };
         Ok(Layer {
             input_norm: norm(Norm::Input)?,
-            qkv: self.linear(index, &[Module::QProj, Module::KProj, Module::VProj])?,
+            qkv: self.linear(index, &Module::ATTENTION)?,
             qk_norm,
             output: self.linear(index, &[Module::OProj])?,
             mlp_norm: norm(Norm::PostAttention)?,
-            gate_up: self.linear(index, &[Module::GateProj, Module::UpProj])?,
+            gate_up: self.linear(index, &Module::GATED)?,
             down: self.linear(index, &[Module::DownProj])?,
         })
     }
@@ -67,20 +68,13 @@ impl Reader<'_> {
         let inputs = asked.first().map_or(0, |(_, [_, inputs])| *inputs as usize);
         let mut order = Vec::new();
         let mut sources = Vec::with_capacity(tensors.len());
-        for (index, ((name, [rows, _]), tensor)) in asked.iter().zip(&tensors).enumerate() {
-            let source = numbers(tensor)?;
-            finite(name, source)?;
-            sources.push(source);
+        for (index, ((_, [rows, _]), tensor)) in asked.iter().zip(&tensors).enumerate() {
+            sources.push(numbers(tensor)?);
             order.extend((0..*rows as usize).map(|row| (index, row)));
         }
-        Matrix::pack(&sources, inputs, &order).ok_or_else(|| {
-            let kinds: Vec<String> =
-                asked.iter().zip(&tensors).map(|((name, _), t)| format!("{name} in {:?}", t.kind())).collect();
-            LoadError::Config(format!(
-                "weights of one layer are stored in different formats ({}); convert the checkpoint to one of them",
-                kinds.join(", ")
-            ))
-        })
+        // `ModelFolder` has refused joined weights of several formats.
+        Matrix::pack(&sources, inputs, &order)
+            .ok_or(LoadError::Run(RunError::Inside("joined weights of several formats")))
     }
 
     /// A norm or a bias, in 32 bits.
@@ -92,44 +86,6 @@ impl Reader<'_> {
             .named("widen a weight", &[&tensor])?;
         let mut values = vec![0.0; wide.numel()];
         wide.f_copy_data(&mut values, wide.numel()).named("copy a weight", &[&wide])?;
-        finite(name, Source::F32(&values))?;
         Ok(values)
-    }
-}
-
-/// The numbers of a tensor on the processor, which must outlive them.
-#[allow(unsafe_code)]
-pub(super) fn numbers(tensor: &Tensor) -> Result<Source<'_>, LoadError> {
-    if tensor.device() != Device::Cpu || !tensor.is_contiguous() {
-        return Err(LoadError::Run(crate::RunError::Inside("a weight that does not lie in a row")));
-    }
-    let (start, len) = (tensor.data_ptr(), tensor.numel());
-    if len == 0 {
-        return Ok(Source::F32(&[]));
-    }
-    // SAFETY: a contiguous tensor on the processor holds so many numbers of its kind from there on; the borrow keeps it,
-    // and nothing writes to weights. Alignment is that of the kind, which `FolderWeights` sees to.
-    unsafe {
-        match tensor.kind() {
-            Kind::BFloat16 => Ok(Source::Bf16(std::slice::from_raw_parts(start.cast(), len))),
-            Kind::Half => Ok(Source::F16(std::slice::from_raw_parts(start.cast(), len))),
-            Kind::Float => Ok(Source::F32(std::slice::from_raw_parts(start.cast(), len))),
-            _ => Err(LoadError::Run(crate::RunError::Inside("a weight in a format that is not read"))),
-        }
-    }
-}
-
-/// Refuses a weight that is infinite or no number: whatever is computed from it would be neither.
-pub(super) fn finite(name: &str, source: Source<'_>) -> Result<(), LoadError> {
-    let found = match source {
-        Source::Bf16(bits) => bits.iter().position(|bits| bits & 0x7f80 == 0x7f80),
-        Source::F16(bits) => bits.iter().position(|bits| bits & 0x7c00 == 0x7c00),
-        Source::F32(values) => values.iter().position(|value| !value.is_finite()),
-    };
-    match found {
-        None => Ok(()),
-        Some(at) => {
-            Err(LoadError::tensor(name, format!("holds an infinity or no number, first at place {at}")))
-        }
     }
 }
