@@ -38,7 +38,7 @@ pub struct MakeArgs {
     #[arg(long, default_value_t = 96)]
     pub max_new_tokens: u32,
 
-    /// Arithmetic that answers are computed and judged in: `strict-f32` or `strict-bf16`.
+    /// Tolerances that answers are judged by: `strict-f32`. `strict-bf16` is retired.
     #[arg(long, value_name = "PROFILE", default_value = "strict-f32", value_parser = numeric)]
     pub numeric: NumericProfile,
 
@@ -63,8 +63,10 @@ fn profile(name: &str) -> Result<Params, String> {
 }
 
 fn numeric(name: &str) -> Result<NumericProfile, String> {
-    NumericProfile::by_name(name)
-        .ok_or_else(|| format!("{name:?} is no numeric profile; there are strict-f32 and strict-bf16"))
+    let offered = NumericProfile::OFFERED.map(NumericProfile::name).join(", ");
+    let profile = NumericProfile::by_name(name)
+        .ok_or_else(|| format!("{name:?} is no numeric profile; there is {offered}"))?;
+    profile.retired().map_or(Ok(profile), |why| Err(why.to_owned()))
 }
 
 impl MakeArgs {

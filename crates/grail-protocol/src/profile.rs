@@ -1,7 +1,7 @@
 //! Numeric profiles: what honest machines may differ by, and the evidence for it.
 //!
 //! A profile names dtype and engine rule and fixes every tolerance of the court. A manifest names a profile; nobody
-//! sets a tolerance by hand. [`Thresholds`] speak of one rollout's values, [`Drift`] of how often they may be what they are.
+//! sets a tolerance by hand. Networks are made with [`NumericProfile::OFFERED`] alone. [`Thresholds`] speak of one rollout's values, [`Drift`] of how often they may be what they are.
 //!
 //! Evidence: `fixtures/profiles`, honest machines on processors and an H100, and before it was gathered: the arithmetic of
 //! `strict-f32` was measured with this project's engine on one CPU (decode in batches of 1 to 16 against prefill,
@@ -20,9 +20,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumericProfile {
-    /// This project's engine on both sides, f32 weights and arithmetic. Text form `strict-f32`.
+    /// This project's engine on both sides, arithmetic in f32 over weights as they are published. Text form `strict-f32`.
     StrictF32,
     /// This project's engine on both sides, bf16 weights and arithmetic, logits widened to f32. Text form `strict-bf16`.
+    /// Retired: see [`NumericProfile::retired`].
     StrictBf16,
 }
 
@@ -44,6 +45,25 @@ pub struct Thresholds {
 }
 
 impl NumericProfile {
+    /// Every profile that a file may name.
+    pub const ALL: [Self; 2] = [Self::StrictF32, Self::StrictBf16];
+
+    /// Those that something new is made with.
+    pub const OFFERED: [Self; 1] = [Self::StrictF32];
+
+    /// Why nothing new is made with the profile, and what to do; none for one that is offered. Files of a retired profile
+    /// are verified as before.
+    pub const fn retired(self) -> Option<&'static str> {
+        match self {
+            Self::StrictF32 => None,
+            Self::StrictBf16 => Some(
+                "strict-bf16 is retired: eight-bit weights and a noise of 5 % pass its tolerances; name strict-f32, which \
+                 holds weights published in brain floats in two bytes and computes in 32 bits (files made under \
+                 strict-bf16 are still verified)",
+            ),
+        }
+    }
+
     /// Text form, as manifests and window files carry it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -54,7 +74,7 @@ impl NumericProfile {
 
     /// The profile of that name; `None` for any other text.
     pub fn by_name(name: &str) -> Option<Self> {
-        [Self::StrictF32, Self::StrictBf16].into_iter().find(|profile| profile.name() == name)
+        Self::ALL.into_iter().find(|profile| profile.name() == name)
     }
 
     /// The profile's tolerances. They are compiled in; `fixtures/profiles` holds the measurements that they stand on.
@@ -88,15 +108,30 @@ mod tests {
 
     #[test]
     fn names_are_inverses() {
-        for profile in [NumericProfile::StrictF32, NumericProfile::StrictBf16] {
+        for profile in NumericProfile::ALL {
             assert_eq!(NumericProfile::by_name(profile.name()), Some(profile));
             assert_eq!(serde_json::to_string(&profile).unwrap(), format!("{:?}", profile.name()));
         }
     }
 
     #[test]
+    fn what_is_offered_is_calibrated_and_what_is_retired_says_so() {
+        for profile in NumericProfile::ALL {
+            let is_offered = NumericProfile::OFFERED.contains(&profile);
+            assert_eq!(profile.drift().calibrated, is_offered);
+            match profile.retired() {
+                None => assert!(is_offered),
+                Some(words) => {
+                    assert!(!is_offered && words.starts_with(profile.name()), "{words}");
+                    assert!(words.contains(NumericProfile::OFFERED[0].name()), "{words}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn no_profile_accepts_what_needs_no_model() {
-        for profile in [NumericProfile::StrictF32, NumericProfile::StrictBf16] {
+        for profile in NumericProfile::ALL {
             let limits = profile.thresholds();
             // The best constant guess lies at 0.55 and up.
             assert!(limits.sketch_rms < 0.55 / 4.0);

@@ -105,7 +105,7 @@ async fn publish(url: &str, bucket: &str, gib: u64, folder: &Path) -> Result<(),
         environments: vec!["sat/1".parse()?],
         policy: SamplingPolicy::DEFAULT,
         max_new_tokens: 64,
-        numeric: NumericProfile::StrictBf16,
+        numeric: NumericProfile::StrictF32,
         files,
         publication: Some(Publication {
             kind: PublicationKind::Full,

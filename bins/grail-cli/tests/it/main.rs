@@ -177,7 +177,7 @@ fn a_first_model_is_described_for_every_profile_and_cap() {
         [&own[..], more].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     for (profile, cap, numeric) in
-        [("main", "1024", "strict-bf16"), ("dev", "1", "strict-f32"), ("dev-fast", "96", "strict-f32")]
+        [("main", "1024", "strict-f32"), ("dev", "1", "strict-f32"), ("dev-fast", "96", "strict-f32")]
     {
         let arguments =
             describe(&["--profile", profile, "--max-new-tokens", cap, "--numeric", numeric, "--json"]);
@@ -192,6 +192,8 @@ fn a_first_model_is_described_for_every_profile_and_cap() {
     };
     refused(&["--profile", "main", "--max-new-tokens", "1025"], &["1024"]);
     refused(&["--profile", "finney"], &["main, dev and dev-fast"]);
+    refused(&["--numeric", "strict-bf16"], &["strict-bf16 is retired", "name strict-f32"]);
+    refused(&["--numeric", "lax"], &["no numeric profile; there is strict-f32"]);
 }
 
 #[test]

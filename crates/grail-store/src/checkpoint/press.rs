@@ -90,7 +90,7 @@ const KEPT_HERE: usize = 4;
 impl StorePress {
     /// A press that works in `root` and signs as `signer`.
     ///
-    /// Errors: the folder cannot be made.
+    /// Errors: the first model's numeric profile is retired; the folder cannot be made.
     pub fn new(
         root: impl Into<PathBuf>,
         shelf: Arc<dyn CheckpointShelf>,
@@ -99,6 +99,13 @@ impl StorePress {
         genesis: Found,
         settings: PressSettings,
     ) -> Result<Self, Fault> {
+        if let Some(why) = genesis.manifest.numeric.retired() {
+            let doing = format!(
+                "publish checkpoints of a network of that numeric profile: {why}; make the network anew from its newest \
+                 weights with `grail checkpoint describe`"
+            );
+            return Err(Fault::plain(Door::Model, Retry::Never, doing));
+        }
         let root = root.into();
         let cache = Cache::open(&root)?;
         let publisher = Publisher::new(Arc::clone(&shelf), signer.hotkey(), params);

@@ -24,6 +24,11 @@ async fn press_and_follower_keep_the_promises_of_their_doors() {
     let shelf = Arc::new(MemCheckpoints::default());
     let signer = Arc::new(HeldKey(trainer()));
     let settings = PressSettings::default();
+    let mut old = genesis.clone();
+    old.manifest.numeric = NumericProfile::StrictBf16;
+    let refused = StorePress::new(published.path(), shelf.clone(), signer.clone(), DEV, old, settings);
+    let words = refused.unwrap_err().chain();
+    assert!(words.contains("strict-bf16 is retired") && words.contains("checkpoint describe"), "{words}");
     let press =
         StorePress::new(published.path(), shelf.clone(), signer, DEV, genesis.clone(), settings).unwrap();
     let export = |sequence| -> Export {
