@@ -21,7 +21,7 @@ pub(crate) struct Adversaries {
     /// Beside ours and the Python network's, ask TOPLOC's proof (PyPI `toploc`, in the peer's Python environment)
     #[arg(long)]
     toploc: bool,
-    /// Arguments for the laboratory: --rollouts N, --honest N, --only NAME, --dtype bf16, --device cuda, --json, --threads N,
+    /// Arguments for the laboratory: --rollouts N, --honest N, --only NAME, --device cuda, --json, --threads N,
     /// --list; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
@@ -30,14 +30,14 @@ pub(crate) struct Adversaries {
 /// What is measured.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Calibrate {
-    /// Which models are asked; both when absent
+    /// Which models are asked; all when absent
     #[arg(long, value_enum)]
     model: Option<Model>,
     /// Ask no model: only count together what the files of `--with` measured. Stands before all other arguments
     #[arg(long, conflicts_with = "model")]
     merge: bool,
-    /// Arguments for the laboratory: --dtype f32,bf16, --rollouts N, --one-thread, --miner cuda, --validator cuda,
-    /// --with FILE, --key FILE, --out DIR, --json; see its --help
+    /// Arguments for the laboratory: --rollouts N, --miner-by avx2,libtorch, --validator-by avx2, --every N, --one-thread,
+    /// --miner cuda, --validator cuda, --with FILE, --key FILE, --out DIR, --json; see its --help
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<OsString>,
 }
@@ -49,6 +49,8 @@ enum Model {
     Tiny,
     /// SmolLM2-135M-Instruct, fetched once
     Smollm2,
+    /// The same in brain floats
+    Smollm2Bf16,
 }
 
 impl Model {
@@ -56,6 +58,7 @@ impl Model {
         match self {
             Self::Tiny => Ok(tiny::folder(root()?)),
             Self::Smollm2 => model::ensure_smollm2(&config.cache),
+            Self::Smollm2Bf16 => model::ensure_bf16(&config.cache, &model::ensure_smollm2(&config.cache)?),
         }
     }
 
@@ -63,6 +66,7 @@ impl Model {
         match self {
             Self::Tiny => "tiny",
             Self::Smollm2 => "smollm2",
+            Self::Smollm2Bf16 => "smollm2-bf16",
         }
     }
 }
@@ -102,7 +106,7 @@ pub(crate) fn calibrate(config: &Config, args: &Calibrate) -> Result<ExitCode> {
     let (library, program) = built(config)?;
     let mut lab = Command::new(&program);
     lab.envs(cargo::variables(config, Some(&library))).arg("calibrate");
-    for model in [Model::Tiny, Model::Smollm2] {
+    for model in [Model::Tiny, Model::Smollm2, Model::Smollm2Bf16] {
         if !args.merge && args.model.is_none_or(|only| only == model) {
             lab.arg(format!("--{}", model.name())).arg(model.folder(config)?);
         }
@@ -184,5 +188,7 @@ fn machine(on_device: bool) -> String {
     let device =
         device.and_then(|done| Some(String::from_utf8(done.stdout).ok()?.lines().next()?.to_owned()));
     let device = device.map_or_else(String::new, |device| format!("{device} and "));
-    format!("{device}{name}, {threads} threads, libtorch 2.11.0")
+    let has = |flag: &str| info.split_ascii_whitespace().any(|word| word == flag);
+    let widest = ["amx_tile", "avx512f", "avx2"].into_iter().find(|flag| has(flag)).unwrap_or("no avx2");
+    format!("{device}{name} ({widest}), {threads} threads, libtorch 2.11.0")
 }

@@ -116,8 +116,8 @@ enum Commands {
 
     /// Measure honest miners against honest validators, and write the profile files that the thresholds rest on
     ///
-    ///   cargo xtask calibrate                                    strict-f32, both models
-    ///   cargo xtask calibrate --dtype f32,bf16 --out DIR --key FILE
+    ///   cargo xtask calibrate                                    strict-f32, every model, every pair of arithmetics here
+    ///   cargo xtask calibrate --model smollm2-bf16 --every 5 --out DIR --key FILE
     ///   cargo xtask calibrate --miner cuda --out DIR             a CUDA device against the processor; LIBTORCH names one with CUDA
     ///   cargo xtask calibrate --merge --with A.json --with B.json --out DIR --key FILE
     ///

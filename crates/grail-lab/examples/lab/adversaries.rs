@@ -1,6 +1,6 @@
 //! `lab adversaries`.
 
-use crate::{Format, Model, bar, table};
+use crate::{Model, arithmetic, bar, table};
 use anyhow::{Context as _, Result, bail};
 use grail_lab::{
     AttackOutcome, Court, attack,
@@ -8,6 +8,7 @@ use grail_lab::{
     stand::Stand,
     suite::{Ground, SuitePlan, run as tell_lie},
 };
+use grail_torch::Dtype;
 use grail_verify::lies::{Expectation, Lie};
 use std::{
     collections::BTreeMap,
@@ -40,9 +41,9 @@ pub(crate) struct Args {
     /// Completion cap in tokens; the model's usual one when absent
     #[arg(long)]
     cap: Option<u32>,
-    /// Number format, which names the numeric profile
-    #[arg(long, value_enum, default_value = "f32")]
-    dtype: Format,
+    /// Arithmetic, which names the numeric profile: f32
+    #[arg(long, default_value = "f32", value_parser = arithmetic)]
+    dtype: Dtype,
     /// Where both sides compute: cpu, cuda
     #[arg(long, default_value = "cpu")]
     device: Device,
@@ -74,12 +75,8 @@ pub(crate) fn run(args: &Args) -> Result<bool> {
         None => BTreeMap::new(),
         Some(path) => read_toploc(path)?,
     };
-    let setup = args.model.setup(
-        args.folder.clone(),
-        (args.dtype.dtype(), args.device.place()),
-        args.threads,
-        args.cap,
-    )?;
+    let setup =
+        args.model.setup(args.folder.clone(), (args.dtype, args.device.place()), args.threads, args.cap)?;
     let stand = Stand::open(setup)?;
     let honest = args.honest.unwrap_or(args.rollouts);
     let plan = SuitePlan { rollouts: args.rollouts, honest, groups: args.groups, old: !args.no_v5 };

@@ -1,9 +1,9 @@
 //! `lab calibrate`.
 
-use crate::{Format, Model, bar, table};
+use crate::{Model, arithmetic, bar, table};
 use anyhow::{Context as _, Result, ensure};
 use grail_lab::calibrate::{
-    Cell, CellEvidence, Device, Measures, ProfileEvidence, Run, measure, seal_of, too_low,
+    Arithmetic, Cell, CellEvidence, Device, Measures, ProfileEvidence, Run, measure, seal_of, too_low,
 };
 use grail_protocol::{profile::NumericProfile, sign::HotkeyPair};
 use grail_torch::{ComputePlace, Dtype};
@@ -22,9 +22,12 @@ pub(crate) struct Args {
     /// Folder of SmolLM2
     #[arg(long)]
     smollm2: Option<PathBuf>,
-    /// Number formats, each a profile
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "f32")]
-    dtype: Vec<Format>,
+    /// Folder of SmolLM2 in brain floats
+    #[arg(long)]
+    smollm2_bf16: Option<PathBuf>,
+    /// Arithmetic, which names the numeric profile: f32
+    #[arg(long, default_value = "f32", value_parser = arithmetic)]
+    dtype: Dtype,
     /// Honest rollouts of the tiny model in each cell
     #[arg(long, default_value_t = 1_024)]
     rollouts: u32,
@@ -40,9 +43,18 @@ pub(crate) struct Args {
     /// Where the validator computes: cpu, cuda
     #[arg(long, default_value = "cpu")]
     validator: Device,
+    /// Who computes for a miner on a processor: avx512, avx2, portable, libtorch; all that run here when absent
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    miner_by: Vec<Arithmetic>,
+    /// Who computes for a validator on a processor, likewise
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    validator_by: Vec<Arithmetic>,
     /// Only cells in which the miner has one thread
     #[arg(long)]
     one_thread: bool,
+    /// Only every N-th cell of a pair of arithmetics, each pair beginning one further: all pairs together ask them all
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=24))]
+    every: u32,
     /// Profile file of another run to be counted in: its measurements, not its conclusions. Each cell of a model counts
     /// once: runs that are put together differ in model, devices or threads
     #[arg(long, value_name = "FILE")]
@@ -63,18 +75,16 @@ pub(crate) struct Args {
 
 impl Args {
     /// The command that measures the same again.
-    fn command(&self, format: Format) -> String {
+    fn command(&self) -> String {
         let mut command = "cargo xtask calibrate".to_owned();
-        match (&self.tiny, &self.smollm2) {
-            (Some(_), None) => command += " --model tiny",
-            (None, Some(_)) => command += " --model smollm2",
-            _ => (),
+        let mut models = self.models().map(|(model, ..)| model.name());
+        if let (Some(only), None) = (models.next(), models.next()) {
+            command += &format!(" --model {only}");
         }
-        command += &format!(" --dtype {}", format.name());
         if self.tiny.is_some() {
             command += &format!(" --rollouts {}", self.rollouts);
         }
-        if self.smollm2.is_some() {
+        if self.smollm2.is_some() || self.smollm2_bf16.is_some() {
             command += &format!(" --large-rollouts {} --large-cap {}", self.large_rollouts, self.large_cap);
         }
         for (flag, device) in [("--miner", self.miner), ("--validator", self.validator)] {
@@ -82,8 +92,17 @@ impl Args {
                 command += &format!(" {flag} {}", device.name());
             }
         }
+        for (flag, by) in [("--miner-by", &self.miner_by), ("--validator-by", &self.validator_by)] {
+            if !by.is_empty() {
+                let names: Vec<&str> = by.iter().map(|one| one.name()).collect();
+                command += &format!(" {flag} {}", names.join(","));
+            }
+        }
         if self.one_thread {
             command += " --one-thread";
+        }
+        if self.every > 1 {
+            command += &format!(" --every {}", self.every);
         }
         command
     }
@@ -91,21 +110,22 @@ impl Args {
     /// The models that are asked: folder, rollouts in a cell, completion cap.
     fn models(&self) -> impl Iterator<Item = (Model, &PathBuf, u32, Option<u32>)> {
         let tiny = self.tiny.iter().map(|folder| (Model::Tiny, folder, self.rollouts, None));
-        let large = self.smollm2.iter();
-        let large = large.map(|folder| (Model::Smollm2, folder, self.large_rollouts, Some(self.large_cap)));
+        let wide = self.smollm2.iter().map(|folder| (Model::Smollm2, folder));
+        let large = wide.chain(self.smollm2_bf16.iter().map(|folder| (Model::Smollm2Bf16, folder)));
+        let large = large.map(|(model, folder)| (model, folder, self.large_rollouts, Some(self.large_cap)));
         tiny.chain(large)
     }
 
     /// A run of this command on this machine, before anything was measured.
-    fn empty_run(&self, format: Format) -> Run {
-        Run { command: self.command(format), machine: self.machine.clone(), cells: Vec::new() }
+    fn empty_run(&self) -> Run {
+        Run { command: self.command(), machine: self.machine.clone(), cells: Vec::new() }
     }
 
     /// What will be measured.
     fn plan(&self) -> Result<Vec<CellEvidence>> {
         let mut all = Vec::new();
         for (model, folder, _, cap) in self.models() {
-            let name = model.setup(folder.clone(), (Dtype::F32, ComputePlace::Cpu), 1, cap)?.name;
+            let name = model.setup(folder.clone(), (self.dtype, ComputePlace::Cpu), 1, cap)?.name;
             let cells = self.cells().into_iter();
             all.extend(cells.map(|cell| CellEvidence {
                 model: name.clone(),
@@ -116,13 +136,27 @@ impl Args {
         Ok(all)
     }
 
-    /// The cells that are asked for.
+    /// The cells that are asked for, pair by pair.
     fn cells(&self) -> Vec<Cell> {
-        let wanted = |cell: &Cell| {
-            (cell.miner, cell.validator) == (self.miner, self.validator)
+        let is_asked = |(number, cell): &(usize, Cell)| {
+            let turn = number % Cell::IN_PAIR + number / Cell::IN_PAIR;
+            turn.is_multiple_of(self.every as usize)
+                && (cell.miner, cell.validator) == (self.miner, self.validator)
+                && is_among(cell.miner, cell.miner_by, &self.miner_by)
+                && is_among(cell.validator, cell.validator_by, &self.validator_by)
                 && !(self.one_thread && cell.threads > 1)
         };
-        Cell::all().into_iter().filter(wanted).collect()
+        Cell::all().into_iter().enumerate().filter(is_asked).map(|(_, cell)| cell).collect()
+    }
+}
+
+/// Whether one side of a cell is asked for: where it is a processor, somebody must be named who computes.
+fn is_among(device: Device, by: Option<Arithmetic>, asked: &[Arithmetic]) -> bool {
+    match (device, by) {
+        (Device::Cuda, None) => true,
+        (Device::Cpu, Some(by)) if asked.is_empty() => by.runs_here(),
+        (Device::Cpu, Some(by)) => asked.contains(&by),
+        (Device::Cpu, None) | (Device::Cuda, Some(_)) => false,
     }
 }
 
@@ -130,24 +164,21 @@ impl Args {
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let before = before(&args.with)?;
-    let mut formats: Vec<Format> = Vec::new();
-    if args.tiny.is_some() || args.smollm2.is_some() {
-        formats.extend(Format::ALL.into_iter().filter(|format| args.dtype.contains(format)));
-    }
+    let asks = args.models().next().is_some();
     ensure!(
-        !(formats.is_empty() && before.is_empty()),
-        "nothing to measure: name a model (--tiny, --smollm2), or files of before (--with)"
+        asks || !before.is_empty(),
+        "nothing to measure: name a model (--tiny, --smollm2, --smollm2-bf16), or files of before (--with)"
     );
     let mut holds = true;
-    for profile in [NumericProfile::StrictF32, NumericProfile::StrictBf16] {
+    for profile in NumericProfile::ALL {
         let mut runs: Vec<Run> =
             before.iter().filter(|(of, _)| *of == profile).map(|(_, run)| run.clone()).collect();
-        if let Some(format) = formats.iter().find(|format| format.profile() == profile) {
+        if asks && NumericProfile::OFFERED.contains(&profile) {
             // Asked first: that hours of measuring count for nothing should not be found out after them.
-            let planned = Run { cells: args.plan()?, ..args.empty_run(*format) };
+            let planned = Run { cells: args.plan()?, ..args.empty_run() };
             ProfileEvidence::new(profile, runs.iter().cloned().chain([planned]).collect())
                 .context("choose other cells, or leave out that file")?;
-            runs.push(measured(args, *format)?);
+            runs.push(measured(args)?);
         }
         if runs.is_empty() {
             continue;
@@ -184,13 +215,17 @@ fn before(files: &[PathBuf]) -> Result<Vec<(NumericProfile, Run)>> {
     Ok(all)
 }
 
-/// Measures the cells that are asked for in one number format.
-fn measured(args: &Args, format: Format) -> Result<Run> {
+/// Measures the cells that are asked for.
+fn measured(args: &Args) -> Result<Run> {
     let mut cells = Vec::new();
     for (model, folder, rollouts, cap) in args.models() {
-        let setup = model.setup(folder.clone(), (format.dtype(), args.miner.place()), 1, cap)?;
+        let setup = model.setup(folder.clone(), (args.dtype, args.miner.place()), 1, cap)?;
         for cell in args.cells() {
-            let name = format!("{} {:?} {} {:?}", setup.name, cell.computing, cell.batch, cell.padding);
+            let (miner, validator) = sides(&cell);
+            let name = format!(
+                "{} {miner} to {validator} {:?} {} {:?}",
+                setup.name, cell.computing, cell.batch, cell.padding
+            );
             let bar = bar(&name)?;
             bar.set_length(u64::from(rollouts));
             let measures = measure(&setup, cell, rollouts, &mut |done| bar.set_position(done))
@@ -199,7 +234,7 @@ fn measured(args: &Args, format: Format) -> Result<Run> {
             cells.push(CellEvidence { model: setup.name.clone(), cell, measures });
         }
     }
-    Ok(Run { cells, ..args.empty_run(format) })
+    Ok(Run { cells, ..args.empty_run() })
 }
 
 /// Writes the profile file, and its signature beside it where there is a key.
@@ -237,6 +272,12 @@ fn read_key(path: &Path) -> Result<HotkeyPair> {
         .ok()
         .and_then(|()| HotkeyPair::from_seed(&seed))
         .with_context(|| format!("{} does not hold 64 hexadecimal digits", path.display()))
+}
+
+/// Who computes on each side: a device, or who computes on the processor.
+fn sides(cell: &Cell) -> (&'static str, &'static str) {
+    let name = |device: Device, by: Option<Arithmetic>| by.map_or(device.name(), Arithmetic::name);
+    (name(cell.miner, cell.miner_by), name(cell.validator, cell.validator_by))
 }
 
 fn shown(evidence: &ProfileEvidence) -> String {
@@ -282,8 +323,8 @@ fn shown(evidence: &ProfileEvidence) -> String {
         let (cell, lower) = (one.cell, |text: String| text.to_lowercase());
         let first = [
             one.model.clone(),
-            cell.miner.name().to_owned(),
-            cell.validator.name().to_owned(),
+            sides(&cell).0.to_owned(),
+            sides(&cell).1.to_owned(),
             lower(format!("{:?}", cell.computing)),
             cell.batch.to_string(),
             lower(format!("{:?}", cell.padding)),

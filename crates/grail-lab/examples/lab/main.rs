@@ -41,9 +41,20 @@ enum Model {
     Tiny,
     /// SmolLM2-135M-Instruct, on satisfiability
     Smollm2,
+    /// The same in brain floats
+    Smollm2Bf16,
 }
 
 impl Model {
+    /// As it is written on the command line and in tables.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Tiny => "tiny",
+            Self::Smollm2 => "smollm2",
+            Self::Smollm2Bf16 => "smollm2-bf16",
+        }
+    }
+
     fn setup(
         self,
         folder: PathBuf,
@@ -51,13 +62,13 @@ impl Model {
         threads: usize,
         cap: Option<u32>,
     ) -> Result<StandSetup> {
-        let (name, environment, max_new_tokens) = match self {
-            Self::Tiny => ("tiny", Environment::Arith(Arith::new(1)?), 48),
-            Self::Smollm2 => ("smollm2", Environment::Sat, 128),
+        let (environment, max_new_tokens) = match self {
+            Self::Tiny => (Environment::Arith(Arith::new(1)?), 48),
+            Self::Smollm2 | Self::Smollm2Bf16 => (Environment::Sat, 128),
         };
         let max_new_tokens = cap.unwrap_or(max_new_tokens);
         Ok(StandSetup {
-            name: name.into(),
+            name: self.name().into(),
             folder,
             environment,
             max_new_tokens,
@@ -67,41 +78,18 @@ impl Model {
             threads,
             batch_rows: match self {
                 Self::Tiny => 64,
-                Self::Smollm2 => 16,
+                Self::Smollm2 | Self::Smollm2Bf16 => 16,
             },
         })
     }
 }
 
-/// A number format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    F32,
-    Bf16,
-}
-
-impl Format {
-    const ALL: [Self; 2] = [Self::F32, Self::Bf16];
-
-    const fn dtype(self) -> Dtype {
-        match self {
-            Self::F32 => Dtype::F32,
-            Self::Bf16 => Dtype::Bf16,
-        }
-    }
-
-    const fn profile(self) -> NumericProfile {
-        match self {
-            Self::F32 => NumericProfile::StrictF32,
-            Self::Bf16 => NumericProfile::StrictBf16,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::Bf16 => "bf16",
-        }
+/// The arithmetic that an experiment asks for, as it is written on the command line: one that a profile offers.
+fn arithmetic(text: &str) -> Result<Dtype, String> {
+    match text {
+        "f32" => Ok(Dtype::F32),
+        "bf16" => Err(NumericProfile::StrictBf16.retired().unwrap_or("nothing is made with it").to_owned()),
+        _ => Err(format!("{text:?} is no arithmetic; there is f32")),
     }
 }
 

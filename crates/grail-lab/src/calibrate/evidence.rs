@@ -186,8 +186,10 @@ struct Measured {
     runs: Vec<Run>,
 }
 
-/// Form of the file.
-const VERSION: u32 = 2;
+/// Form of the file: 3 names in each cell who computed.
+const VERSION: u32 = 3;
+/// The form before, which is read: none of its cells says who computed.
+const UNNAMED: u32 = 2;
 /// Most runs in a file.
 const MOST_RUNS: usize = 64;
 
@@ -241,8 +243,9 @@ impl ProfileEvidence {
     pub fn measured(bytes: &[u8]) -> Result<(NumericProfile, Vec<Run>), LabError> {
         let file: Measured =
             serde_json::from_slice(bytes).map_err(|error| LabError::Evidence(error.to_string()))?;
-        if file.version != VERSION {
-            return Err(LabError::Evidence(format!("it has form {}, {VERSION} is known", file.version)));
+        if ![UNNAMED, VERSION].contains(&file.version) {
+            let problem = format!("it has form {}, {UNNAMED} and {VERSION} are known", file.version);
+            return Err(LabError::Evidence(problem));
         }
         if file.runs.len() > MOST_RUNS {
             return Err(LabError::Evidence(format!(
@@ -343,6 +346,17 @@ mod tests {
             let error = ProfileEvidence::measured(wrong.as_bytes()).expect_err("a wrong file").to_string();
             assert!(error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_before_says_nothing_of_who_computed_and_is_read() {
+        let bytes = include_bytes!("../../../../fixtures/profiles/strict-bf16.json");
+        let (profile, runs) = ProfileEvidence::measured(bytes).expect("a file of form 2");
+        assert_eq!(profile, NumericProfile::StrictBf16);
+        let cells = || runs.iter().flat_map(|run| &run.cells);
+        assert!(cells().count() > 24);
+        assert!(cells().all(|one| (one.cell.miner_by, one.cell.validator_by) == (None, None)));
+        assert!(cells().all(|one| one.cell.first_window().is_some()));
     }
 
     #[test]

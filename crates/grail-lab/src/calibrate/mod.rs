@@ -1,13 +1,15 @@
 //! Calibration: honest miners against honest validators, over everything in which honest machines differ.
 //!
 //! A cell of the matrix is a miner (decoding in batches, or computing its proof by prefill in packs), and a validator with
-//! another number of threads, each on a processor or on a CUDA device. Each gives histograms of margins, sketch errors and
-//! errors of log-probabilities; the profile file says what they support.
+//! another number of threads, each on a processor, by one of several arithmetics, or on a CUDA device. Each gives
+//! histograms of margins, sketch errors and errors of log-probabilities; the profile file says what they support.
 
+mod arithmetic;
 mod device;
 mod evidence;
 mod histogram;
 
+pub use arithmetic::Arithmetic;
 pub use device::Device;
 pub use evidence::{Bounds, CellEvidence, Fit, InUse, ProfileEvidence, Run, Seal, fitted, seal_of, too_low};
 pub use histogram::Histogram;
@@ -65,22 +67,58 @@ pub struct Cell {
     pub miner: Device,
     /// Where the validator computes.
     pub validator: Device,
+    /// Who computes for the miner, where that is a processor. Absent in measurements of before there was a choice, which
+    /// libtorch made, and then for both sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub miner_by: Option<Arithmetic>,
+    /// Who computes for the validator, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validator_by: Option<Arithmetic>,
 }
 
 /// Windows between the first ones of two cells: those that are counted together ask none twice.
 const APART: u32 = 100_000;
 
 impl Cell {
-    /// The whole matrix, of every pair of devices.
+    /// Cells between one miner and one validator; they stand together in the matrix.
+    pub const IN_PAIR: usize = 24;
+
+    /// The whole matrix, of every pair of devices and of arithmetics. What was there first keeps its windows: cells that
+    /// name no arithmetic.
     pub fn all() -> Vec<Self> {
+        let unnamed = Device::PAIRS.into_iter().map(|(miner, validator)| ((miner, None), (validator, None)));
+        let named = Device::PAIRS.into_iter().flat_map(|(miner, validator)| {
+            let pairs = by(miner).into_iter().flat_map(move |by_miner| {
+                by(validator).into_iter().map(move |by_validator| (by_miner, by_validator))
+            });
+            // A pair without a processor has no choice, and stands above.
+            pairs
+                .filter(|pair| *pair != (None, None))
+                .map(move |(by_miner, by_validator)| ((miner, by_miner), (validator, by_validator)))
+        });
+        unnamed.chain(named).flat_map(|(miner, validator)| Self::between(miner, validator)).collect()
+    }
+
+    /// The cells of one pair.
+    fn between(
+        (miner, miner_by): (Device, Option<Arithmetic>),
+        (validator, validator_by): (Device, Option<Arithmetic>),
+    ) -> Vec<Self> {
         let mut cells = Vec::new();
-        for (miner, validator) in Device::PAIRS {
-            for computing in [Computing::Decode, Computing::Prefill] {
-                for batch in [1, 8, 16] {
-                    for padding in [Padding::Aligned, Padding::Ragged] {
-                        for threads in [1, 2] {
-                            cells.push(Self { computing, batch, padding, threads, miner, validator });
-                        }
+        for computing in [Computing::Decode, Computing::Prefill] {
+            for batch in [1, 8, 16] {
+                for padding in [Padding::Aligned, Padding::Ragged] {
+                    for threads in [1, 2] {
+                        cells.push(Self {
+                            computing,
+                            batch,
+                            padding,
+                            threads,
+                            miner,
+                            validator,
+                            miner_by,
+                            validator_by,
+                        });
                     }
                 }
             }
@@ -91,6 +129,14 @@ impl Cell {
     /// The first window that the cell asks; none where it is not in the matrix.
     pub fn first_window(&self) -> Option<u32> {
         (0u32..).zip(Self::all()).find(|(_, cell)| cell == self).map(|(number, _)| number * APART)
+    }
+}
+
+/// Who can compute on a device.
+fn by(device: Device) -> Vec<Option<Arithmetic>> {
+    match device {
+        Device::Cpu => Arithmetic::ALL.map(Some).to_vec(),
+        Device::Cuda => vec![None],
     }
 }
 
@@ -202,8 +248,10 @@ impl Measures {
     }
 }
 
-/// Groups of a window while calibrating.
+/// Groups of a window while calibrating, at most.
 const GROUPS: u32 = 4;
+/// At least: rows of one group alone have one length of prompt.
+const LEAST_GROUPS: u32 = 2;
 
 /// Measures one cell over at least so many rollouts, in windows that no other cell asks. `tell` is called with rollouts
 /// done.
@@ -215,7 +263,10 @@ pub fn measure(
     rollouts: u32,
     tell: &mut dyn FnMut(u64),
 ) -> Result<Measures, LabError> {
-    let windows = rollouts.div_ceil(GROUPS * u32::from(ROLLOUTS_PER_PROBLEM)).max(1);
+    let size = u32::from(ROLLOUTS_PER_PROBLEM);
+    let groups = rollouts.div_ceil(size).clamp(LEAST_GROUPS, GROUPS);
+    let windows = rollouts.div_ceil(groups * size).max(1);
+    let by = |arithmetic: Option<Arithmetic>| arithmetic.unwrap_or(Arithmetic::Libtorch).kernels();
     // libtorch decides once a process whether CUDA is there, so it is opened before anything is loaded.
     for device in [cell.miner, cell.validator] {
         device.place().open()?;
@@ -229,20 +280,24 @@ pub fn measure(
     };
     let miner = Stand::open(StandSetup {
         place: cell.miner.place(),
+        kernels: by(cell.miner_by),
         threads: cell.threads,
         batch_rows,
         ..setup.clone()
     })?;
     let mut mined = Vec::new();
     for window in 0..windows {
-        let scene = miner.scene(miner.context(first + window)?, 1, GROUPS)?;
+        let scene = miner.scene(miner.context(first + window)?, 1, groups)?;
         let records = mine(&miner, &scene, cell)?;
         mined.push((scene, records));
-        tell(u64::from(window + 1) * u64::from(GROUPS) * u64::from(ROLLOUTS_PER_PROBLEM));
+        tell(u64::from(window + 1) * u64::from(groups * size));
     }
-    let place = cell.validator.place();
-    let validator =
-        Stand::open(StandSetup { place, threads: 3 - cell.threads.clamp(1, 2), ..setup.clone() })?;
+    let validator = Stand::open(StandSetup {
+        place: cell.validator.place(),
+        kernels: by(cell.validator_by),
+        threads: 3 - cell.threads.clamp(1, 2),
+        ..setup.clone()
+    })?;
     let mut oracle = TorchOracle::new(validator.model.clone());
     let profile = validator.setup.numeric();
     let mut measures = Measures::default();
@@ -309,10 +364,21 @@ mod tests {
     #[test]
     fn the_matrix_has_every_cell_once_and_no_two_ask_the_same_windows() {
         let cells = Cell::all();
-        assert_eq!(cells.len(), 4 * 24);
+        // Four pairs of devices without a name, then sixteen of arithmetics, and four for each side of a CUDA device.
+        assert_eq!(cells.len(), (4 + 16 + 4 + 4) * Cell::IN_PAIR);
+        for pair in cells.chunks(Cell::IN_PAIR) {
+            let sides = |cell: &Cell| (cell.miner, cell.miner_by, cell.validator, cell.validator_by);
+            assert!(pair.iter().all(|cell| sides(cell) == sides(&pair[0])));
+        }
         assert!(cells.iter().all(|cell| cells.iter().filter(|other| *other == cell).count() == 1));
         let mut windows: Vec<u32> = cells.iter().filter_map(Cell::first_window).collect();
         windows.dedup_by(|next, last| *next - *last < APART);
         assert_eq!(windows.len(), cells.len());
+        assert!(
+            cells
+                .iter()
+                .take(4 * Cell::IN_PAIR)
+                .all(|cell| (cell.miner_by, cell.validator_by) == (None, None))
+        );
     }
 }
