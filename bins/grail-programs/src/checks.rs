@@ -11,10 +11,10 @@ use grail_config::{
 use grail_node::{
     local::Networks,
     network::{self, Joined},
-    ready::{Finding, Health, look},
+    ready::{Finding, Health, look, of_memory},
 };
 use grail_ports::shelf::Fetch;
-use grail_protocol::words::WindowStart;
+use grail_protocol::{beacon::WindowRandomness, words::WindowStart};
 
 const NETWORK: &str = "network, key and data sets";
 
@@ -95,7 +95,11 @@ pub(crate) async fn begin(
     };
     Ok(match joined.await {
         Ok((told, joined)) => {
-            checks.line(NETWORK, Ok(format!("network {}", joined.sources.network.id)));
+            let network = &joined.sources.network.id;
+            checks.line(NETWORK, Ok(format!("network {network}")));
+            if let Some(finding) = of_memory(role, &told.config, network) {
+                checks.finding(&finding);
+            }
             (checks, Some((told, joined)))
         }
         Err(error) => {
@@ -124,7 +128,13 @@ pub(crate) async fn randomness(joined: &Joined) -> anyhow::Result<String> {
     let window = params.window_of(head.number);
     let context = joined.sources.window(&joined.manifest, window).await?;
     Ok(match context {
-        Some(context) => format!("window {window} asks {}, seeded by {:?}", context.env, context.randomness),
+        Some(context) => {
+            let seed = match &context.randomness {
+                WindowRandomness::Beacon(beacon) => format!("round {} of the beacon", beacon.round),
+                WindowRandomness::BlockHashOnly => "its block hash alone".to_owned(),
+            };
+            format!("window {window} asks {}, seeded by {seed}", context.env)
+        }
         None => format!("window {window} has just begun; its beacon round is not out yet"),
     })
 }

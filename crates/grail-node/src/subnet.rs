@@ -246,6 +246,17 @@ fn randomness(
     Ok(Randomness::Beacon(Arc::new(DrandClient::new(chain, relays, clock, Timing::default())?)))
 }
 
+/// The beacon whose rounds seed the windows of the settings' network; `None` where block hashes alone seed them.
+///
+/// Errors: files of the settings that cannot be used.
+pub fn beacon_of(config: &Config) -> anyhow::Result<Option<BeaconChain>> {
+    let choice = stated(config, config.network())?;
+    Ok(match choice.params.seeding {
+        Seeding::BlockHash => None,
+        Seeding::Beacon | Seeding::Unsaid => Some(beacon_chain(config, &choice)?),
+    })
+}
+
 /// quicknet, or what a file says where the network has no name here.
 fn beacon_chain(config: &Config, choice: &NetworkChoice) -> anyhow::Result<BeaconChain> {
     let Some(path) = config.path(&table::BEACON_CHAIN) else { return Ok(quicknet()) };

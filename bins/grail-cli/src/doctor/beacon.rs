@@ -3,12 +3,9 @@
 use super::check::Finding;
 use grail_beacon::{DrandClient, QUICKNET_RELAYS, RelayReport, RelayStanding as Relay, RelayTrouble, Timing};
 use grail_config::{Config, table};
-use grail_node::local::Networks;
+use grail_node::{local::Networks, subnet};
 use grail_ports::clock::Clock;
-use grail_protocol::{
-    beacon::{BeaconChain, quicknet},
-    words::UnixMillis,
-};
+use grail_protocol::{beacon::BeaconChain, words::UnixMillis};
 use std::sync::Arc;
 
 /// Milliseconds given to a relay here: more than a role gives, so that a slow one is told from one that hangs.
@@ -19,8 +16,19 @@ pub(crate) async fn look(networks: &dyn Networks, config: &Config, clock: Arc<dy
     if let Some(dir) = config.path(&table::DEVNET) {
         return vec![local(networks, &dir, clock).await];
     }
-    let relays = config.relays().unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
-    survey(quicknet(), &relays, clock).await
+    match subnet::beacon_of(config) {
+        Ok(Some(chain)) => {
+            let relays = config.relays().unwrap_or_else(|| QUICKNET_RELAYS.map(str::to_owned).to_vec());
+            survey(chain, &relays, clock).await
+        }
+        Ok(None) => vec![Finding::skipped("beacon", "block hashes alone seed the windows of this network")],
+        Err(error) => vec![Finding::bad(
+            "beacon",
+            "beacon-setting",
+            format!("{error:#}"),
+            "correct GRAIL_BEACON_CHAIN or GRAIL_NETWORK_POLICY",
+        )],
+    }
 }
 
 async fn local(networks: &dyn Networks, dir: &std::path::Path, clock: Arc<dyn Clock>) -> Finding {
@@ -146,6 +154,7 @@ fn class(trouble: &RelayTrouble) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use grail_protocol::beacon::quicknet;
     use grail_testkit::doors::ManualClock;
 
     #[test]

@@ -1,7 +1,7 @@
 //! This machine: device and memory, disk, cache folder, open files, the files of the configuration.
 
 use super::check::Finding;
-use grail_config::{Config, ConfigErrors, table};
+use grail_config::{Config, ConfigErrors, Origin, Value, table};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -36,10 +36,19 @@ pub(crate) fn configuration(read: &Result<Config, ConfigErrors>, files: &[PathBu
     let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
     let told =
         if names.is_empty() { "no file; variables and flags alone".to_owned() } else { names.join(", ") };
-    let open = files.iter().find_map(|path| Some((path, open_to_others(path)?)));
-    let secret = table::ALL.iter().any(|setting| config.secret(setting).is_some());
+    // A file without secrets may have any mode: the service's grail.toml is read by a group.
+    let holds = |file: &Path| {
+        table::ALL.iter().any(|setting| match config.get(setting) {
+            Some((Value::Secret(_), Origin::File { path, .. })) => path == file,
+            _ => false,
+        })
+    };
+    let open = files
+        .iter()
+        .filter(|path| holds(path.as_path()))
+        .find_map(|path| Some((path, open_to_others(path)?)));
     let mut found = match open {
-        Some((path, mode)) if secret => vec![Finding::warning(
+        Some((path, mode)) => vec![Finding::warning(
             "configuration",
             "configuration-open-to-others",
             format!("{} holds secrets and has mode {mode:o}", path.display()),

@@ -5,8 +5,8 @@ use grail_artifact::{
     checkpoint::{Inventory, Moment},
     keys::{WindowEncoding, WindowKey},
 };
-use grail_config::{Config, Role};
-use grail_node::{local::Networks, places::Places};
+use grail_config::{Config, Role, table};
+use grail_node::{local::Networks, network, places::Places, ready};
 use grail_ports::{
     Fault,
     chain::{Block, ChainView},
@@ -35,11 +35,14 @@ pub(crate) async fn look(
     let (places, head) = match known.await {
         Ok(known) => known,
         Err(error) => {
-            let remedy = "mend the chain first; GRAIL_TRAINER names a trainer that the chain does not";
+            let remedy = "where it is the chain that is away, mend that first; a trainer that the network does not name is \
+                          named by GRAIL_TRAINER (--trainer)";
             return vec![Finding::warning("checkpoint", "trainer-unknown", format!("{error:#}"), remedy)];
         }
     };
     let mut found = vec![checkpoint(&places, head).await];
+    // Only now: who cannot reach the chain would wait for it here.
+    found.extend(memory(networks, config, ourselves.role).await);
     if ourselves.role == Role::Miner {
         found.push(match ourselves.hotkey {
             None => Finding::skipped("window", "not known without the hotkey"),
@@ -47,6 +50,13 @@ pub(crate) async fn look(
         });
     }
     found
+}
+
+/// Whether the folder of verdicts is this network's.
+async fn memory(networks: &dyn Networks, config: &Config, role: Role) -> Option<Finding> {
+    config.path(&table::REPORTS).filter(|_| role == Role::Validator)?;
+    let view = network::look(networks, config, false).await.ok()?;
+    ready::of_memory(role, config, &view.sources.network.id)
 }
 
 async fn checkpoint(places: &Places, head: Block) -> Finding {

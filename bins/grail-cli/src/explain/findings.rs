@@ -159,7 +159,7 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "beacon-setting",
-        "The list of relays cannot be used.",
+        "The list of relays, or the file that describes the beacon, cannot be used.",
         "A slip in GRAIL_BEACON_RELAYS.",
         "Correct it, or leave it out.",
     ),

@@ -125,7 +125,7 @@ pub(crate) fn run(args: &ExplainCodeArgs, json: bool) -> anyhow::Result<bool> {
     };
     let asked = code.trim().trim_start_matches('[').trim_end_matches([']', ':']);
     let mut found: Vec<CodeText> =
-        all().into_iter().filter(|text| text.code.eq_ignore_ascii_case(asked)).collect();
+        all().into_iter().filter(|text| alike(text.code) == alike(asked)).collect();
     found.dedup();
     if json {
         show(&serde_json::to_string_pretty(&found)?);
@@ -145,6 +145,11 @@ pub(crate) fn run(args: &ExplainCodeArgs, json: bool) -> anyhow::Result<bool> {
         }
     }
     Ok(!found.is_empty())
+}
+
+/// A code without what people write in other ways: `sketch_rms` is `sketch-rms`.
+fn alike(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 fn unknown(asked: &str) -> String {

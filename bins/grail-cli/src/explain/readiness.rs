@@ -22,6 +22,18 @@ pub(super) const ROWS: &[Row] = &[
         "Change its owner, or name another folder.",
     ),
     (
+        "profile-unsaid",
+        "The chain has no name here, and nothing says which constants its windows follow.",
+        "GRAIL_PROFILE was left out of the settings of a subnet of one's own.",
+        "Ask the subnet's owner, and set GRAIL_PROFILE; everybody must take the same.",
+    ),
+    (
+        "reports-unusable",
+        "The validator's folder of verdicts cannot be gone on with on this network.",
+        "A rehearsal left its verdicts there, or the validator was moved to another network.",
+        "Name another folder in GRAIL_REPORTS, or clear the old one away.",
+    ),
+    (
         "no-such-network",
         "The development network that is named cannot be opened.",
         "A slip in GRAIL_DEVNET, or a folder that was removed.",

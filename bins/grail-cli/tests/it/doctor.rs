@@ -5,10 +5,13 @@ use super::{
     text,
 };
 use axum::{Router, http::StatusCode, routing::get};
+use grail_protocol::beacon::{BeaconChain, quicknet};
 use serde_json::Value;
 use std::{
+    fs,
     path::Path,
     process::{Command, Output},
+    sync::{Arc, Mutex},
 };
 use tokio::{net::TcpListener, runtime::Runtime};
 
@@ -209,6 +212,47 @@ fn relays_that_fail_are_told_apart() {
         ["beacon-unreachable", "relay-hangs", "relay-other-chain", "relay-odd", "relay-unreachable"]
     );
     assert_eq!(exit, 1);
+}
+
+#[test]
+fn a_relay_is_asked_for_the_beacon_that_the_settings_describe() {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let hash = "8990".repeat(16);
+    // quicknet's key under another hash: what is asked for is that hash.
+    let chain = BeaconChain { hash: hash.clone(), ..quicknet() };
+    fs::write(dir.path().join("beacon.json"), serde_json::to_vec(&chain).unwrap()).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let router = Router::new().fallback(move |uri: axum::http::Uri| async move {
+        heard.lock().unwrap().push(uri.path().to_owned());
+        StatusCode::NOT_FOUND
+    });
+    let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let relay = format!("http://{}", listener.local_addr().unwrap());
+    runtime.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let node = ("BT_NETWORK", "ws://127.0.0.1:1".to_owned());
+    let variables = [node, ("GRAIL_BEACON_CHAIN", "beacon.json".into()), ("GRAIL_BEACON_RELAYS", relay)];
+    checks(dir.path(), &["--only", "beacon"], &variables);
+    let asked = asked.lock().unwrap();
+    assert!(!asked.is_empty() && asked.iter().all(|path| path.contains(&hash)), "{asked:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_without_secrets_may_be_read_by_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let toml = dir.path().join("grail.toml");
+    let standing = |text: &str| {
+        fs::write(&toml, text).unwrap();
+        fs::set_permissions(&toml, fs::Permissions::from_mode(0o640)).unwrap();
+        let secret = ("R2_WRITE_SECRET_ACCESS_KEY", "0123456789abcdef0123456789abcdef".to_owned());
+        let (found, _) = checks(dir.path(), &["--only", "machine"], &[secret]);
+        codes(&found).iter().any(|(code, _)| code == "configuration-open-to-others")
+    };
+    assert!(!standing("[model]\ndevice = \"cpu\"\n"), "the secret is in the environment");
+    assert!(standing("[store]\nread_secret_access_key = \"0123456789abcdef0123456789abcdef\"\n"));
 }
 
 #[test]

@@ -5,11 +5,13 @@
 //! folders that a role writes to.
 
 mod finding;
+mod memory;
 mod model;
 mod settings;
 mod torch;
 
 pub use finding::{Finding, Health};
+pub use memory::of_memory;
 pub use model::{ModelSubject, of_model};
 pub use settings::of_settings;
 pub use torch::{INSTALLED_MS, Installed, ModelLook, TorchLook, TorchTrouble};
@@ -70,8 +72,9 @@ fn terms(
 ) -> Result<(Manifest, Environments), Finding> {
     let manifest_of = |read: anyhow::Result<Manifest>| {
         read.map_err(|error| {
-            let remedy = "`grail checkpoint get` fetches a checkpoint with its manifest; on a development network, name its folder \
-                          with --devnet";
+            let remedy = "`grail join` fetches a checkpoint with its manifest; before a network's first, `grail checkpoint \
+                          describe` makes the manifest by the terms that the subnet's owner names; on a development \
+                          network, name its folder with --devnet";
             Finding::of_error("manifest", "manifest-missing", &error, remedy)
         })
     };

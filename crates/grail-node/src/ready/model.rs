@@ -36,8 +36,8 @@ const SEAM: usize = 16;
 pub fn of_model(subject: &ModelSubject<'_>, torch: &dyn TorchLook) -> Vec<Finding> {
     let ModelSubject { folder, .. } = subject;
     if !folder.is_dir() {
-        let remedy = "name the folder of a model in Hugging Face layout; `grail checkpoint get` fetches the trainer's newest, \
-                      `cargo xtask model smollm2` one to try with";
+        let remedy = "name the folder of a model in Hugging Face layout; `grail join` fetches the network's newest, in a \
+                      checkout `cargo xtask model smollm2` one to try with";
         return vec![Finding::bad(
             "model",
             "model-not-found",

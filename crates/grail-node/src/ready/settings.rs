@@ -1,7 +1,7 @@
 //! Settings that a role cannot do without.
 
 use super::Finding;
-use grail_config::{Config, Role, Setting, table};
+use grail_config::{Config, Role, Setting, networks, table};
 use std::path::Path;
 
 /// What each role needs of its settings. A development network brings chain, keys and bucket; there the role's key must be
@@ -33,9 +33,27 @@ pub fn of_settings(role: Role, config: &Config) -> Vec<Finding> {
         }
         return found;
     }
+    found.extend(profile(config));
     #[cfg(feature = "subnets")]
     found.extend(bucket(role, config));
     found
+}
+
+/// Constants of a chain that has no name here are taken from nowhere but the settings.
+fn profile(config: &Config) -> Option<Finding> {
+    let network = config.network();
+    if networks::by_name(&network.name).is_some() || config.text(&table::PROFILE).is_some() {
+        return None;
+    }
+    let told = format!(
+        "{} is not set, and this chain has no name here: it is taken for one of the profile {}, with windows of {} blocks",
+        table::PROFILE.variable,
+        network.params.profile,
+        network.params.window_length
+    );
+    let remedy =
+        format!("ask the subnet's owner, and set {} (--{})", table::PROFILE.variable, table::PROFILE.flag);
+    Some(Finding::warning("profile", "profile-unsaid", told, remedy))
 }
 
 /// The own bucket: a miner and a trainer cannot do without, a validator's verdicts then stay on its machine.
@@ -63,10 +81,7 @@ fn bucket(role: Role, config: &Config) -> Option<Finding> {
 fn unset(check: &'static str, setting: &Setting) -> Finding {
     let told = format!("{} is not set: {}", setting.variable, setting.meaning);
     let remedy = if *setting == table::MODEL {
-        format!(
-            "set {} (--{}); `grail checkpoint get` fetches the trainer's newest",
-            setting.variable, setting.flag
-        )
+        format!("set {} (--{}); `grail join` fetches the network's newest", setting.variable, setting.flag)
     } else {
         format!("set {} (--{}) to a folder", setting.variable, setting.flag)
     };
@@ -129,6 +144,15 @@ mod tests {
             ("GRAIL_REPORTS", inside.to_str().unwrap()),
         ];
         assert_eq!(codes(Role::Validator, &variables), [("reports", Some("folder-not-writable"))]);
+    }
+
+    #[cfg(feature = "subnets")]
+    #[test]
+    fn a_chain_without_a_name_asks_for_its_profile() {
+        let (node, model) = (("BT_NETWORK", "ws://node.example:9944"), ("GRAIL_MODEL", "m"));
+        let bucket = ("bucket", Some("setting-missing"));
+        assert_eq!(codes(Role::Miner, &[node, model]), [("profile", Some("profile-unsaid")), bucket]);
+        assert_eq!(codes(Role::Miner, &[node, model, ("GRAIL_PROFILE", "dev")]), [bucket]);
     }
 
     #[cfg(feature = "subnets")]
