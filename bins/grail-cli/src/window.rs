@@ -1,5 +1,7 @@
 //! `grail window check`: what a validator would say of a file, before it is uploaded.
 
+mod get;
+
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use grail_config::{
@@ -17,6 +19,8 @@ use std::path::PathBuf;
 pub(crate) enum WindowCommand {
     /// The validator's verdict on a file, with reasons. Exit code 1 when something is refused.
     Check(CheckArgs),
+    /// A miner's file, from the bucket that the chain names: its newest, or a window's. Exit code 1 when there is none.
+    Get(get::GetArgs),
 }
 
 /// Which file, and what to hold it against.
@@ -40,7 +44,10 @@ pub(crate) struct CheckArgs {
 
 /// Checks; whether nothing was refused.
 pub(crate) async fn run(networks: &dyn Networks, command: WindowCommand, json: bool) -> anyhow::Result<bool> {
-    let WindowCommand::Check(mut args) = command;
+    let mut args = match command {
+        WindowCommand::Check(args) => args,
+        WindowCommand::Get(args) => return get::run(networks, &args, json).await,
+    };
     // `--json` means what `--report` meant alone.
     args.report |= json;
     if !args.paper {

@@ -4,7 +4,7 @@ use crate::network::{View, by_block_hash};
 use anyhow::{Context as _, bail};
 use grail_artifact::{
     limits::LIMITS,
-    window::{JsonCodec, WindowCodec},
+    window::{JsonCodec, WindowCodec, WindowHeader},
 };
 use grail_env::Environment;
 use grail_parquet::ParquetCodec;
@@ -88,6 +88,9 @@ pub async fn exhibit(view: &View, path: &Path, model: &Path) -> anyhow::Result<E
         matches!(view.sources.randomness, Randomness::BlockHashOnly),
     )?;
     let context = derive(view, header.window, Some(model)).await?;
+    if header.checkpoint != context.checkpoint {
+        of_the_window(view, &header, model).await?;
+    }
     let environment = view.environments.get(&context.env)?;
     let last_block = view.sources.last_block(header.window).await?;
     let written = std::fs::metadata(path)?.modified()?.duration_since(std::time::UNIX_EPOCH)?;
@@ -100,6 +103,25 @@ pub async fn exhibit(view: &View, path: &Path, model: &Path) -> anyhow::Result<E
     let late_by_ms = last_block.map(late).filter(|millis| *millis > 0);
     let fetched = Fetched { body: body.into(), meta };
     Ok(Exhibit { context, hotkey: header.hotkey, fetched, late_by_ms, environment, codec })
+}
+
+/// Errors: the file names the checkpoint that answers its window, so it is the folder that is another one's. A verdict by
+/// that would call an honest file wrong.
+async fn of_the_window(view: &View, header: &WindowHeader, model: &Path) -> anyhow::Result<()> {
+    // Without the trainer's shelf nobody knows better than the folder.
+    let Ok(answers) = view.manifest_at(header.window).await else { return Ok(()) };
+    if answers.id() == header.checkpoint {
+        bail!(
+            "window {} is answered by the checkpoint of window {}, and {} holds another; `grail checkpoint get window-{} --to \
+             DIR` fetches it, then --model DIR/window-{}",
+            header.window,
+            answers.window,
+            model.display(),
+            answers.window,
+            answers.window
+        );
+    }
+    Ok(())
 }
 
 impl Exhibit {

@@ -81,6 +81,9 @@ fn summary(looks: &[VerdictLook], judges: &[Judge]) -> String {
     }
     let mut text = match (judges.len(), found) {
         (0, _) => "no validator has a permit on this subnet".to_owned(),
+        (judges, 0) => format!(
+            "0 verdict files of {judges} validators: a window is judged after its end, and --windows N looks further back"
+        ),
         (judges, found) => format!("{found} verdict files of {judges} validators"),
     };
     for (validator, reason) in unread {

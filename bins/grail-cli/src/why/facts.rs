@@ -149,6 +149,8 @@ async fn weights(
         let total: f64 = row.iter().map(|(_, weight)| f64::from(*weight)).sum();
         let own: f64 =
             row.iter().filter(|(uid, _)| Some(*uid) == miner).map(|(_, weight)| f64::from(*weight)).sum();
+        // The sum of nothing is minus zero, and is shown so.
+        let own = own + 0.0;
         let share = if total > 0.0 { own / total } else { 0.0 };
         given.push(GivenWeight { validator: *judge, at: neuron.last_update, any, share });
     }
