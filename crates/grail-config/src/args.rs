@@ -136,7 +136,7 @@ impl ModelArgs {
 /// Errors: none is named.
 pub fn model(config: &Config) -> anyhow::Result<PathBuf> {
     config.path(&table::MODEL).context(
-        "which model? name its folder with --model or GRAIL_MODEL; `grail checkpoint get` fetches the trainer's newest",
+        "which model? name its folder with --model or GRAIL_MODEL; `grail join` fetches the network's newest",
     )
 }
 

@@ -124,7 +124,17 @@ impl Described {
 pub fn describe_model(args: &MakeArgs) -> anyhow::Result<Described> {
     let model = args.model()?;
     if !model.is_dir() {
-        bail!("{} is not a folder; `cargo xtask model smollm2` makes one and prints where", model.display());
+        bail!(
+            "{} is not a folder; name that of a model in Hugging Face layout (in a checkout `cargo xtask model smollm2` fetches \
+             one and prints where)",
+            model.display()
+        );
+    }
+    if !model.join("config.json").is_file() {
+        bail!(
+            "{} holds no config.json; name the folder of a model in Hugging Face layout: config.json, *.safetensors, tokenizer",
+            model.display()
+        );
     }
     let gsm8k = match (args.environments.iter().any(|name| name == "gsm8k"), &args.gsm8k) {
         (true, None) => Some(GSM8K_MINI.to_vec()),

@@ -168,10 +168,17 @@ pub(crate) fn tell_people(outcome: &JoinOutcome) {
         println!("  not taken: {refused}");
     }
     if let (Some(model), Some(window), Some(sequence)) = (&outcome.model, outcome.window, outcome.sequence) {
-        println!(
-            "  checkpoint of window {window} (sequence {sequence}) with its manifest: {}",
-            model.display()
-        );
+        if sequence == 0 {
+            println!(
+                "  no checkpoint is published that can be taken: the first model stays, {}",
+                model.display()
+            );
+        } else {
+            println!(
+                "  checkpoint of window {window} (sequence {sequence}) with its manifest: {}",
+                model.display()
+            );
+        }
     }
     for rows in &outcome.datasets {
         println!("  rows of {}: {}", rows.environment, rows.path.display());

@@ -121,9 +121,12 @@ pub(crate) async fn run(networks: &dyn Networks, args: &SetupArgs) -> anyhow::Re
     let role = steps::role(args.role, &mut asking)?;
     let checks = !args.no_checks;
     let chain = steps::network(networks, &mut answers, &mut asking, checks).await?;
+    needs::of_a_chain_without_a_name(&mut answers, &mut asking)?;
     steps::wallet(networks, &mut answers, &mut asking, checks, &chain).await?;
     steps::store(&mut answers, &mut asking, checks).await?;
     steps::trainer(&mut answers, &mut asking)?;
+    // Before what is fetched into it.
+    steps::ask(&mut answers, &mut asking, &table::CACHE_DIR, "Folder for what can be fetched again")?;
     if chain.is_some() {
         needs::fetch(networks, &mut answers, &mut asking).await?;
     }

@@ -2,8 +2,39 @@
 
 use super::{Answers, ask::Asking, require, settled, show, steps::ask};
 use crate::{doctor::RoleName, join};
-use grail_config::table;
+use grail_config::{networks, table};
 use grail_node::local::Networks;
+
+/// What networks with a name fix, and the owner of any other subnet says: constants, beacon, policy.
+pub(crate) fn of_a_chain_without_a_name(answers: &mut Answers, asking: &mut Asking) -> anyhow::Result<()> {
+    let network = answers.config().network();
+    let local = answers.config().get(&table::DEVNET).is_some();
+    if !asking.is_interactive() || local || networks::by_name(&network.name).is_some() {
+        return Ok(());
+    }
+    show(
+        "this chain has no name here; what follows is the subnet owner's to say, and must be the same for everybody",
+    );
+    if !settled(answers, asking, &table::PROFILE) {
+        let now = answers.text(&table::PROFILE).unwrap_or_else(|| network.params.profile.to_owned());
+        let value =
+            asking.value("Constants of its windows: main, dev or dev-fast", &table::PROFILE, Some(now))?;
+        answers.take(&table::PROFILE, &value)?;
+    }
+    let questions = [
+        (&table::BEACON_RELAYS, "drand relays, joined by commas (nothing: the public ones)"),
+        (&table::BEACON_CHAIN, "File that describes its beacon (nothing: drand quicknet)"),
+        (&table::NETWORK_POLICY, "File with what it states of weights and seeding (nothing: none)"),
+    ];
+    for (setting, prompt) in questions {
+        if !settled(answers, asking, setting)
+            && let Some(value) = asking.optional(prompt, setting, answers.text(setting))?
+        {
+            answers.take(setting, &value)?;
+        }
+    }
+    Ok(())
+}
 
 /// Folders that a role's memory lies in.
 pub(crate) fn of_role(role: RoleName, answers: &mut Answers, asking: &mut Asking) -> anyhow::Result<()> {

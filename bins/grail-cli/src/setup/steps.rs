@@ -304,7 +304,7 @@ fn mend_endpoint(answers: &mut Answers) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Model, device, batch size, cache.
+/// Model, device, batch size.
 pub(crate) fn machine(answers: &mut Answers, asking: &mut Asking) -> anyhow::Result<()> {
     if !settled(answers, asking, &table::MODEL) {
         let now = answers.text(&table::MODEL);
@@ -315,6 +315,5 @@ pub(crate) fn machine(answers: &mut Answers, asking: &mut Asking) -> anyhow::Res
         }
     }
     ask(answers, asking, &table::DEVICE, "Where to compute: cpu, cuda or cuda:N")?;
-    ask(answers, asking, &table::GENERATION_BATCH_SIZE, "Rollouts decoded at once: 1, 2, 4, 8 or 16")?;
-    ask(answers, asking, &table::CACHE_DIR, "Folder for what can be fetched again")
+    ask(answers, asking, &table::GENERATION_BATCH_SIZE, "Rollouts decoded at once: 1, 2, 4, 8 or 16")
 }

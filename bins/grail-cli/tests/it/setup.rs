@@ -184,10 +184,10 @@ fn a_person_is_asked_corrected_and_served() {
     answer(&mut session, "Its secret access key", "reader-secret");
     session.exp_string(" store-read-only: a write with the read key is refused").unwrap();
     answer(&mut session, "Hotkey of the trainer", "");
+    answer(&mut session, "Folder for what can be fetched again", "");
     answer(&mut session, "Folder of the model", "");
     answer(&mut session, "Where to compute", "");
     answer(&mut session, "Rollouts decoded at once", "");
-    answer(&mut session, "Folder for what can be fetched again", "");
     answer(&mut session, "Folder for verdicts", "");
     session.exp_string("R2_READ_SECRET_ACCESS_KEY=***").unwrap();
     answer(&mut session, "Write both files?", "y");
@@ -222,10 +222,10 @@ fn a_person_is_asked_corrected_and_served() {
         "may only read",
         "Its secret access key",
         "Hotkey of the trainer",
+        "Folder for what can be",
         "Folder of the model",
         "Where to compute",
         "Rollouts decoded",
-        "Folder for what can be",
     ] {
         answer(&mut session, question, "");
     }
