@@ -20,7 +20,7 @@ fn refused_by_all(folder: &Path) -> String {
             said.push((format!("{kernels:?}, {held:?}"), chain(&error)));
         }
     }
-    let learned = LearningModel::load(folder, CPU, None).err().expect("training loads");
+    let Err(learned) = LearningModel::load(folder, CPU, None) else { panic!("training loads") };
     let words = chain(&learned);
     for (who, other) in said {
         assert_eq!(other, words, "{who}");
