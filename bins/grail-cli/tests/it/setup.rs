@@ -158,6 +158,11 @@ fn a_person_is_asked_corrected_and_served() {
     answer(&mut session, "Number of the subnet (netuid)", "2");
     session.exp_string(" chain: connect to the chain").unwrap();
     answer(&mut session, "Answer the questions about the network again?", "n");
+    // A chain without a name leaves open what the subnet's owner says.
+    answer(&mut session, "Constants of its windows", "dev");
+    answer(&mut session, "drand relays, joined by commas", "");
+    answer(&mut session, "File that describes its beacon", "");
+    answer(&mut session, "File with what it states of weights and seeding", "");
     answer(&mut session, "Name of the wallet (coldkey)", "ada");
     answer(&mut session, "Name of the hotkey", "miner");
     session.exp_string(" wallet: there is no hotkey file").unwrap();
