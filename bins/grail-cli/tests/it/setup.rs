@@ -217,6 +217,10 @@ fn a_person_is_asked_corrected_and_served() {
     let mut session = spawn_command(command(dir.path(), &typed), Some(120_000)).unwrap();
     answer(&mut session, "Network", "");
     answer(&mut session, "Address of the node", "");
+    answer(&mut session, "Constants of its windows", "");
+    answer(&mut session, "drand relays, joined by commas", "");
+    answer(&mut session, "File that describes its beacon", "");
+    answer(&mut session, "File with what it states of weights and seeding", "");
     answer(&mut session, "Is the bucket at Cloudflare R2?", "n");
     answer(&mut session, "Address of the S3 service", "");
     answer(&mut session, "It has no TLS: take it all the same?", "y");
