@@ -30,9 +30,11 @@ pub(crate) struct Tiles {
     lines: Option<Lines<f32>>,
 }
 
-/// Rows of a tile, and how many tiles, for so many rows: as few tiles as possible, as equal as possible.
-pub(crate) const fn heights(rows: usize) -> (usize, usize) {
-    let tiles = rows.div_ceil(ROWS);
+/// Rows of a tile, and how many tiles, for so many rows: as few tiles as possible, as equal as possible. AVX2 takes six rows
+/// at a time, so that twelve are the most without a remainder.
+const fn heights(path: KernelPath, rows: usize) -> (usize, usize) {
+    let most = if matches!(path, KernelPath::Avx2) { 12 } else { ROWS };
+    let tiles = rows.div_ceil(most);
     if tiles == 0 { (0, 0) } else { (rows.div_ceil(tiles), tiles) }
 }
 
@@ -46,8 +48,8 @@ impl Tiles {
     }
 
     /// Turns rows `[rows, inputs]` into tiles.
-    fn fill(&mut self, crew: &mut Crew, x: &[f32], rows: usize, inputs: usize) -> &[f32] {
-        let (height, tiles) = heights(rows);
+    fn fill(&mut self, crew: &mut Crew, x: &[f32], inputs: usize, (height, tiles): (usize, usize)) -> &[f32] {
+        let rows = x.len() / inputs;
         let room = self.room(tiles * height * inputs);
         if rows == 1 {
             room.copy_from_slice(x);
@@ -107,8 +109,8 @@ pub(crate) fn product(
     if rows == 0 || outputs == 0 {
         return;
     }
-    let (height, count) = heights(rows);
-    let x = tiles.fill(crew, x, rows, inputs);
+    let (height, count) = heights(path, rows);
+    let x = tiles.fill(crew, x, inputs, (height, count));
     let panels = matrix.panels();
     let run_length = inputs.div_ceil(inputs.div_ceil(RUN));
     // Many pieces a thread, so that the last one is short; some panels in each, so that they are read in one go.
