@@ -39,7 +39,10 @@ impl Places {
             });
         }
         #[cfg(not(feature = "subnets"))]
-        anyhow::bail!("{}", crate::network::NO_SUBNETS);
+        {
+            drop(chain);
+            anyhow::bail!("{}", crate::network::NO_SUBNETS)
+        }
         #[cfg(feature = "subnets")]
         Self::of_subnet(config, chain).await
     }

@@ -2,40 +2,17 @@
 #![allow(unsafe_code)]
 
 use super::{
-    matrix::{Held, WIDTH},
-    tile::Sums,
+    matrix::WIDTH,
+    tile::{BF16, F16, F32, Sums},
 };
 use std::arch::x86_64::*;
-
-const BF16: u8 = 0;
-const F16: u8 = 1;
-const F32: u8 = 2;
 
 /// See [`super::tile::multiply`].
 ///
 /// # Safety
 /// As there.
-pub(super) unsafe fn multiply(
-    held: Held,
-    rows: usize,
-    inputs: usize,
-    x: *const f32,
-    stride: usize,
-    w: *const u8,
-    sums: &mut Sums,
-) {
-    // SAFETY: what the caller promises.
-    unsafe {
-        match held {
-            Held::Bf16 => rows_of::<BF16>(rows, inputs, x, stride, w, sums),
-            Held::F16 => rows_of::<F16>(rows, inputs, x, stride, w, sums),
-            Held::F32 => rows_of::<F32>(rows, inputs, x, stride, w, sums),
-        }
-    }
-}
-
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows_of<const HELD: u8>(
+pub(super) unsafe fn rows_of<const HELD: u8>(
     rows: usize,
     inputs: usize,
     x: *const f32,

@@ -1,10 +1,12 @@
 //! Threads that share out a loop: whoever is free takes the next piece, the caller among them.
 //!
-//! A decoding step is some hundred loops of a few hundred microseconds each. `rayon` has no cheap way to wait inside one
-//! thread for another at that size, and OpenMP's threads wait spinning for as long as it pleases them, which a busy
-//! neighbour on the same processors turns into a tenth of the speed: the thread that has work is not the one that runs.
-//! Here a thread that waits spins for [`SPIN`] and then sleeps, so that the system moves the other one onto its
-//! processor; and pieces are taken one by one, so that a thread which is held up has one piece and no more.
+//! A decoding step is some hundred loops of ten to a few hundred microseconds each, begun by a thread that also calls its
+//! caller back between steps, with something that no other thread may hold. Within its own pool `rayon` is as quick; a loop
+//! that is handed over to the pool from outside took 10 to 20 µs more here (two threads), a few milliseconds a step.
+//! OpenMP's threads, libtorch's, wait spinning for as long as it pleases them, which a busy neighbour on the same processors
+//! turns into a quarter of the speed: the thread that has work is not the one that runs. Here a thread that waits spins for
+//! [`SPIN`] and then sleeps, so that the system moves the other one onto its processor; and pieces are taken one by one, so
+//! that a thread which is held up has one piece and no more.
 
 use std::{
     fmt,

@@ -78,42 +78,27 @@ enum Numbers {
 }
 
 impl Matrix {
-    /// Packs rows of one or several sources, one below the other: `rows` of `inputs` numbers each, in the order in which
-    /// `order` names them. All sources are kept in one way; `None` where they are not, or where a row is not there.
-    pub(crate) fn pack(sources: &[Source<'_>], inputs: usize, order: &[(usize, usize)]) -> Option<Self> {
+    /// Packs rows of `inputs` numbers each, those of several sources one below the other. `None`: the sources are kept in
+    /// several ways, or hold no whole rows.
+    pub(crate) fn pack(sources: &[Source<'_>], inputs: usize) -> Option<Self> {
         let held = sources.first()?.held();
-        let rows_of = |source: &Source<'_>| source.len().checked_div(inputs).unwrap_or(0);
-        let fits = |(source, row): &(usize, usize)| sources.get(*source).is_some_and(|s| *row < rows_of(s));
-        if sources.iter().any(|source| source.held() != held) || !order.iter().all(fits) {
+        if inputs == 0 || sources.iter().any(|s| s.held() != held || !s.len().is_multiple_of(inputs)) {
             return None;
         }
+        let place = |lane| if held == Held::Bf16 { paired(lane) } else { lane };
+        let (mut short, mut whole) = (Vec::new(), Vec::new());
+        for source in sources {
+            match source {
+                Source::Bf16(bits) | Source::F16(bits) => short.extend(bits.chunks_exact(inputs)),
+                Source::F32(values) => whole.extend(values.chunks_exact(inputs)),
+            }
+        }
+        let outputs = short.len() + whole.len();
         let numbers = match held {
-            Held::Bf16 | Held::F16 => {
-                let row = |(source, row): (usize, usize)| match sources.get(source) {
-                    Some(Source::Bf16(bits) | Source::F16(bits)) => {
-                        bits.get(row * inputs..(row + 1) * inputs)
-                    }
-                    _ => None,
-                };
-                let place = |lane| if held == Held::Bf16 { paired(lane) } else { lane };
-                Numbers::Short(panels(order, inputs, row, place))
-            }
-            Held::F32 => {
-                let row = |(source, row): (usize, usize)| match sources.get(source) {
-                    Some(Source::F32(values)) => values.get(row * inputs..(row + 1) * inputs),
-                    _ => None,
-                };
-                Numbers::Whole(panels(order, inputs, row, |lane| lane))
-            }
+            Held::Bf16 | Held::F16 => Numbers::Short(panels(&short, inputs, place)),
+            Held::F32 => Numbers::Whole(panels(&whole, inputs, place)),
         };
-        Some(Self { held, outputs: order.len(), inputs, numbers })
-    }
-
-    /// All rows of one source, in order.
-    pub(crate) fn of(source: Source<'_>, inputs: usize) -> Option<Self> {
-        let rows = source.len().checked_div(inputs)?;
-        let order: Vec<(usize, usize)> = (0..rows).map(|row| (0, row)).collect();
-        Self::pack(&[source], inputs, &order)
+        Some(Self { held, outputs, inputs, numbers })
     }
 
     /// How its numbers are kept.
@@ -166,24 +151,17 @@ const fn paired(lane: usize) -> usize {
 }
 
 /// Panels of rows, filled in parallel.
-fn panels<'a, T: Copy + Default + Send + Sync + 'a>(
-    order: &[(usize, usize)],
+fn panels<T: Copy + Default + Send + Sync>(
+    rows: &[&[T]],
     inputs: usize,
-    row: impl Fn((usize, usize)) -> Option<&'a [T]> + Sync,
     place: impl Fn(usize) -> usize + Sync,
 ) -> Lines<T> {
-    let mut lines = Lines::new(order.len().div_ceil(WIDTH) * WIDTH * inputs);
-    let size = WIDTH * inputs;
-    if size > 0 {
-        lines.all_mut().par_chunks_mut(size).zip(order.par_chunks(WIDTH)).for_each(|(panel, rows)| {
-            for (lane, name) in rows.iter().enumerate() {
-                let column = panel.iter_mut().skip(place(lane)).step_by(WIDTH);
-                for (to, from) in column.zip(row(*name).unwrap_or_default()) {
-                    *to = *from;
-                }
-            }
-        });
-    }
+    let mut lines = Lines::new(rows.len().div_ceil(WIDTH) * WIDTH * inputs);
+    lines.all_mut().par_chunks_mut(WIDTH * inputs).zip(rows.par_chunks(WIDTH)).for_each(|(panel, rows)| {
+        for (lane, row) in rows.iter().enumerate() {
+            panel.iter_mut().skip(place(lane)).step_by(WIDTH).zip(*row).for_each(|(to, from)| *to = *from);
+        }
+    });
     lines
 }
 

@@ -48,7 +48,7 @@ fn packed(bits: &[u16], wide: &[f32], kind: Held, inputs: usize) -> Matrix {
         Held::F16 => Source::F16(bits),
         Held::F32 => Source::F32(wide),
     };
-    Matrix::of(source, inputs).unwrap()
+    Matrix::pack(&[source], inputs).unwrap()
 }
 
 #[test]
@@ -133,29 +133,19 @@ fn threads_do_not_change_a_product() {
 }
 
 #[test]
-fn packing_keeps_the_order_that_is_asked_for() {
+fn sources_are_packed_one_below_the_other() {
     let mut numbers = Numbers(3);
     let (a, b) = (numbers.take(3 * 8), numbers.take(2 * 8));
-    let sources = [Source::F32(&a), Source::F32(&b)];
-    let order = [(1, 1), (0, 2), (0, 0)];
-    let matrix = Matrix::pack(&sources, 8, &order).unwrap();
-    let mut out = vec![0.0; 3];
+    let matrix = Matrix::pack(&[Source::F32(&a), Source::F32(&b)], 8).unwrap();
+    let mut out = vec![0.0; 5];
     let mut one = vec![0.0; 8];
     one[5] = 1.0;
     let mut crew = Crew::new(1).unwrap();
-    product(
-        &mut crew,
-        KernelPath::Portable,
-        &mut Tiles::default(),
-        &one,
-        Layer { matrix: &matrix, bias: None },
-        Onto::Nothing,
-        &mut out,
-    );
-    assert_eq!(out, [b[8 + 5], a[16 + 5], a[5]]);
-    assert!(Matrix::pack(&sources, 8, &[(0, 3)]).is_none(), "a row that is not there");
-    let short = [0u16; 8];
-    assert!(Matrix::pack(&[Source::F32(&a), Source::Bf16(&short)], 8, &[(0, 0)]).is_none(), "two formats");
+    let layer = Layer { matrix: &matrix, bias: None };
+    product(&mut crew, KernelPath::Portable, &mut Tiles::default(), &one, layer, Onto::Nothing, &mut out);
+    assert_eq!(out, [a[5], a[8 + 5], a[16 + 5], b[5], b[8 + 5]]);
+    assert!(Matrix::pack(&[Source::F32(&a)], 7).is_none(), "no whole rows");
+    assert!(Matrix::pack(&[Source::F32(&a), Source::Bf16(&[0; 8])], 8).is_none(), "two formats");
 }
 
 #[test]

@@ -25,6 +25,23 @@ pub(crate) struct Panel {
     pub(crate) inputs: usize,
 }
 
+/// Formats as the loops are compiled for them.
+pub(super) const BF16: u8 = 0;
+pub(super) const F16: u8 = 1;
+pub(super) const F32: u8 = 2;
+
+/// The loop of a path for the format that is held.
+#[cfg(target_arch = "x86_64")]
+macro_rules! by_format {
+    ($path:ident, $held:expr, $($argument:expr),*) => {
+        match $held {
+            Held::Bf16 => super::$path::rows_of::<BF16>($($argument),*),
+            Held::F16 => super::$path::rows_of::<F16>($($argument),*),
+            Held::F32 => super::$path::rows_of::<F32>($($argument),*),
+        }
+    };
+}
+
 /// Multiplies some rows by one panel: `sums[m][j] = Σ x[i][m] · w[i][j]`, added up in the order of the inputs.
 ///
 /// # Safety
@@ -38,9 +55,9 @@ pub(crate) unsafe fn multiply(path: KernelPath, x: Activations, w: Panel, sums: 
     unsafe {
         match path {
             #[cfg(target_arch = "x86_64")]
-            KernelPath::Avx512 => super::avx512::multiply(held, rows, inputs, x, stride, w, sums),
+            KernelPath::Avx512 => by_format!(avx512, held, rows, inputs, x, stride, w, sums),
             #[cfg(target_arch = "x86_64")]
-            KernelPath::Avx2 => super::avx2::multiply(held, rows, inputs, x, stride, w, sums),
+            KernelPath::Avx2 => by_format!(avx2, held, rows, inputs, x, stride, w, sums),
             _ => super::portable::multiply(held, rows, inputs, x, stride, w, sums),
         }
     }

@@ -25,7 +25,7 @@ pub(crate) fn fastest(crew: &mut Crew) -> (KernelPath, Vec<(KernelPath, Duration
     let mut out = vec![0.0; ROWS * OUTPUTS];
     let mut tiles = Tiles::default();
     let mut times = Vec::new();
-    if let Some(matrix) = Matrix::of(Source::Bf16(&weights), INPUTS) {
+    if let Some(matrix) = Matrix::pack(&[Source::Bf16(&weights)], INPUTS) {
         for path in candidates {
             let rounds = (0..ROUNDS).map(|_| {
                 let started = now();

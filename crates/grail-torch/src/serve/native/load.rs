@@ -66,14 +66,9 @@ impl Reader<'_> {
             });
         }
         let inputs = asked.first().map_or(0, |(_, [_, inputs])| *inputs as usize);
-        let mut order = Vec::new();
-        let mut sources = Vec::with_capacity(tensors.len());
-        for (index, ((_, [rows, _]), tensor)) in asked.iter().zip(&tensors).enumerate() {
-            sources.push(numbers(tensor)?);
-            order.extend((0..*rows as usize).map(|row| (index, row)));
-        }
+        let sources: Vec<_> = tensors.iter().map(numbers).collect::<Result<_, _>>()?;
         // `ModelFolder` has refused joined weights of several formats.
-        Matrix::pack(&sources, inputs, &order)
+        Matrix::pack(&sources, inputs)
             .ok_or(LoadError::Run(RunError::Inside("joined weights of several formats")))
     }
 

@@ -36,3 +36,22 @@ fn the_forward_pass_agrees_with_transformers() {
         assert!(worst.0 <= 1e-4 && worst.1 <= 1e-4, "{name} {kernels:?}: {worst:?}");
     }
 }
+
+#[test]
+fn how_weights_are_held_changes_no_number() {
+    let folder = fixtures().join("models/tiny");
+    let stored = crate::FolderWeights::open_folder(&folder).unwrap().get("model.norm.weight").unwrap();
+    assert_eq!(stored.kind(), tch::Kind::BFloat16, "a folder in which there is something to widen");
+    for path in KernelPath::here() {
+        let by = |held| {
+            let options = LoadOptions {
+                threads: Some(1),
+                kernels: Kernels::Path(path),
+                held,
+                ..LoadOptions::default()
+            };
+            last(&Model::load(&folder, &options, CheckpointId::from_bytes([7; 32])).unwrap(), &[5, 9, 3, 7])
+        };
+        assert_eq!(by(crate::HeldWeights::AsPublished), by(crate::HeldWeights::Wide), "{path}");
+    }
+}
